@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What the three passes of a convolution are: the normative scalar text, by explicit loops over taps and pixels. Each pass is a product
+// (gemm/reference.hpp says what that means) whose reduction runs in a stated order:
+//
+//   forward          out(b, y, x, o)     = sum over (r, s, c)   of in(tap) * filter(o, r, s, c);    taps in the padding count as zeros
+//   input gradient   d_in(b, h, w, c)    = sum over (r, s, o)   of d_out(b, y, x, o) * filter(o, r, s, c), over the taps that hit a pixel (y, x)
+//   weight gradient  d_filter(o, r, s, c)= sum over (b, y, x)   of d_out(b, y, x, o) * in(tap);     taps in the padding count as zeros
+//
+// Each tuple ascends with its last index fastest. o and c stay in one group.
+
+#include "intaglio/conv/geometry.hpp"
+#include "intaglio/core/config.hpp"
+#include "intaglio/core/error.hpp"
+#include "intaglio/gemm/policy.hpp"
+#include "intaglio/gemm/reference.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <vector>
+
+namespace intaglio::inline INTAGLIO_ABI {
+
+namespace detail {
+/// Activations of any channel count, read at a pixel that may lie outside: zero there.
+template <class T>
+T pixel_or_zero(const conv_geometry& g, const T* values, index b, index h, index w, index c) {
+    if (h < 0 || h >= g.height || w < 0 || w >= g.width) return T{0};
+    return values[((b * g.height + h) * g.width + w) * g.in_channels + c];
+}
+
+/// The pixel of the output that input pixel `at` meets at tap `tap`, or -1 where it meets none.
+constexpr index output_at(index at, index tap, index stride, index pad, index dilation, index out_size) {
+    const index scaled = at + pad - tap * dilation;
+    if (scaled < 0 || scaled % stride != 0) return -1;
+    return scaled / stride < out_size ? scaled / stride : -1;
+}
+
+template <GemmPolicy P>
+constexpr bool one_plane_one_scale = stored_planes<typename P::lhs::format> == 1 && stored_planes<typename P::rhs::format> == 1 &&
+                                     std::is_same_v<typename P::lhs::sharing, per_tensor> && std::is_same_v<typename P::rhs::sharing, per_tensor>;
+
+inline constexpr auto no_block_scale = [](auto...) { return std::uint8_t{1}; };
+
+template <GemmPolicy P, class Out>
+void store_reference(Out& out, typename P::total total, double lhs_scale, double rhs_scale, float rhs_row_scale = 1) {
+    if constexpr (std::is_same_v<Out, float>)
+        out = reference_value(total, lhs_scale, rhs_scale, 1, rhs_row_scale);
+    else
+        out = total;
+}
+} // namespace detail
+
+/// `filter` is (filter_size, out_channels): k = (r, s, c) down, a column for each filter. out is (out_pixels, out_channels), raw totals or float.
+template <GemmPolicy P, class Out>
+void reference_conv_forward(const conv_geometry& g, const typename P::lhs::storage* in, double in_scale, const rhs_view<P>& filter,
+                            matrix_view<Out> out) {
+    static_assert(std::is_same_v<typename P::lhs::sharing, per_tensor>, "convolution: activations have one scale for the whole tensor");
+    g.check();
+    const index k = g.filter_size(), channels = g.group_in_channels(), filters = g.group_out_channels();
+    require<shape_error>(filter.values.rows == k && filter.values.cols == g.out_channels, "convolution: the filters should be ", k, " x ",
+                         g.out_channels, " but are ", filter.values.rows, " x ", filter.values.cols);
+    require<shape_error>(out.rows == g.out_pixels() && out.cols == g.out_channels, "convolution: the output should be ", g.out_pixels(), " x ",
+                         g.out_channels, " but is ", out.rows, " x ", out.cols);
+
+    std::vector<typename P::lhs::storage> taps(static_cast<std::size_t>(k));
+    index row = 0;
+    for (index b = 0; b < g.batch; ++b)
+        for (index y = 0; y < g.out_height(); ++y)
+            for (index x = 0; x < g.out_width(); ++x, ++row)
+                for (index group = 0; group < g.groups; ++group) {
+                    std::size_t at = 0;
+                    for (index r = 0; r < g.kernel_h; ++r)
+                        for (index s = 0; s < g.kernel_w; ++s)
+                            for (index c = 0; c < channels; ++c)
+                                taps[at++] = detail::pixel_or_zero(g, in, b, y * g.stride_h + r * g.dilation_h - g.pad_h,
+                                                                   x * g.stride_w + s * g.dilation_w - g.pad_w, group * channels + c);
+                    for (index o = group * filters; o < (group + 1) * filters; ++o) {
+                        const auto& f = filter.values;
+                        const auto total = reference_total<P>(
+                            k, [&](index kk) { return taps[static_cast<std::size_t>(kk)]; }, detail::no_block_scale,
+                            [&](int p, index kk) { return f.data[p * filter.plane_stride + kk * f.row_stride + o * f.col_stride]; },
+                            [&](int p, index block) { return filter.scales[detail::block_scale_at<typename P::rhs>(p, o, g.out_channels, block, k)]; });
+                        float channel_scale = 1;
+                        if constexpr (detail::scales_by_row<typename P::rhs>) channel_scale = filter.scales[o];
+                        detail::store_reference<P>(out(row, o), total, in_scale, filter.scale, channel_scale);
+                    }
+                }
+}
+
+/// `filter` is KRSC data. d_in is (in_pixels, in_channels), raw totals or float.
+template <GemmPolicy P, class Out>
+void reference_conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage* d_out, double d_out_scale,
+                                   const typename P::rhs::storage* filter, double filter_scale, matrix_view<Out> d_in) {
+    static_assert(detail::one_plane_one_scale<P>, "convolution: gradients take operands of one plane with one scale for the whole tensor");
+    g.check();
+    const index channels = g.group_in_channels(), filters = g.group_out_channels();
+    require<shape_error>(d_in.rows == g.in_pixels() && d_in.cols == g.in_channels, "convolution: the input gradient should be ", g.in_pixels(),
+                         " x ", g.in_channels, " but is ", d_in.rows, " x ", d_in.cols);
+
+    std::vector<typename P::lhs::storage> lhs;
+    std::vector<typename P::rhs::storage> rhs;
+    index row = 0;
+    for (index b = 0; b < g.batch; ++b)
+        for (index h = 0; h < g.height; ++h)
+            for (index w = 0; w < g.width; ++w, ++row)
+                for (index c = 0; c < g.in_channels; ++c) {
+                    lhs.clear();
+                    rhs.clear();
+                    const index group = c / channels;
+                    for (index r = 0; r < g.kernel_h; ++r)
+                        for (index s = 0; s < g.kernel_w; ++s) {
+                            const index y = detail::output_at(h, r, g.stride_h, g.pad_h, g.dilation_h, g.out_height());
+                            const index x = detail::output_at(w, s, g.stride_w, g.pad_w, g.dilation_w, g.out_width());
+                            if (y < 0 || x < 0) continue;
+                            for (index o = group * filters; o < (group + 1) * filters; ++o) {
+                                lhs.push_back(d_out[((b * g.out_height() + y) * g.out_width() + x) * g.out_channels + o]);
+                                rhs.push_back(filter[((o * g.kernel_h + r) * g.kernel_w + s) * channels + c - group * channels]);
+                            }
+                        }
+                    const auto total = reference_total<P>(
+                        static_cast<index>(lhs.size()), [&](index kk) { return lhs[static_cast<std::size_t>(kk)]; }, detail::no_block_scale,
+                        [&](int, index kk) { return rhs[static_cast<std::size_t>(kk)]; }, detail::no_block_scale);
+                    detail::store_reference<P>(d_in(row, c), total, d_out_scale, filter_scale);
+                }
+}
+
+/// d_filter is (out_channels, filter_size), raw totals or float: KRSC where it is dense.
+template <GemmPolicy P, class Out>
+void reference_conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage* in, double in_scale,
+                                    const typename P::rhs::storage* d_out, double d_out_scale, matrix_view<Out> d_filter) {
+    static_assert(detail::one_plane_one_scale<P>, "convolution: gradients take operands of one plane with one scale for the whole tensor");
+    g.check();
+    const index channels = g.group_in_channels(), filters = g.group_out_channels(), pixels = g.out_pixels();
+    require<shape_error>(d_filter.rows == g.out_channels && d_filter.cols == g.filter_size(), "convolution: the weight gradient should be ",
+                         g.out_channels, " x ", g.filter_size(), " but is ", d_filter.rows, " x ", d_filter.cols);
+
+    std::vector<typename P::lhs::storage> taps(static_cast<std::size_t>(pixels));
+    for (index group = 0; group < g.groups; ++group)
+        for (index r = 0; r < g.kernel_h; ++r)
+            for (index s = 0; s < g.kernel_w; ++s)
+                for (index c = 0; c < channels; ++c) {
+                    std::size_t at = 0;
+                    for (index b = 0; b < g.batch; ++b)
+                        for (index y = 0; y < g.out_height(); ++y)
+                            for (index x = 0; x < g.out_width(); ++x)
+                                taps[at++] = detail::pixel_or_zero(g, in, b, y * g.stride_h + r * g.dilation_h - g.pad_h,
+                                                                   x * g.stride_w + s * g.dilation_w - g.pad_w, group * channels + c);
+                    for (index o = group * filters; o < (group + 1) * filters; ++o) {
+                        const auto total = reference_total<P>(
+                            pixels, [&](index kk) { return taps[static_cast<std::size_t>(kk)]; }, detail::no_block_scale,
+                            [&](int, index kk) { return d_out[kk * g.out_channels + o]; }, detail::no_block_scale);
+                        detail::store_reference<P>(d_filter(o, (r * g.kernel_w + s) * channels + c), total, in_scale, d_out_scale);
+                    }
+                }
+}
+
+} // namespace intaglio::inline INTAGLIO_ABI

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a product is: the normative scalar text. Every kernel, on every instruction set and for every thread count, gives the numbers of this
+// file bit for bit; the tests compare with ==. It is written to be read, not to be quick.
+//
+//   total(i, j) = sum over k, p of  lhs(i, k) * rhs_p(k, j) * (scale of lhs's block) * (scale of rhs's block in plane p)
+//   value(i, j) = total(i, j) * lhs.scale * rhs.scale * (scale of lhs's row i) * (scale of rhs's column j)
+//
+// - Integral total: block scales are integers, the sum is exact, and so the order, the chains and the digits don't matter.
+// - Float total of integers: exact inside a chain; the chains are added in a fixed order, each by one fused multiply-add.
+// - Float operands: one fused multiply-add for each product, k ascending.
+// - The value is formed in double and rounded to float once.
+
+#include "intaglio/core/config.hpp"
+#include "intaglio/core/error.hpp"
+#include "intaglio/gemm/policy.hpp"
+
+#include <cmath>
+#include <cstdint>
+#include <type_traits>
+
+namespace intaglio::inline INTAGLIO_ABI {
+
+namespace detail {
+/// Planes as they are stored: byte planes are one matrix of int16, taken apart while packing.
+template <class Format>
+constexpr int stored_planes = std::is_same_v<Format, byte_planes> ? 1 : Format::planes;
+
+template <class Operand>
+constexpr bool scales_by_row = Operand::sharing::by_row && Operand::block == 0;
+
+/// Where the scale of a block lies: [plane][row][block], dense. 0 for operands without blocks, whose scales nobody asks for.
+template <class Operand>
+constexpr index block_scale_at(index plane, index row, index rows, index block, index k) {
+    constexpr index length = Operand::block;
+    if constexpr (length == 0)
+        return 0;
+    else
+        return (plane * rows + row) * ((k + length - 1) / length) + block;
+}
+} // namespace detail
+
+/// One total. `lhs(k)` and `rhs(p, k)` give the integers (or floats), `lhs_scale(b)` and `rhs_scale(p, b)` the scales of block b, which are
+/// asked for only where the policy has blocks. The reduction is 0 .. k - 1.
+template <GemmPolicy P, class Lhs, class LhsScale, class Rhs, class RhsScale>
+typename P::total reference_total(index k, const Lhs& lhs, const LhsScale& lhs_scale, const Rhs& rhs, const RhsScale& rhs_scale) {
+    using total = typename P::total;
+    constexpr int planes = detail::stored_planes<typename P::rhs::format>;
+    static_assert(check_policy<P>::value);
+    static_assert(detail::stored_planes<typename P::lhs::format> == 1, "gemm: lhs has one stored plane; give the planes to rhs");
+
+    if constexpr (std::is_same_v<typename P::accumulator, float>) { // float operands
+        float t = 0;
+        for (index kk = 0; kk < k; ++kk) t = std::fma(lhs(kk), rhs(0, kk), t);
+        return t;
+    } else if constexpr (std::is_integral_v<total>) { // exact
+        std::int64_t t = 0;
+        for (int p = 0; p < planes; ++p) {
+            for (index kk = 0; kk < k; ++kk) {
+                std::int64_t product = std::int64_t{lhs(kk)} * std::int64_t{rhs(p, kk)};
+                if constexpr (P::rhs::block > 0) product *= std::int64_t{rhs_scale(p, kk / P::rhs::block)};
+                t += product;
+            }
+        }
+        return static_cast<total>(t);
+    } else { // integers inside a chain, floats across chains: blocks ascending, in a block planes ascending, in a plane chains ascending
+        static_assert(detail::chain_traits<typename P::chain>::fixed);
+        constexpr index chain = detail::chain_traits<typename P::chain>::length;
+        const index block = scale_block<P> > 0 ? scale_block<P> : (k > 0 ? k : 1);
+        float t = 0;
+        for (index b = 0; b * block < k; ++b) {
+            const index end = (b + 1) * block < k ? (b + 1) * block : k;
+            for (int p = 0; p < planes; ++p) {
+                float weight = 1;
+                if constexpr (P::lhs::block > 0) weight = lhs_scale(b);
+                if constexpr (P::rhs::block > 0) weight *= rhs_scale(p, b);
+                for (index start = b * block; start < end; start += chain) {
+                    std::int64_t sum = 0;
+                    for (index kk = start; kk < end && kk < start + chain; ++kk) sum += std::int64_t{lhs(kk)} * std::int64_t{rhs(p, kk)};
+                    t = std::fma(static_cast<float>(sum), weight, t);
+                }
+            }
+        }
+        return t;
+    }
+}
+
+/// The value of a total: double products in this order, one rounding to float at the end. Scales that the sharing rules don't have are 1.
+template <class Total>
+float reference_value(Total t, double lhs_scale, double rhs_scale, float lhs_row_scale = 1, float rhs_row_scale = 1) {
+    const double column = (lhs_scale * rhs_scale) * static_cast<double>(rhs_row_scale);
+    return static_cast<float>(static_cast<double>(t) * (column * static_cast<double>(lhs_row_scale)));
+}
+
+/// out(m, n) = lhs(m, k) * rhs(k, n): the totals where `Out` is the policy's integral total, otherwise the values (Out = float).
+/// Throws shape_error, both shapes named, where the sizes don't fit.
+template <GemmPolicy P, class Out>
+void reference_gemm(const lhs_view<P>& lhs, const rhs_view<P>& rhs, matrix_view<Out> out) {
+    static_assert(std::is_same_v<Out, float> || std::is_same_v<Out, typename P::total>, "reference_gemm: an output is float or the policy's total");
+    const index m = lhs.values.rows, k = lhs.values.cols, n = rhs.values.cols;
+    require<shape_error>(rhs.values.rows == k, "gemm: lhs is ", m, " x ", k, " but rhs is ", rhs.values.rows, " x ", n);
+    require<shape_error>(out.rows == m && out.cols == n, "gemm: the product is ", m, " x ", n, " but out is ", out.rows, " x ", out.cols);
+
+    for (index i = 0; i < m; ++i) {
+        for (index j = 0; j < n; ++j) {
+            const auto total = reference_total<P>(
+                k, [&](index kk) { return lhs.values(i, kk); },
+                [&](index b) { return lhs.scales[detail::block_scale_at<typename P::lhs>(0, i, m, b, k)]; },
+                [&](int p, index kk) { return rhs.values.data[p * rhs.plane_stride + kk * rhs.values.row_stride + j * rhs.values.col_stride]; },
+                [&](int p, index b) { return rhs.scales[detail::block_scale_at<typename P::rhs>(p, j, n, b, k)]; });
+            if constexpr (std::is_same_v<Out, float>) {
+                float row = 1, column = 1;
+                if constexpr (detail::scales_by_row<typename P::lhs>) row = lhs.scales[i];
+                if constexpr (detail::scales_by_row<typename P::rhs>) column = rhs.scales[j];
+                out(i, j) = reference_value(total, lhs.scale, rhs.scale, row, column);
+            } else {
+                out(i, j) = total;
+            }
+        }
+    }
+}
+
+} // namespace intaglio::inline INTAGLIO_ABI
