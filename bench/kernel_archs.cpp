@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Which archs this program was built with, and which of them this CPU can run. Each arch's units define constants in a namespace that is called after
+// the arch; here they are weak references, null where the build left an arch out, so there is no list of archs to keep in step with the build.
+
+#include "kernel_table.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#define KERNEL_TABLES_OF(ARCH)                                          \
+    namespace kernel_tables::abi_##ARCH {                               \
+    [[gnu::weak]] extern const kernel_list training, inference, blocks; \
+    [[gnu::weak]] extern const peak_list peaks;                         \
+    }
+KERNEL_TABLES_OF(portable)
+KERNEL_TABLES_OF(sse41)
+KERNEL_TABLES_OF(avx2)
+KERNEL_TABLES_OF(avx_vnni)
+KERNEL_TABLES_OF(avx512bw)
+KERNEL_TABLES_OF(avx512_vnni)
+KERNEL_TABLES_OF(amx)
+KERNEL_TABLES_OF(neon)
+KERNEL_TABLES_OF(neon_dot)
+#undef KERNEL_TABLES_OF
+
+namespace kernel_tables {
+
+namespace {
+
+bool cpu_has(const char* arch) {
+    const auto is = [arch](const char* name) { return std::strcmp(arch, name) == 0; };
+    if (is("portable")) return true;
+#if defined(__x86_64__)
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    const auto leaf7 = [&](unsigned sub) { return __get_cpuid_count(7, sub, &a, &b, &c, &d) != 0; };
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); // these ask the operating system too
+    const bool avx512bw = avx2 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    const bool avx512_vnni = avx512bw && __builtin_cpu_supports("avx512vnni");
+    if (is("sse41")) return __builtin_cpu_supports("sse4.1");
+    if (is("avx2")) return avx2;
+    if (is("avx_vnni")) return avx2 && leaf7(1) && (a & (1u << 4)) != 0;
+    if (is("avx512bw")) return avx512bw;
+    if (is("avx512_vnni")) return avx512_vnni;
+    if (is("amx")) return avx512_vnni && leaf7(0) && (d & (1u << 24)) != 0 && (d & (1u << 25)) != 0;
+#elif defined(__aarch64__)
+    if (is("neon")) return true;
+#if defined(__ARM_FEATURE_DOTPROD)
+    if (is("neon_dot")) return true;
+#endif
+#endif
+    return false;
+}
+
+/// An address that the compiler may not assume to be non-null.
+template <class List>
+List or_empty(const List* list) {
+    return list ? *list : List{};
+}
+
+#define KERNEL_TABLES_ENTRY(ARCH)                                                                                                  \
+    arch_table {                                                                                                                   \
+        #ARCH, &abi_##ARCH::training != nullptr, cpu_has(#ARCH), or_empty(&abi_##ARCH::training), or_empty(&abi_##ARCH::inference), \
+            or_empty(&abi_##ARCH::blocks), or_empty(&abi_##ARCH::peaks)                                                            \
+    }
+
+} // namespace
+
+std::span<const arch_table> arch_tables() {
+    static const std::array tables{
+        KERNEL_TABLES_ENTRY(portable), KERNEL_TABLES_ENTRY(sse41),       KERNEL_TABLES_ENTRY(avx2),
+        KERNEL_TABLES_ENTRY(avx_vnni), KERNEL_TABLES_ENTRY(avx512bw),    KERNEL_TABLES_ENTRY(avx512_vnni),
+        KERNEL_TABLES_ENTRY(amx),      KERNEL_TABLES_ENTRY(neon),        KERNEL_TABLES_ENTRY(neon_dot),
+    };
+    return tables;
+}
+#undef KERNEL_TABLES_ENTRY
+
+const arch_table* find_arch(const char* name) {
+    for (const arch_table& table : arch_tables())
+        if (std::strcmp(table.name, name) == 0) return &table;
+    return nullptr;
+}
+
+const kernel* arch_table::find(const char* policy) const {
+    for (const kernel_list& list : {training, inference, blocks})
+        for (std::size_t i = 0; i < list.count; ++i)
+            if (std::strcmp(list.kernels[i].policy, policy) == 0) return &list.kernels[i];
+    return nullptr;
+}
+
+double arch_table::measure_peak(const char* peak_name, int repeats) const {
+    double best = 0;
+    for (std::size_t i = 0; i < peaks.count; ++i) {
+        if (std::strcmp(peaks.peaks[i].name, peak_name) != 0) continue;
+        std::ptrdiff_t rounds = 1 << 10;
+        for (int r = 0; r < repeats;) {
+            const auto start = std::chrono::steady_clock::now();
+            const double macs = peaks.peaks[i].run(rounds);
+            const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+            if (seconds.count() < 2e-3) { // too short to time, and a warm-up all the same
+                rounds *= 2;
+                continue;
+            }
+            best = macs / seconds.count() > best ? macs / seconds.count() : best;
+            ++r;
+        }
+    }
+    return best;
+}
+
+} // namespace kernel_tables

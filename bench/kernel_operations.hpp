@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The generic texts behind kernel_table.hpp: each turns plain structs into the library's views, calls the library, and turns an exception
+// into an outcome. Included by the units that are compiled once for each arch, and by nothing else.
+
+#include <array>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <type_traits>
+
+#include "intaglio/conv/conv.hpp"
+#include "intaglio/core/error.hpp"
+#include "intaglio/core/parallel.hpp"
+#include "intaglio/gemm/gemm.hpp"
+#include "intaglio/gemm/presets.hpp"
+#include "kernel_table.hpp"
+
+namespace kernel_tables::INTAGLIO_ABI {
+
+using namespace ::intaglio;
+
+/// The pool of a thread count, made on first use and kept until the program ends.
+inline executor_ref pool_of(int threads) {
+    if (threads == 1) return {};
+    static std::mutex guard;
+    static std::array<std::unique_ptr<thread_pool>, 65> pools;
+    require<value_error>(threads > 1 && threads < static_cast<int>(pools.size()), "kernel table: ", threads, " threads; ask for 1 to 64");
+    const std::lock_guard lock(guard);
+    auto& pool = pools[static_cast<std::size_t>(threads)];
+    if (!pool) pool = std::make_unique<thread_pool>(threads);
+    return *pool;
+}
+
+inline void report(outcome& result, outcome::kinds kind, const char* text) {
+    result.kind = kind;
+    std::strncpy(result.text, text, sizeof result.text - 1);
+    result.text[sizeof result.text - 1] = '\0';
+}
+
+/// Runs `body`; an exception becomes an outcome.
+template <class Body>
+void guarded(outcome& result, const Body& body) noexcept {
+    result.kind = outcome::ok;
+    result.text[0] = '\0';
+    try {
+        body();
+    } catch (const shape_error& e) {
+        report(result, outcome::shape_error, e.what());
+    } catch (const value_error& e) {
+        report(result, outcome::value_error, e.what());
+    } catch (const std::exception& e) {
+        report(result, outcome::other_error, e.what());
+    } catch (...) {
+        report(result, outcome::other_error, "an unknown exception");
+    }
+}
+
+template <class View>
+View view_of(const operand_data& o) {
+    View view;
+    using values = decltype(view.values);
+    using element = std::remove_pointer_t<decltype(values::data)>;
+    view.values = values(static_cast<element*>(o.values), o.rows, o.cols, o.row_stride, o.col_stride);
+    view.scale = o.scale;
+    view.scales = static_cast<decltype(view.scales)>(o.scales);
+    view.plane_stride = o.plane_stride;
+    return view;
+}
+
+inline conv_geometry geometry_of(const conv_shape& s) {
+    return {s.batch,    s.height, s.width, s.in_channels, s.out_channels, s.kernel_h,   s.kernel_w,
+            s.stride_h, s.stride_w, s.pad_h, s.pad_w,     s.dilation_h,   s.dilation_w, s.groups};
+}
+
+template <class T>
+matrix_view<T> matrix_of(const output_data& out) {
+    return {static_cast<T*>(out.values), out.rows, out.cols, out.row_stride, out.col_stride};
+}
+
+/// Calls run(out, epilogue) with the types that the call asks for. The compositions instantiated are
+///   none -> totals, floats;  with `Stages` also  none -> int8;  bias_relu -> floats, uint8;  normalized -> floats, int16.
+/// Returns whether there was one.
+template <GemmPolicy P, bool Stages, class Run>
+bool with_output(const output_data& out, const stage_data& stages, const Run& run) {
+    if (stages.kind == stage_data::none) {
+        if constexpr (std::is_integral_v<typename P::total>)
+            if (out.kind == output_data::totals) return run(matrix_of<typename P::total>(out), epilogue<>{}), true;
+        if (out.kind == output_data::floats) return run(matrix_of<float>(out), epilogue<>{}), true;
+        if constexpr (Stages)
+            if (out.kind == output_data::int8)
+                return run(quantized_view<std::int8_t>{matrix_of<std::int8_t>(out), out.inverse_scale}, epilogue<>{}), true;
+    }
+    if constexpr (Stages) {
+        if (stages.kind == stage_data::bias_relu) {
+            const epilogue e{bias{stages.bias}, relu{}};
+            if (out.kind == output_data::floats) return run(matrix_of<float>(out), e), true;
+            if (out.kind == output_data::uint8) return run(quantized_view<std::uint8_t>{matrix_of<std::uint8_t>(out), out.inverse_scale}, e), true;
+        }
+        if (stages.kind == stage_data::normalized) {
+            const epilogue e{scale_shift{stages.scale, stages.shift}, add{matrix_view<const float>(stages.residual, out.rows, out.cols)}, relu{},
+                             max_magnitude{stages.max_magnitude}};
+            if (out.kind == output_data::floats) return run(matrix_of<float>(out), e), true;
+            if (out.kind == output_data::int16) return run(quantized_view<std::int16_t>{matrix_of<std::int16_t>(out), out.inverse_scale}, e), true;
+        }
+    }
+    return false;
+}
+
+/// The operations on one policy. `Stages` instantiates the epilogues too; it costs compile time, so only a few policies have them.
+template <GemmPolicy P, bool Stages>
+struct operations {
+    using lhs_storage = typename P::lhs::storage;
+    using rhs_storage = typename P::rhs::storage;
+
+    template <class Run>
+    static void run_with_output(const output_data& out, const stage_data& stages, outcome& result, const Run& run) noexcept {
+        guarded(result, [&] {
+            if (!with_output<P, Stages>(out, stages, run)) report(result, outcome::unsupported, "this output and epilogue aren't in the table");
+        });
+    }
+
+    static void* pack(const operand_data& rhs, int threads, outcome& result) noexcept {
+        void* packed = nullptr;
+        guarded(result, [&] { packed = new packed_rhs<P>(pack_rhs<P>(view_of<rhs_view<P>>(rhs), pool_of(threads))); });
+        return packed;
+    }
+    static void release(void* packed) noexcept { delete static_cast<packed_rhs<P>*>(packed); }
+
+    static void multiply(const gemm_call& call, outcome& result) noexcept {
+        run_with_output(call.out, call.stages, result, [&](const auto& out, const auto& stages) {
+            const auto lhs = view_of<lhs_view<P>>(call.lhs);
+            if (call.packed)
+                gemm<P>(lhs, *static_cast<const packed_rhs<P>*>(call.packed), out, stages, pool_of(call.threads));
+            else
+                gemm<P>(lhs, view_of<rhs_view<P>>(call.rhs), out, stages, pool_of(call.threads));
+        });
+    }
+
+    static void* pack_filter(const conv_shape& shape, const operand_data& filter, int threads, outcome& result) noexcept {
+        void* packed = nullptr;
+        guarded(result, [&] {
+            packed = new packed_filter<P>(::intaglio::pack_filter<P>(geometry_of(shape), view_of<rhs_view<P>>(filter), pool_of(threads)));
+        });
+        return packed;
+    }
+    static void release_filter(void* packed) noexcept { delete static_cast<packed_filter<P>*>(packed); }
+
+    static void forward(const conv_call& call, outcome& result) noexcept {
+        run_with_output(call.out, call.stages, result, [&](const auto& out, const auto& stages) {
+            conv_forward<P>(geometry_of(call.shape), static_cast<const lhs_storage*>(call.lhs), call.lhs_scale,
+                            *static_cast<const packed_filter<P>*>(call.packed), out, stages, pool_of(call.threads));
+        });
+    }
+    static void input_gradient(const conv_call& call, outcome& result) noexcept {
+        run_with_output(call.out, call.stages, result, [&](const auto& out, const auto& stages) {
+            conv_input_gradient<P>(geometry_of(call.shape), static_cast<const lhs_storage*>(call.lhs), call.lhs_scale,
+                                   static_cast<const rhs_storage*>(call.rhs), call.rhs_scale, out, stages, pool_of(call.threads));
+        });
+    }
+    static void weight_gradient(const conv_call& call, outcome& result) noexcept {
+        run_with_output(call.out, call.stages, result, [&](const auto& out, const auto& stages) {
+            conv_weight_gradient<P>(geometry_of(call.shape), static_cast<const lhs_storage*>(call.lhs), call.lhs_scale,
+                                    static_cast<const rhs_storage*>(call.rhs), call.rhs_scale, out, stages, pool_of(call.threads));
+        });
+    }
+};
+
+/// Products alone, for lhs policies that a convolution doesn't take.
+template <GemmPolicy P, bool Stages = false>
+constexpr kernel products(const char* policy) {
+    using o = operations<P, Stages>;
+    return {policy, o::pack, o::release, o::multiply, nullptr, nullptr, nullptr, nullptr, nullptr, Stages};
+}
+
+/// Products and the forward convolution.
+template <GemmPolicy P, bool Stages = false>
+constexpr kernel products_and_forward(const char* policy) {
+    using o = operations<P, Stages>;
+    return {policy, o::pack, o::release, o::multiply, o::pack_filter, o::release_filter, o::forward, nullptr, nullptr, Stages};
+}
+
+/// Products and all three passes of the convolution.
+template <GemmPolicy P, bool Stages = false>
+constexpr kernel all_passes(const char* policy) {
+    using o = operations<P, Stages>;
+    return {policy,    o::pack,           o::release,         o::multiply, o::pack_filter, o::release_filter,
+            o::forward, o::input_gradient, o::weight_gradient, Stages};
+}
+
+template <std::size_t N>
+constexpr kernel_list list_of(const kernel (&kernels)[N]) {
+    return {kernels, N};
+}
+
+} // namespace kernel_tables::INTAGLIO_ABI
