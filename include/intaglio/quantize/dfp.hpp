@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// FP32 to dynamic fixed point and back (Das et al., arXiv 1802.00930). For a tensor x with largest magnitude amax, `bits` and `head_room`:
+//
+//   Emax = floor(log2 amax),   Es = Emax - (bits - 2) + head_room,   q_i = saturate(round(x_i * 2^-Es)),   x_i ~ q_i * 2^Es
+//
+// so 2^(bits-2-head_room) <= max |q| <= 2^(bits-1-head_room). The upper end is reached only where amax rounds up to a power of two; without
+// head-room it is one more than the symmetric range -(2^(bits-1) - 1) .. 2^(bits-1) - 1 holds, and saturates.
+//
+//   all zeros         Es = 0, q = 0
+//   denormal numbers  as all others; the exponent is that of their leading bit
+//   NaN, infinity     value_error, which names the tensor and the first such element; nothing is written
+//
+// Two passes over memory: one for amax, which finds NaN and infinity on its way, one that converts. An output whose maximum an epilogue has
+// already found (gemm/epilogue.hpp) needs the second only. The normative text is round_saturated in numeric/rounding.hpp.
+
+#include <algorithm>
+#include <bit>
+#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "intaglio/core/config.hpp"
+#include "intaglio/core/error.hpp"
+#include "intaglio/core/parallel.hpp"
+#include "intaglio/numeric/exponent.hpp"
+#include "intaglio/numeric/rounding.hpp"
+#include "intaglio/quantize/convert.hpp"
+#include "intaglio/tensor/dfp_tensor.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI {
+
+struct dfp_spec {
+    int bits = 16;     ///< of a mantissa, sign included: 2 .. 32
+    int head_room = 0; ///< low bits given up so that sums of products have room: 0 .. bits - 2
+
+    /// 2^(bits-1) - 1, where mantissas saturate.
+    constexpr std::int64_t max_mantissa() const noexcept { return (std::int64_t{1} << (bits - 1)) - 1; }
+
+    /// Throws value_error unless both are in range and a mantissa fits `storage_bits`.
+    void check(int storage_bits = 32) const {
+        require<value_error>(bits >= 2 && bits <= storage_bits, "dfp: ", bits, " bits do not fit a signed storage of 2 to ", storage_bits, " bits");
+        require<value_error>(head_room >= 0 && head_room <= bits - 2, "dfp: a head-room of ", head_room, " bits leaves nothing of ", bits, " bits");
+    }
+};
+
+/// What a conversion lost.
+struct quantize_counts {
+    std::int64_t clipped = 0;         ///< elements whose nearest integer is outside the range
+    std::int64_t flushed_to_zero = 0; ///< elements that are not zero and whose mantissa is
+
+    quantize_counts& operator+=(const quantize_counts& other) noexcept {
+        clipped += other.clipped;
+        flushed_to_zero += other.flushed_to_zero;
+        return *this;
+    }
+    friend bool operator==(const quantize_counts&, const quantize_counts&) = default;
+};
+
+/// The shared exponent Es of a tensor whose largest magnitude is `max_magnitude` (finite, >= 0). 0 if that is 0.
+constexpr int dfp_exponent(float max_magnitude, dfp_spec spec = {}) noexcept {
+    return max_magnitude == 0.0F ? 0 : exponent_of(max_magnitude) - (spec.bits - 2) + spec.head_room;
+}
+
+/// max |values|, 0 if there are none. Throws value_error if an element is NaN or infinite; the text has `name` and the first one's place.
+inline float max_magnitude(std::span<const float> values, std::string_view name = "tensor", executor_ref exec = {}) {
+    const std::uint32_t largest = detail::largest_magnitude_bits(values, exec);
+    if (largest >= float_infinity_bits) [[unlikely]] {
+        const auto first = std::find_if(values.begin(), values.end(), [](float x) { return !is_finite(x); });
+        fail<value_error>(name, ": element ", first - values.begin(), " of ", values.size(), " is ",
+                          magnitude_bits(*first) > float_infinity_bits ? "NaN" : "infinite", "; only finite values can be quantized");
+    }
+    return std::bit_cast<float>(largest);
+}
+
+/// mantissas[i] = saturate(rule(values[i] * 2^-exponent, i)), for a given exponent. Values beyond the range saturate, infinities too. A NaN
+/// becomes the least mantissa: this is the inner step, its caller has looked at the maximum.
+/// Throws shape_error if the lengths differ, value_error if the spec does not fit T or the exponent is outside -252 .. 252.
+template <std::signed_integral T, Rounding Rule = nearest_even>
+void dfp_quantize(std::span<const float> values, std::span<T> mantissas, int exponent, dfp_spec spec, const Rule& rule = {}, executor_ref exec = {}) {
+    spec.check(std::numeric_limits<T>::digits + 1);
+    require<value_error>(exponent >= -detail::max_scale_exponent && exponent <= detail::max_scale_exponent, "dfp: exponent ", exponent,
+                         " is outside -", detail::max_scale_exponent, " .. ", detail::max_scale_exponent);
+    require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, room for ", mantissas.size(), " mantissas");
+    detail::for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
+        detail::convert(values.data() + first, mantissas.data() + first, first, count, -exponent, spec.bits, rule);
+    });
+}
+
+/// What dfp_quantize lost, from both sides of it. Counts are exact for every rule.
+template <std::signed_integral T>
+quantize_counts count_losses(std::span<const float> values, std::span<const T> mantissas, int exponent, dfp_spec spec) {
+    require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, ", mantissas.size(), " mantissas");
+    const double unit = power_of_two(-exponent);
+    const double beyond = static_cast<double>(spec.max_mantissa()) + 0.5; // the tie goes up: max_mantissa is odd
+    quantize_counts counts;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const double x = static_cast<double>(values[i]) * unit;
+        counts.clipped += (x >= beyond || x <= -beyond) ? 1 : 0;
+        counts.flushed_to_zero += (values[i] != 0.0F && mantissas[i] == 0) ? 1 : 0;
+    }
+    return counts;
+}
+
+/// values[i] = mantissas[i] * 2^exponent, rounded to float where a mantissa has more than 24 bits.
+template <std::signed_integral T>
+void dfp_dequantize(std::span<const T> mantissas, int exponent, std::span<float> values, executor_ref exec = {}) {
+    require(values.size() == mantissas.size(), "dfp: ", mantissas.size(), " mantissas, room for ", values.size(), " values");
+    const double scale = power_of_two(exponent);
+    detail::for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
+        const T* in = mantissas.data() + first;
+        float* out = values.data() + first;
+        for (index i = 0; i < count; ++i) out[i] = static_cast<float>(static_cast<double>(in[i]) * scale);
+    });
+}
+
+/// Both passes into an existing tensor, whose memory is kept if it has the size. Throws value_error (NaN, infinity, a bad spec) or
+/// shape_error before anything is written.
+template <IntegerFormat Format, Rounding Rule = nearest_even>
+void quantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values, const extents& shape, dfp_spec spec = {Format::bits},
+                       std::string_view name = "tensor", executor_ref exec = {}, const Rule& rule = {}) {
+    spec.check(Format::bits);
+    require(static_cast<index>(values.size()) == shape.size(), name, ": shape ", shape, " has ", shape.size(), " elements, got ", values.size());
+    const int exponent = dfp_exponent(max_magnitude(values, name, exec), spec);
+    if (out.size() == shape.size())
+        out.mantissas.reshape(shape);
+    else
+        out.mantissas = tensor<typename Format::storage>(shape, uninitialized);
+    out.exponent = exponent;
+    dfp_quantize(values, out.mantissas.span(), exponent, spec, rule, exec);
+}
+
+/// Both passes into a new tensor: `quantize_dfp<fixed<16>>(values, {8, 8}, {.bits = 16}, "conv1.weight")`.
+template <IntegerFormat Format, Rounding Rule = nearest_even>
+dfp_tensor<Format> quantize_dfp(std::span<const float> values, const extents& shape, dfp_spec spec = {Format::bits},
+                                std::string_view name = "tensor", executor_ref exec = {}, const Rule& rule = {}) {
+    dfp_tensor<Format> out;
+    quantize_dfp_into(out, values, shape, spec, name, exec, rule);
+    return out;
+}
+
+} // namespace intaglio::inline INTAGLIO_ABI

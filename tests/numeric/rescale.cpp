@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "intaglio/numeric/rescale.hpp"
+
+#include <cstdint>
+#include <limits>
+
+#include "support/catch.hpp"
+
+namespace intaglio {
+namespace {
+
+static_assert(shift_right_nearest_even(5, 1) == 2);
+static_assert(shift_right_nearest_even(7, 1) == 4);
+static_assert(shift_right_nearest_even(-5, 1) == -2);
+static_assert(shift_right_nearest_even(-7, 1) == -4);
+static_assert(shift_right_nearest_even(-7, 0) == -7);
+
+TEST_CASE("shift_right_nearest_even divides by a power of two", "[unit][exact]") {
+    for (std::int64_t v = -300; v <= 300; ++v) {
+        for (int shift = 0; shift <= 10; ++shift)
+            REQUIRE(shift_right_nearest_even(v, shift) == round_nearest_even(static_cast<double>(v) / static_cast<double>(1 << shift)));
+    }
+}
+
+TEST_CASE("requantize saturates to the format's range", "[unit]") {
+    using u8 = unsigned_fixed<8>;
+    REQUIRE(requantize<u8>(1.0F, 255.0F) == 255);
+    REQUIRE(requantize<u8>(1.1F, 255.0F) == 255);
+    REQUIRE(requantize<u8>(-0.1F, 255.0F) == 0);
+    REQUIRE(requantize<u8>(2.5F, 1.0F) == 2);
+    REQUIRE(requantize<u8>(3.5F, 1.0F) == 4);
+    REQUIRE(requantize<fixed<8>>(-1000.0F, 1.0F) == -127);
+    REQUIRE(requantize<fixed<8>>(1000.0F, 1.0F) == 127);
+    REQUIRE(requantize<fixed<16>>(-40000.0F, 1.0F) == -32767);
+    REQUIRE(requantize<fixed<8>>(std::numeric_limits<float>::infinity(), 1.0F) == 127);
+    REQUIRE(requantize<fixed<8>>(std::numeric_limits<float>::quiet_NaN(), 1.0F) == -127);
+}
+
+TEST_CASE("to_real is exact where the result is a float", "[unit]") {
+    REQUIRE(to_real(0, 0.25) == 0.0F);
+    REQUIRE(to_real(3, 0x1p-30) == 3 * 0x1p-30F);
+    REQUIRE(to_real((std::int64_t{1} << 51) + 1, 0x1p-51) == 1.0F);
+    REQUIRE(to_real(std::int64_t{-1} << 40, 0x1p-149) == -0x1p-109F);
+}
+
+} // namespace
+} // namespace intaglio
