@@ -43,7 +43,7 @@
 #define INTAGLIO_DETAIL_JOIN(a, b) INTAGLIO_DETAIL_JOIN_(a, b)
 #define INTAGLIO_ABI INTAGLIO_DETAIL_JOIN(abi_, INTAGLIO_ARCH)
 
-#define INTAGLIO_INLINE [[gnu::always_inline]] inline
+#define INTAGLIO_INLINE inline __attribute__((always_inline))
 
 #include <cstddef>
 #include <cstdint>

@@ -79,7 +79,7 @@ struct locked_trits {
 struct byte_planes {
     using storage = std::int16_t;
     static constexpr int bits = 16;
-    static constexpr int planes = 2;
+    static constexpr int planes = 1; // as stored; the kernel's packing takes the bytes apart
     static constexpr std::int64_t max_magnitude = 32768;
     static constexpr std::int64_t min_value = -32768;
 };
@@ -91,7 +91,7 @@ struct float32 {
     static constexpr int planes = 1;
 };
 
-/// What every element format states.
+/// What every element format states; `planes` counts the planes of storage that sum up to an element.
 template <class F>
 concept ElementFormat = requires {
     typename F::storage;

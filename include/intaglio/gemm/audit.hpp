@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The checked mode. Given an audit, the kernel shadows each chain with a sum in int64, taken from the same packed digits by plain code, and
+// counts where the two differ, that is where the accumulator overflowed. By the laws and the proofs of the library the count is always zero;
+// the audit is how anyone can see it. It costs many times the product itself.
+
+#include <atomic>
+#include <cstdint>
+
+#include "intaglio/gemm/pack.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI {
+
+class audit {
+public:
+    std::int64_t chains() const { return chains_.load(); }       ///< sums that were shadowed, one for each output and chain
+    std::int64_t overflows() const { return overflows_.load(); } ///< sums that differ from their shadow
+    std::int64_t largest() const { return largest_.load(); }     ///< the largest magnitude that a chain's final sum reached
+
+    // Called by the kernel: `sums` is what the registers held after chain c.
+    template <class Traits, int Rows>
+    void count(const detail::lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, const detail::chain& c, index k0,
+               const typename Traits::lane* sums) {
+        constexpr int k = Traits::k;
+        std::int64_t wrong = 0, most = 0;
+        for (index i = 0; i < Rows; ++i)
+            for (index j = 0; j < Traits::cols; ++j) {
+                const auto* a = lhs.data + (c.k - k0) * lhs.k_scale + c.lhs_plane * lhs.plane_stride + i * lhs.row_stride;
+                std::int64_t shadow = 0;
+                for (index s = 0; s < c.steps; ++s)
+                    for (index q = 0; q < k; ++q)
+                        shadow += value<Traits::lhs_planes>(a[s * lhs.step_stride + q], c.lhs_plane) *
+                                  value<Traits::split_planes>(panel[c.offset + s * k * Traits::cols + j * k + q], c.rhs_plane);
+                wrong += shadow != static_cast<std::int64_t>(sums[i * Traits::cols + j]);
+                most = std::max(most, shadow < 0 ? -shadow : shadow);
+            }
+        chains_ += Rows * Traits::cols;
+        overflows_ += wrong;
+        std::int64_t seen = largest_.load();
+        while (most > seen && !largest_.compare_exchange_weak(seen, most)) {
+        }
+    }
+
+private:
+    /// What a packed digit stands for: the high of two byte planes is signed although it is packed as bits.
+    template <int Planes, class Digit>
+    static std::int64_t value(Digit digit, int plane) {
+        if constexpr (Planes == 2 && std::is_same_v<Digit, std::uint8_t>)
+            if (plane == 0) return static_cast<std::int8_t>(digit);
+        return static_cast<std::int64_t>(digit);
+    }
+
+    std::atomic<std::int64_t> chains_{0}, overflows_{0}, largest_{0};
+};
+
+} // namespace intaglio::inline INTAGLIO_ABI

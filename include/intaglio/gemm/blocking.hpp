@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// How large the blocks of the five loops are: from the shape of the register tile and the sizes of this machine's caches, read once a call.
+//
+//   kc  so that a panel of rhs (kc x nr) stays in L1 while the rows of a block pass by
+//   mc  so that a block of lhs (mc x kc) stays in a third of L2
+//   nc  so that the totals of a block (mc x nc) that wait for the next kc stay in L2 too
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "intaglio/core/config.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI {
+
+/// Bytes of a core's first and second data cache.
+struct cache_sizes {
+    index l1 = 32 * 1024;
+    index l2 = 512 * 1024;
+
+    /// As the system tells, or the defaults above where it doesn't.
+    static cache_sizes of_this_machine() {
+        cache_sizes sizes;
+#ifdef _SC_LEVEL1_DCACHE_SIZE
+        if (const long l1 = ::sysconf(_SC_LEVEL1_DCACHE_SIZE); l1 > 0) sizes.l1 = l1;
+        if (const long l2 = ::sysconf(_SC_LEVEL2_CACHE_SIZE); l2 > 0) sizes.l2 = l2;
+#endif
+        return sizes;
+    }
+};
+
+namespace detail {
+
+constexpr index round_up(index value, index multiple) { return (value + multiple - 1) / multiple * multiple; }
+constexpr index ceil_div(index value, index divisor) { return (value + divisor - 1) / divisor; }
+
+/// The reduction in pieces of at most `kc`, all of about the same length, each a multiple of `granule`.
+template <class Traits>
+index reduction_block(const cache_sizes& cache) {
+    constexpr index granule = std::max<index>(64, Traits::k);
+    const index fit = cache.l1 / (Traits::cols * static_cast<index>(sizeof(typename Traits::rhs_digit)) * Traits::split_planes);
+    return std::max(granule, fit / granule * granule);
+}
+
+/// Rows of lhs in one block.
+template <class Traits>
+index row_block(const cache_sizes& cache, index kc) {
+    const index row_bytes = kc * static_cast<index>(sizeof(typename Traits::lhs_digit)) * Traits::lhs_planes;
+    return std::max<index>(1, cache.l2 / 3 / row_bytes / Traits::rows) * Traits::rows;
+}
+
+} // namespace detail
+} // namespace intaglio::inline INTAGLIO_ABI

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What happens to a total on its way to memory. A total t of row i and column j first becomes a real number,
+//
+//   v = float(double(t) * (c_j * r_i))        c_j = lhs.scale * rhs.scale * (scale of column j),  r_i = (scale of row i)
+//
+// and then passes the stages from left to right; each stage is a small value that works on a piece of one row. Last it is stored, as float or
+// quantized. To add a stage write a struct with an `operator()(float* v, index row, index col, index count)`.
+
+#include <atomic>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <tuple>
+#include <type_traits>
+
+#include "intaglio/core/config.hpp"
+#include "intaglio/tensor/view.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI {
+
+/// v += per_column[j].
+struct bias {
+    const float* per_column = nullptr;
+    INTAGLIO_INLINE void operator()(float* v, index, index col, index count) const {
+        for (index e = 0; e < count; ++e) v[e] += per_column[col + e];
+    }
+};
+
+/// v = fma(v, scale[j], shift[j]): a folded batch norm.
+struct scale_shift {
+    const float* scale = nullptr;
+    const float* shift = nullptr;
+    INTAGLIO_INLINE void operator()(float* v, index, index col, index count) const {
+        for (index e = 0; e < count; ++e) v[e] = std::fma(v[e], scale[col + e], shift[col + e]);
+    }
+};
+
+/// v = max(v, 0).
+struct relu {
+    INTAGLIO_INLINE void operator()(float* v, index, index, index count) const {
+        for (index e = 0; e < count; ++e) v[e] = v[e] > 0.0F ? v[e] : 0.0F;
+    }
+};
+
+/// v += values(i, j): the residual connection. Columns of `values` are contiguous (col_stride 1).
+struct add {
+    matrix_view<const float> values;
+    INTAGLIO_INLINE void operator()(float* v, index row, index col, index count) const {
+        const float* other = values.data + row * values.row_stride + col;
+        for (index e = 0; e < count; ++e) v[e] += other[e];
+    }
+};
+
+/// *result = max(*result, |v|) over all that passes; the caller sets *result first (to 0). The same for every thread count.
+struct max_magnitude {
+    float* result = nullptr;
+    INTAGLIO_INLINE void operator()(const float* v, index, index, index count) const {
+        // as bits, non-negative floats order like integers, and the loop vectorises
+        std::uint32_t most = 0;
+        for (index e = 0; e < count; ++e) {
+            const std::uint32_t bits = std::bit_cast<std::uint32_t>(v[e]) & 0x7FFFFFFFU;
+            most = most > bits ? most : bits;
+        }
+        std::atomic_ref<float> shared(*result);
+        float seen = shared.load(std::memory_order_relaxed);
+        const float candidate = std::bit_cast<float>(most);
+        while (most > std::bit_cast<std::uint32_t>(seen) && !shared.compare_exchange_weak(seen, candidate, std::memory_order_relaxed)) {
+        }
+    }
+};
+
+/// Stages in the order in which they are applied: `epilogue{bias{b}, relu{}}`.
+template <class... Stages>
+struct epilogue {
+    std::tuple<Stages...> stages;
+    static constexpr bool empty = sizeof...(Stages) == 0;
+
+    epilogue() = default;
+    explicit epilogue(Stages... s)
+        requires(sizeof...(Stages) > 0)
+        : stages(s...) {}
+
+    INTAGLIO_INLINE void operator()(float* v, index row, index col, index count) const {
+        std::apply([&](const Stages&... s) { (s(v, row, col, count), ...); }, stages);
+    }
+};
+
+/// An output that is stored quantized: round_to_nearest_even(v * inverse_scale), saturated to T's range (symmetric where T is signed).
+template <class T>
+struct quantized_view {
+    matrix_view<T> values;
+    float inverse_scale = 1;
+};
+
+namespace detail {
+
+/// int64 to double, exact below 2^51, in two operations that every vector unit has.
+INTAGLIO_INLINE double to_double(std::int64_t t) {
+    constexpr std::int64_t magic_bits = 0x4338000000000000; // 1.5 * 2^52
+    return std::bit_cast<double>(t + magic_bits) - std::bit_cast<double>(magic_bits);
+}
+INTAGLIO_INLINE double to_double(std::int32_t t) { return static_cast<double>(t); }
+INTAGLIO_INLINE double to_double(float t) { return static_cast<double>(t); }
+
+/// Nearest even, saturated. The sum with 1.5 * 2^23 rounds in the current (nearest-even) mode, and its low bits are the integer.
+template <class T>
+INTAGLIO_INLINE T requantize(float v, float inverse_scale) {
+    constexpr float high = static_cast<float>(std::numeric_limits<T>::max());
+    constexpr float low = std::is_signed_v<T> ? -high : 0.0F;
+    constexpr float magic = 12582912.0F;
+    float scaled = v * inverse_scale;
+    scaled = scaled > low ? scaled : low; // NaN becomes `low`
+    scaled = scaled < high ? scaled : high;
+    return static_cast<T>(std::bit_cast<std::int32_t>(scaled + magic) - std::bit_cast<std::int32_t>(magic));
+}
+
+template <class Out>
+struct output_traits; // where a finished piece of a row goes
+template <class T>
+struct output_traits<matrix_view<T>> {
+    using stored = T;
+    static constexpr bool raw = std::is_integral_v<T>;
+    static const matrix_view<T>& view(const matrix_view<T>& out) { return out; }
+};
+template <class T>
+struct output_traits<quantized_view<T>> {
+    using stored = T;
+    static constexpr bool raw = false;
+    static const matrix_view<T>& view(const quantized_view<T>& out) { return out.values; }
+};
+
+/// Stores `count` finished floats as row `row`, columns from `col` on.
+template <class T>
+INTAGLIO_INLINE void store_piece(const matrix_view<T>& out, const float* v, index row, index col, index count) {
+    T* to = out.data + row * out.row_stride + col * out.col_stride;
+    if (out.col_stride == 1)
+        for (index e = 0; e < count; ++e) to[e] = v[e];
+    else
+        for (index e = 0; e < count; ++e) to[e * out.col_stride] = v[e];
+}
+template <class T>
+INTAGLIO_INLINE void store_piece(const quantized_view<T>& out, const float* v, index row, index col, index count) {
+    T* to = out.values.data + row * out.values.row_stride + col * out.values.col_stride;
+    if (out.values.col_stride == 1)
+        for (index e = 0; e < count; ++e) to[e] = requantize<T>(v[e], out.inverse_scale);
+    else
+        for (index e = 0; e < count; ++e) to[e * out.values.col_stride] = requantize<T>(v[e], out.inverse_scale);
+}
+
+/// Every row of the product is the row of the output with the same number.
+struct same_row {
+    INTAGLIO_INLINE index operator()(index row) const { return row; }
+};
+
+} // namespace detail
+} // namespace intaglio::inline INTAGLIO_ABI

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// From a policy and an arch to the digits that are packed, the atom that multiplies them and the register tile. This is the only
+// place where a number format meets an instruction set:
+//
+//   formats                     digits packed      accumulator   where
+//   float32                     float              float         everywhere
+//   u8 x s8 or trits            u8, s8             int32         archs that multiply bytes (VNNI, AMX, NEON dot product)
+//   u8 x codes, int16 wanted    u8, s8             int16         the others: pairs of products are summed in int16 first
+//   any integers to 16 bits     s16, s16           int32         the others: bytes are widened while packing
+//   byte_planes (and fixed<16>  two byte planes    int32         archs with byte tiles
+//     where tiles are faster)
+//   byte_planes                 two s16 planes     int32         the others
+//   wider integers              s32, s32           int64         everywhere
+//
+// An exact total may be reached through any of these, so the choice never shows in a result.
+
+#include <algorithm>
+#include <limits>
+
+#include "intaglio/gemm/policy.hpp"
+#include "intaglio/simd/native.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::detail {
+
+template <class T>
+constexpr bool is_byte = sizeof(T) == 1;
+
+/// The element types of the packed operands, the type that sums them, and into how many planes an element is taken apart.
+template <class Lhs, class Rhs, class Acc, int LhsPlanes, int RhsPlanes>
+struct digit_choice {
+    using lhs = Lhs;
+    using rhs = Rhs;
+    using acc = Acc;
+    static constexpr int lhs_planes = LhsPlanes, rhs_planes = RhsPlanes;
+};
+
+template <GemmPolicy P, class Arch>
+constexpr auto choose_digits() {
+    using L = typename P::lhs::format;
+    using R = typename P::rhs::format;
+    if constexpr (std::is_same_v<L, float32>) {
+        return digit_choice<float, float, float, 1, 1>{};
+    } else {
+        constexpr bool bytes = is_byte<typename L::storage> && is_byte<typename R::storage> &&
+                               std::is_same_v<typename L::storage, std::uint8_t> && std::is_same_v<typename R::storage, std::int8_t>;
+        constexpr bool sixteen = L::max_magnitude <= 32767 && R::max_magnitude <= 32767;
+        constexpr bool split = std::is_same_v<L, byte_planes> || std::is_same_v<R, byte_planes>;
+        static_assert(!split || std::is_same_v<L, R>, "gemm policy: one operand has byte planes and the other has not; give both the same format");
+        constexpr bool tiles = simd::multiplies_byte_planes(Arch{}) && L::bits == 16 && R::bits == 16 && scale_block<P> == 0 &&
+                               std::is_same_v<typename P::total, std::int64_t>;
+        if constexpr (bytes && simd::multiplies_bytes(Arch{}))
+            return digit_choice<std::uint8_t, std::int8_t, std::int32_t, 1, 1>{};
+        else if constexpr (bytes && std::is_same_v<typename P::accumulator, std::int16_t>)
+            return digit_choice<std::uint8_t, std::int8_t, std::int16_t, 1, 1>{};
+        else if constexpr (tiles)
+            return digit_choice<std::uint8_t, std::uint8_t, std::int32_t, 2, 2>{};
+        else if constexpr (split)
+            return digit_choice<std::int16_t, std::int16_t, std::int32_t, 2, 2>{};
+        else if constexpr (sixteen)
+            return digit_choice<std::int16_t, std::int16_t, std::int32_t, 1, 1>{};
+        else
+            return digit_choice<std::int32_t, std::int32_t, std::int64_t, 1, 1>{};
+    }
+}
+
+/// Tiles of bytes take apart planes whose high digit is signed: the types that plane `p` of two is multiplied as.
+template <class Digit, int Planes, int p>
+using plane_type = std::conditional_t<Planes == 2 && is_byte<Digit>, std::conditional_t<p == 0, std::int8_t, std::uint8_t>, Digit>;
+
+template <GemmPolicy P, class Arch>
+struct kernel_traits {
+    static_assert(check_policy<P>::value);
+    using policy = P;
+    using arch = Arch;
+    using digits = decltype(choose_digits<P, Arch>());
+    using lhs_digit = typename digits::lhs;
+    using rhs_digit = typename digits::rhs;
+    using total = typename P::total;
+    static constexpr int lhs_planes = digits::lhs_planes; ///< planes that an element of lhs is taken apart into
+    static constexpr int split_planes = digits::rhs_planes;
+    static constexpr int rhs_planes = split_planes * P::rhs::planes; ///< planes in the packed rhs
+
+    template <int LhsPlane, int RhsPlane>
+    using product = simd::product<plane_type<lhs_digit, lhs_planes, LhsPlane>, plane_type<rhs_digit, split_planes, RhsPlane>, typename digits::acc>;
+    template <int LhsPlane, int RhsPlane>
+    using plane_atom = simd::atom_for<Arch, product<LhsPlane, RhsPlane>>;
+    using atom = plane_atom<0, 0>;
+    using tile = simd::tile_for<Arch, product<0, 0>>;
+    using lane = typename atom::lane;
+
+    static constexpr int k = atom::k;            ///< products a step adds to one sum
+    static constexpr int cols = tile::across * atom::n;
+    static constexpr int rows = tile::down * atom::m;
+    static constexpr bool floats = std::is_same_v<lane, float>;
+    static constexpr bool float_total = std::is_same_v<total, float>;
+    static constexpr bool proven = std::is_same_v<typename P::chain, proven_chain> && lhs_planes == 1;
+    static constexpr index block = scale_block<P>;
+    static constexpr bool integer_scales = block > 0 && !float_total;
+    /// The atom multiplies its int16 sums by 8-bit scales while widening them.
+    static constexpr bool scales_in_flush = integer_scales && requires { atom::scale_pair; };
+
+    /// The longest chain in products, a multiple of the atom's k. With an exact total where a chain is cut has no effect on the result,
+    /// so it is as long as the formats and the accumulator in use allow; with a float total it is the policy's own.
+    static constexpr index longest_chain() {
+        if constexpr (floats) {
+            return std::numeric_limits<index>::max();
+        } else if constexpr (float_total) {
+            return chain_traits<typename P::chain>::length;
+        } else {
+            constexpr std::int64_t l = lhs_planes == 2 ? 255 : P::lhs::format::max_magnitude;
+            constexpr std::int64_t r = split_planes == 2 ? 255 : P::rhs::format::max_magnitude;
+            constexpr auto safe = static_cast<index>(static_cast<std::int64_t>(std::numeric_limits<typename digits::acc>::max()) / (l * r));
+            static_assert(safe >= k, "one step of the atom can overflow its accumulator");
+            return safe / k * k;
+        }
+    }
+};
+
+} // namespace intaglio::inline INTAGLIO_ABI::detail

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// How a block of lhs gets to the kernel. Rows that lie evenly spaced in memory are read where they are. Others are copied, converted to the
+// kernel's digits, into a block that stays in L2, in one of two layouts that the kernel reads with the same two strides:
+//
+//   by rows      each row contiguous:              row i, element k  at  i * row_stride + k                (sources whose runs follow rows)
+//   interleaved  the atom's k elements of one row, then those of the next:
+//                                                  row i, element k  at  (k / K) * K * rows + i * K + k % K   (sources whose runs follow columns)
+//
+// The copy is a few per cent of the products that use it, since a row of lhs serves all columns of rhs; in exchange the kernel sees neither taps nor padding.
+
+#include <algorithm>
+
+#include "intaglio/gemm/blocking.hpp"
+#include "intaglio/gemm/packed_rhs.hpp"
+#include "intaglio/gemm/source.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::detail {
+
+/// A panel of lhs as the kernel reads it: element k (counted from the block's first) of row i starts at
+/// data + i * row_stride + k * k_scale, a step of the atom further on at + step_stride, and the next plane at + plane_stride.
+template <class Digit>
+struct lhs_panel {
+    const Digit* data = nullptr;
+    index row_stride = 0;
+    index step_stride = 0;
+    index k_scale = 1;
+    index plane_stride = 0;
+};
+
+/// A row length, in digits, for the layout by rows: whole cache lines, an odd number of them so that the rows of a tile spread over the sets of L1.
+template <class Digit>
+constexpr index padded_row(index length) {
+    constexpr index line = 64 / static_cast<index>(sizeof(Digit));
+    return (ceil_div(length, line) | 1) * line;
+}
+
+/// Copies row i, elements [k0, k1), of the source to `out` (one plane after the other, `plane_stride` apart), followed by zeros up to the next step of the atom.
+template <class Traits, class Source>
+void pack_row(const Source& source, index i, index k0, index k1, typename Traits::lhs_digit* out, index plane_stride) {
+    using digit = typename Traits::lhs_digit;
+    using element = typename Source::element;
+    index at = 0;
+    source.for_each_run(i, k0, k1, [&](const element* p, index length, index step) {
+        for (int plane = 0; plane < Traits::lhs_planes; ++plane) {
+            digit* __restrict to = out + plane * plane_stride + at;
+            if (p == nullptr)
+                std::fill_n(to, length, digit{0});
+            else if (step == 1)
+                for (index e = 0; e < length; ++e) to[e] = digit_of<digit, Traits::lhs_planes>(p[e], plane);
+            else
+                for (index e = 0; e < length; ++e) to[e] = digit_of<digit, Traits::lhs_planes>(p[e * step], plane);
+        }
+        at += length;
+    });
+    for (int plane = 0; plane < Traits::lhs_planes; ++plane)
+        std::fill(out + plane * plane_stride + at, out + plane * plane_stride + round_up(at, Traits::k), digit{0});
+}
+
+/// Copies rows [i0, i1), elements [k0, k1), interleaved; `rows` >= i1 - i0 is the padded number of rows, the ones beyond i1 are zeros.
+template <class Traits, class Source>
+void pack_interleaved(const Source& source, index i0, index i1, index k0, index k1, typename Traits::lhs_digit* out, index rows, index plane_stride) {
+    using digit = typename Traits::lhs_digit;
+    using element = typename Source::element;
+    constexpr index k = Traits::k;
+    struct run {
+        const element* p;
+        index length, step;
+    };
+    const bool ragged = rows > i1 - i0;
+    std::vector<run> pending;
+    for (index s = k0; s < k1; s += k, out += k * rows) {
+        if (ragged || s + k > k1)
+            for (int plane = 0; plane < Traits::lhs_planes; ++plane) std::fill_n(out + plane * plane_stride, k * rows, digit{0});
+        if constexpr (k == 2 && Traits::lhs_planes == 1) { // int16 pairs: two columns at a time, so that the copy vectorises
+            if (s + 2 <= k1) {
+                pending.clear();
+                source.for_each_column_run(s, i0, i1, [&](const element* p, index length, index step) { pending.push_back({p, length, step}); });
+                std::size_t r = 0;
+                index at = 0;
+                source.for_each_column_run(s + 1, i0, i1, [&](const element* q, index length, index step) {
+                    const element* p = pending[r++].p;
+                    digit* __restrict to = out + 2 * at;
+                    if (p && q && step == 1)
+                        for (index e = 0; e < length; ++e) {
+                            to[2 * e] = static_cast<digit>(p[e]);
+                            to[2 * e + 1] = static_cast<digit>(q[e]);
+                        }
+                    else
+                        for (index e = 0; e < length; ++e) {
+                            to[2 * e] = p ? static_cast<digit>(p[e * step]) : digit{0};
+                            to[2 * e + 1] = q ? static_cast<digit>(q[e * step]) : digit{0};
+                        }
+                    at += length;
+                });
+                continue;
+            }
+        }
+        for (index q = 0; q < std::min<index>(k, k1 - s); ++q) {
+            index at = 0;
+            source.for_each_column_run(s + q, i0, i1, [&](const element* p, index length, index step) {
+                for (int plane = 0; plane < Traits::lhs_planes; ++plane) {
+                    digit* to = out + plane * plane_stride + at * k + q;
+                    for (index e = 0; e < length; ++e) to[e * k] = p ? digit_of<digit, Traits::lhs_planes>(p[e * step], plane) : digit{0};
+                }
+                at += length;
+            });
+        }
+    }
+}
+
+} // namespace intaglio::inline INTAGLIO_ABI::detail

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The right-hand side as the kernel reads it: panels of nr columns, in each of them the steps of the atom one after the other. It is packed once,
+// never changes, and any number of products and threads may use it at a time.
+//
+//   panel (nr = 4, k = 2)      step 0: b00 b10 b01 b11 b02 b12 b03 b13   step 1: b20 b30 b21 b31 ...        b(k, column)
+//
+// Columns beyond n and elements beyond the end of a run are zeros. A panel is a list of runs: one per plane where a scale holds for the whole
+// reduction, one per block and plane where it holds for a block.
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "intaglio/core/buffer.hpp"
+#include "intaglio/core/error.hpp"
+#include "intaglio/core/parallel.hpp"
+#include "intaglio/gemm/blocking.hpp"
+#include "intaglio/gemm/chains.hpp"
+#include "intaglio/gemm/kernel_traits.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI {
+
+namespace detail {
+
+/// How the rows of rhs are found: row k starts at row(k), its columns lie `col_stride` apart. Rows need not be evenly spaced, so a
+/// subset of a filter's taps is a source too.
+template <class T>
+struct rhs_rows {
+    const T* data = nullptr;
+    index row_stride = 0;
+    index col_stride = 1;
+    const index* offsets = nullptr; ///< of each row, instead of k * row_stride
+
+    const T* row(index k) const { return data + (offsets ? offsets[k] : k * row_stride); }
+};
+
+/// Plane `p` of `planes` that a value is taken apart into: all of it, or its high (signed) and low byte.
+template <class Digit, int planes, class T>
+constexpr Digit digit_of(T value, int p) {
+    if constexpr (planes == 1)
+        return static_cast<Digit>(value);
+    else
+        return static_cast<Digit>(p == 0 ? value >> 8 : value & 255);
+}
+
+/// Throws unless each element is in its format's range; `name` says whose.
+template <class Format, class T>
+void require_range(const char* name, const rhs_rows<T>& v, index rows, index cols) {
+    if constexpr (IntegerFormat<Format>) {
+        if constexpr (Format::min_value > std::numeric_limits<T>::min() || Format::max_magnitude < std::numeric_limits<T>::max()) {
+            const bool by_column = v.col_stride != 1 && !v.offsets && v.row_stride == 1;
+            for (index outer = 0; outer < (by_column ? cols : rows); ++outer) {
+                const T* line = by_column ? v.data + outer * v.col_stride : v.row(outer);
+                const index count = by_column ? rows : cols, step = by_column ? 1 : v.col_stride;
+                T low = 0, high = 0;
+                for (index e = 0; e < count; ++e) {
+                    low = std::min(low, line[e * step]);
+                    high = std::max(high, line[e * step]);
+                }
+                if (low >= Format::min_value && high <= Format::max_magnitude) continue;
+                for (index e = 0; e < count; ++e) {
+                    const auto value = static_cast<std::int64_t>(line[e * step]);
+                    require<value_error>(value >= Format::min_value && value <= Format::max_magnitude, "gemm: ", name, " holds ", value, " at (",
+                                         by_column ? e : outer, ", ", by_column ? outer : e, "), outside its format's range ", Format::min_value, " .. ",
+                                         Format::max_magnitude, "; quantize it again or use a wider format");
+                }
+            }
+        }
+    }
+}
+
+} // namespace detail
+
+template <GemmPolicy P, class Arch = simd::native_arch>
+class packed_rhs {
+public:
+    using traits = detail::kernel_traits<P, Arch>;
+    using digit = typename traits::rhs_digit;
+
+    index k() const { return k_; }
+    index n() const { return n_; }
+    index panels() const { return detail::ceil_div(n_, traits::cols); }
+    /// Memory held: digits, scales and norms.
+    index bytes() const {
+        return data_.size() * static_cast<index>(sizeof(digit)) + scales_.size() * static_cast<index>(sizeof(block_scale)) +
+               static_cast<index>(norms_.size() * sizeof(detail::piece_norms)) + static_cast<index>(factors_.size() * sizeof(double));
+    }
+
+    // Read by the driver.
+    using block_scale = std::conditional_t<traits::integer_scales, std::int16_t, float>;
+    static constexpr index scales_per_run = traits::cols * (traits::scales_in_flush ? 2 : 1);
+    const std::vector<detail::rhs_run>& runs() const { return runs_; }
+    const digit* panel(index p) const { return data_.data() + p * panel_digits_; }
+    /// The block scales of panel p, scales_per_run for each scale index.
+    const block_scale* scales(index p) const { return scales_.data() + p * scale_rows_ * scales_per_run; }
+    /// The norms of panel p, one for each norm_step elements of the reduction.
+    const detail::piece_norms* norms(index p) const { return norms_.data() + p * detail::ceil_div(k_, detail::norm_step); }
+    /// scale * row scale of column j, without lhs's part; padded to whole panels.
+    const double* factors() const { return factors_.data(); }
+
+    template <class V>
+    static packed_rhs make(const detail::rhs_rows<typename P::rhs::storage>& rows, index k, index n, const V& view, executor_ref exec) {
+        packed_rhs out;
+        out.k_ = k;
+        out.n_ = n;
+        out.lay_out();
+        out.copy_scales(view);
+        const index panels = out.panels();
+        exec.for_each(panels, [&](index p, int) { out.pack_panel(rows, view.plane_stride, p); });
+        return out;
+    }
+
+private:
+    void lay_out() {
+        index offset = 0;
+        const auto add = [&](index from, index length, int plane, int scale) {
+            runs_.push_back({from, length, offset, plane, scale});
+            offset += detail::ceil_div(length, traits::k) * traits::k * traits::cols;
+        };
+        if constexpr (traits::block > 0) {
+            int scale = 0;
+            for (index b = 0; b * traits::block < k_; ++b)
+                for (int p = 0; p < traits::rhs_planes; ++p) add(b * traits::block, std::min(traits::block, k_ - b * traits::block), p, scale++);
+            scale_rows_ = scale;
+        } else if constexpr (traits::float_total && !traits::floats) { // the policy's chains, each padded to whole steps
+            for (index from = 0; from < k_; from += traits::longest_chain()) add(from, std::min(traits::longest_chain(), k_ - from), 0, 0);
+        } else {
+            for (int p = 0; p < traits::rhs_planes; ++p) add(0, k_, p, 0);
+        }
+        panel_digits_ = detail::round_up(offset, std::max<index>(1, 64 / static_cast<index>(sizeof(digit))));
+        data_ = buffer<digit>(panels() * panel_digits_);
+        scales_ = buffer<block_scale>(panels() * scale_rows_ * scales_per_run);
+        factors_.assign(static_cast<std::size_t>(panels() * traits::cols), 0.0);
+        if constexpr (traits::proven)
+            norms_.assign(static_cast<std::size_t>(panels() * detail::ceil_div(k_, detail::norm_step)), detail::piece_norms{});
+    }
+
+    template <class V>
+    void copy_scales(const V& view) {
+        constexpr bool by_column = P::rhs::sharing::by_row && P::rhs::block == 0;
+        for (index j = 0; j < n_; ++j) factors_[static_cast<std::size_t>(j)] = by_column ? view.scale * static_cast<double>(view.scales[j]) : view.scale;
+        if constexpr (P::rhs::block > 0) {
+            const index blocks = detail::ceil_div(k_, traits::block);
+            for (index j = 0; j < n_; ++j)
+                for (index b = 0; b < blocks; ++b)
+                    for (index p = 0; p < traits::rhs_planes; ++p) {
+                        const auto value = static_cast<block_scale>(view.scales[(p * n_ + j) * blocks + b]);
+                        const index row = (j / traits::cols * scale_rows_ + b * traits::rhs_planes + p) * scales_per_run;
+                        const index col = j % traits::cols;
+                        if constexpr (traits::scales_in_flush)
+                            scales_[row + 2 * col] = scales_[row + 2 * col + 1] = value;
+                        else
+                            scales_[row + col] = value;
+                    }
+        } else if constexpr (traits::block > 0) { // only lhs has scales per block
+            std::fill(scales_.begin(), scales_.end(), block_scale{1});
+        }
+    }
+
+    void pack_panel(const detail::rhs_rows<typename P::rhs::storage>& rows, index plane_stride, index p) {
+        const index first = p * traits::cols, count = std::min<index>(traits::cols, n_ - first);
+        for (const detail::rhs_run& run : runs_) {
+            auto source = rows;
+            const int storage_plane = run.plane / traits::split_planes, split = run.plane % traits::split_planes;
+            source.data += storage_plane * plane_stride;
+            digit* out = data_.data() + p * panel_digits_ + run.offset;
+            if (rows.col_stride == 1)
+                pack_by_rows(source, first, count, run, split, out);
+            else
+                pack_by_columns(source, first, count, run, split, out);
+        }
+        if constexpr (traits::proven) measure(p);
+    }
+
+    /// Rows of rhs are contiguous (n ascending): k of them are interleaved.
+    static void pack_by_rows(const detail::rhs_rows<typename P::rhs::storage>& rows, index first, index count, const detail::rhs_run& run, int split,
+                             digit* __restrict out) {
+        constexpr int k = traits::k;
+        for (index s = 0; s < run.length; s += k, out += k * traits::cols) {
+            if (k == 2 && count == traits::cols && s + k <= run.length) {
+                const auto* even = rows.row(run.k + s) + first;
+                const auto* odd = rows.row(run.k + s + 1) + first;
+                for (index j = 0; j < traits::cols; ++j) {
+                    out[2 * j] = detail::digit_of<digit, traits::split_planes>(even[j], split);
+                    out[2 * j + 1] = detail::digit_of<digit, traits::split_planes>(odd[j], split);
+                }
+            } else {
+                for (index q = 0; q < std::min<index>(k, run.length - s); ++q) {
+                    const auto* row = rows.row(run.k + s + q) + first;
+                    for (index j = 0; j < count; ++j) out[j * k + q] = detail::digit_of<digit, traits::split_planes>(row[j], split);
+                }
+            }
+        }
+    }
+
+    /// Columns of rhs are contiguous (k ascending), as the rows of a weight matrix are: k elements of each are copied at a time.
+    static void pack_by_columns(const detail::rhs_rows<typename P::rhs::storage>& rows, index first, index count, const detail::rhs_run& run, int split,
+                                digit* __restrict out) {
+        constexpr int k = traits::k;
+        for (index j = 0; j < count; ++j) {
+            digit* column = out + j * k;
+            index s = 0;
+            if (!rows.offsets && rows.row_stride == 1) {
+                const auto* in = rows.row(run.k) + (first + j) * rows.col_stride;
+                for (; s + k <= run.length; s += k)
+                    for (index q = 0; q < k; ++q) column[s * traits::cols + q] = detail::digit_of<digit, traits::split_planes>(in[s + q], split);
+            }
+            for (; s < run.length; ++s)
+                column[s / k * (k * traits::cols) + s % k] =
+                    detail::digit_of<digit, traits::split_planes>(rows.row(run.k + s)[(first + j) * rows.col_stride], split);
+        }
+    }
+
+    /// Norms of the panel just packed, the largest over its columns.
+    void measure(index p) {
+        const index pieces = detail::ceil_div(k_, detail::norm_step);
+        constexpr index group = traits::k * traits::cols;
+        const digit* data = panel(p);
+        for (index g = 0; g < pieces; ++g) {
+            float largest[traits::cols] = {}, l1[traits::cols] = {}, squares[traits::cols] = {};
+            const index end = std::min((g + 1) * detail::norm_step, detail::round_up(k_, traits::k));
+            for (index s = g * detail::norm_step; s < end; s += traits::k)
+                for (index j = 0; j < traits::cols; ++j)
+                    for (index q = 0; q < traits::k; ++q) {
+                        const float v = std::fabs(static_cast<float>(data[s / traits::k * group + j * traits::k + q]));
+                        largest[j] = std::max(largest[j], v);
+                        l1[j] += v;
+                        squares[j] = squares[j] + v * v;
+                    }
+            detail::piece_norms& n = norms_[static_cast<std::size_t>(p * pieces + g)];
+            for (index j = 0; j < traits::cols; ++j) {
+                n.largest = std::max(n.largest, largest[j]);
+                n.l1 = std::max(n.l1, detail::round_norm_up(l1[j]));
+                n.l2 = std::max(n.l2, detail::round_norm_up(std::sqrt(detail::round_norm_up(squares[j]))));
+            }
+        }
+    }
+
+    index k_ = 0, n_ = 0, panel_digits_ = 0, scale_rows_ = 0;
+    std::vector<detail::rhs_run> runs_;
+    buffer<digit> data_;
+    buffer<block_scale> scales_;
+    std::vector<double> factors_;
+    std::vector<detail::piece_norms> norms_;
+};
+
+namespace detail {
+
+/// Throws unless the view's parts agree with each other and with the policy.
+template <class Operand, class View>
+void check_operand(const char* name, const View& v) {
+    require(v.values.rows >= 0 && v.values.cols >= 0, "gemm: ", name, " is ", v.values.rows, " x ", v.values.cols, "; sizes can't be negative");
+    require<value_error>(v.values.data || v.values.rows == 0 || v.values.cols == 0, "gemm: ", name, " is ", v.values.rows, " x ", v.values.cols,
+                         " but its pointer is null");
+    require<value_error>(!Operand::sharing::by_row || v.scales || v.values.rows == 0 || v.values.cols == 0, "gemm: ", name,
+                         " has one scale per row or block by its policy, but its pointer to scales is null");
+}
+
+/// The longest reduction whose total fits the policy's total, whatever the data.
+template <GemmPolicy P>
+constexpr index longest_reduction() {
+    if constexpr (std::is_same_v<typename P::total, float>) {
+        return std::numeric_limits<index>::max();
+    } else {
+        // int64 totals stay below 2^51, where the conversion to double in the epilogue is exact
+        constexpr std::int64_t most = std::is_same_v<typename P::total, std::int64_t> ? std::int64_t{1} << 51 : std::numeric_limits<typename P::total>::max();
+        constexpr std::int64_t scale = P::rhs::block > 0 ? 255 * P::rhs::planes : 1;
+        return static_cast<index>(most / (P::lhs::format::max_magnitude * P::rhs::format::max_magnitude * scale));
+    }
+}
+
+template <GemmPolicy P>
+void check_reduction(index k) {
+    require<value_error>(k <= longest_reduction<P>(), "gemm: the reduction is ", k, " long, and sums of more than ", longest_reduction<P>(),
+                         " products of this policy may not fit its total; use a wider total or split the product");
+}
+
+} // namespace detail
+
+/// Packs rhs (k x n). Throws shape_error or value_error if the view is inconsistent, a reduction is too long for the policy's total, or an element is outside its format.
+template <GemmPolicy P, class Arch = simd::native_arch>
+packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, executor_ref exec = {}) {
+    detail::check_operand<typename P::rhs>("rhs", rhs);
+    detail::check_reduction<P>(rhs.values.rows);
+    using storage = typename P::rhs::storage;
+    const detail::rhs_rows<storage> rows{rhs.values.data, rhs.values.row_stride, rhs.values.col_stride};
+    for (int p = 0; p < P::rhs::planes && std::is_same_v<storage, std::int8_t>; ++p) {
+        auto plane = rows;
+        if (rhs.values.rows > 0 && rhs.values.cols > 0) plane.data += p * rhs.plane_stride;
+        detail::require_range<typename P::rhs::format>("rhs", plane, rhs.values.rows, rhs.values.cols);
+    }
+    if constexpr (!std::is_same_v<storage, std::int8_t>) detail::require_range<typename P::rhs::format>("rhs", rows, rhs.values.rows, rhs.values.cols);
+    return packed_rhs<P, Arch>::make(rows, rhs.values.rows, rhs.values.cols, rhs, exec);
+}
+
+} // namespace intaglio::inline INTAGLIO_ABI

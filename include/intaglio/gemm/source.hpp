@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Where the rows of lhs lie. The driver never sees a matrix or an image: it asks a *source* for runs of elements that are adjacent in
+// memory, and so a convolution is a product whose source knows about strides, padding and taps. A source states
+//
+//   element                       the element type
+//   rows(), depth()               the size of the matrix
+//   along_rows                    (constexpr or bool()) whether runs follow a row (k ascending) or a column (i ascending)
+//   for_each_run(i, k0, k1, f)    f(const element* p, index length, index step) covers k0 .. k1 of row i in order; p = nullptr stands for zeros
+//   for_each_column_run(k, i0, i1, f)   the same along column k
+//   in_place(i, count)            the pointer to row i and the stride between rows if `count` whole rows lie evenly spaced, each contiguous
+//   norms(exec)                   int16 sources: for each norm_step elements of the reduction, the largest norms of any row (chains.hpp)
+
+#include <algorithm>
+#include <vector>
+
+#include "intaglio/core/parallel.hpp"
+#include "intaglio/gemm/blocking.hpp"
+#include "intaglio/gemm/chains.hpp"
+#include "intaglio/gemm/policy.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::detail {
+
+/// Evenly spaced, contiguous rows that a kernel can read where they are.
+template <class T>
+struct row_span {
+    const T* data = nullptr; ///< nullptr: there are none
+    index stride = 0;
+};
+
+/// A plain matrix, any strides.
+template <class T>
+class matrix_source {
+public:
+    using element = T;
+    explicit matrix_source(matrix_view<const T> v) : v_(v) {}
+
+    index rows() const { return v_.rows; }
+    index depth() const { return v_.cols; }
+    bool along_rows() const { return v_.col_stride == 1 || v_.row_stride != 1; }
+
+    template <class F>
+    void for_each_run(index i, index k0, index k1, F&& f) const {
+        f(v_.data + i * v_.row_stride + k0 * v_.col_stride, k1 - k0, v_.col_stride);
+    }
+    template <class F>
+    void for_each_column_run(index k, index i0, index i1, F&& f) const {
+        f(v_.data + i0 * v_.row_stride + k * v_.col_stride, i1 - i0, v_.row_stride);
+    }
+    row_span<T> in_place(index i, index /*count*/) const {
+        if (v_.col_stride != 1) return {};
+        return {v_.data + i * v_.row_stride, v_.row_stride};
+    }
+
+    std::vector<piece_norms> norms(executor_ref exec) const {
+        std::vector<piece_norms> result(static_cast<std::size_t>(ceil_div(depth(), norm_step)));
+        exec.for_each(static_cast<index>(result.size()), [&](index piece, int) {
+            const index k0 = piece * norm_step, count = std::min(norm_step, depth() - k0);
+            piece_norms& most = result[static_cast<std::size_t>(piece)];
+            std::int16_t copy[norm_step];
+            for (index i = 0; i < rows(); ++i) {
+                const T* row = v_.data + i * v_.row_stride + k0 * v_.col_stride;
+                if (v_.col_stride != 1) {
+                    for (index e = 0; e < count; ++e) copy[e] = row[e * v_.col_stride];
+                    row = copy;
+                }
+                raise(most, measure_piece(row, count));
+            }
+        });
+        return result;
+    }
+
+private:
+    matrix_view<const T> v_;
+};
+
+} // namespace intaglio::inline INTAGLIO_ABI::detail

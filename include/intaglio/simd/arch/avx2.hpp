@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// AVX2 with FMA: 256-bit registers, sixteen of them.
+
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "intaglio/simd/arch/sse41.hpp"
+#include "intaglio/simd/batch.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::simd {
+
+namespace detail {
+template <class T>
+INTAGLIO_INLINE __m256i broadcast_dword_256(const T* p) {
+    int word;
+    std::memcpy(&word, p, sizeof word);
+    return _mm256_set1_epi32(word);
+}
+INTAGLIO_INLINE __m256i load_256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+INTAGLIO_INLINE void store_256(void* p, __m256i v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
+} // namespace detail
+
+/// int16 pairs into int32, 1 x 8 x 2: vpmaddwd + vpaddd.
+struct avx2_s16 {
+    static constexpr int m = 1, n = 8, k = 2;
+    using lhs = std::int16_t;
+    using rhs = std::int16_t;
+    using lane = std::int32_t;
+    using accumulator = __m256i;
+    using lhs_fragment = __m256i;
+    using rhs_fragment = __m256i;
+
+    static INTAGLIO_INLINE accumulator zero() { return _mm256_setzero_si256(); }
+    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_256(row); }
+    static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_256(panel); }
+    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm256_add_epi32(c, _mm256_madd_epi16(l, r)); }
+    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_256(out, c); }
+};
+
+/// u8 x small signed codes into int16, 1 x 8 x 4: vpmaddubsw + vpaddw, two int16 sums for each output.
+struct avx2_u8_codes {
+    static constexpr int m = 1, n = 8, k = 4;
+    using lhs = std::uint8_t;
+    using rhs = std::int8_t;
+    using lane = std::int32_t;
+    using accumulator = __m256i;
+    using lhs_fragment = __m256i;
+    using rhs_fragment = __m256i;
+    static constexpr bool scale_pair = true;
+
+    static INTAGLIO_INLINE accumulator zero() { return _mm256_setzero_si256(); }
+    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_256(row); }
+    static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_256(panel); }
+    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm256_add_epi16(c, _mm256_maddubs_epi16(l, r)); }
+    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_256(out, _mm256_madd_epi16(c, _mm256_set1_epi16(1))); }
+    static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out, bool fresh) {
+        const __m256i sum = _mm256_madd_epi16(c, detail::load_256(scales));
+        detail::store_256(out, fresh ? sum : _mm256_add_epi32(detail::load_256(out), sum));
+    }
+};
+
+float_atom atom_of(arch::avx2, product<float, float, float>);
+avx2_s16 atom_of(arch::avx2, product<std::int16_t, std::int16_t, std::int32_t>);
+avx2_u8_codes atom_of(arch::avx2, product<std::uint8_t, std::int8_t, std::int16_t>);
+tile_shape<6, 2> tile_of(arch::avx2, product<float, float, float>);
+tile_shape<4, 2> tile_of(arch::avx2, product<std::int16_t, std::int16_t, std::int32_t>);
+tile_shape<4, 2> tile_of(arch::avx2, product<std::uint8_t, std::int8_t, std::int16_t>);
+
+} // namespace intaglio::inline INTAGLIO_ABI::simd

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// AVX-512 VNNI: dot products of int16 pairs and of byte quads in 512-bit registers.
+
+#include "intaglio/simd/arch/avx512bw.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::simd {
+
+/// int16 pairs into int32, 1 x 16 x 2: vpdpwssd, the wrapping form (vpdpwssds would hide an overflow).
+struct avx512_vnni_s16 : avx512_s16 {
+    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_dpwssd_epi32(c, l, r); }
+};
+
+/// u8 x s8 into int32, 1 x 16 x 4: vpdpbusd.
+struct avx512_vnni_u8s8 {
+    static constexpr int m = 1, n = 16, k = 4;
+    using lhs = std::uint8_t;
+    using rhs = std::int8_t;
+    using lane = std::int32_t;
+    using accumulator = __m512i;
+    using lhs_fragment = __m512i;
+    using rhs_fragment = __m512i;
+
+    static INTAGLIO_INLINE accumulator zero() { return _mm512_setzero_si512(); }
+    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_512(row); }
+    static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_512(panel); }
+    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_dpbusd_epi32(c, l, r); }
+    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_512(out, c); }
+};
+
+avx512_vnni_s16 atom_of(arch::avx512_vnni, product<std::int16_t, std::int16_t, std::int32_t>);
+avx512_vnni_u8s8 atom_of(arch::avx512_vnni, product<std::uint8_t, std::int8_t, std::int32_t>);
+tile_shape<14, 2> tile_of(arch::avx512_vnni, product<std::int16_t, std::int16_t, std::int32_t>);
+tile_shape<14, 2> tile_of(arch::avx512_vnni, product<std::uint8_t, std::int8_t, std::int32_t>);
+constexpr bool multiplies_bytes(arch::avx512_vnni) { return true; }
+
+} // namespace intaglio::inline INTAGLIO_ABI::simd

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// AVX-512 F, BW, DQ, VL: 512-bit registers, thirty-two of them.
+
+#include "intaglio/simd/arch/avx2.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::simd {
+
+namespace detail {
+template <class T>
+INTAGLIO_INLINE __m512i broadcast_dword_512(const T* p) {
+    int word;
+    std::memcpy(&word, p, sizeof word);
+    return _mm512_set1_epi32(word);
+}
+INTAGLIO_INLINE __m512i load_512(const void* p) { return _mm512_loadu_si512(p); }
+INTAGLIO_INLINE void store_512(void* p, __m512i v) { _mm512_storeu_si512(p, v); }
+} // namespace detail
+
+/// FP32, 1 x 16 x 1: vfmadd231ps.
+struct avx512_float : float_atom {
+    static INTAGLIO_INLINE void step(accumulator& c, const lhs_fragment& l, const rhs_fragment& r) { c = _mm512_fmadd_ps(l, r, c); }
+};
+
+/// int16 pairs into int32, 1 x 16 x 2: vpmaddwd + vpaddd.
+struct avx512_s16 {
+    static constexpr int m = 1, n = 16, k = 2;
+    using lhs = std::int16_t;
+    using rhs = std::int16_t;
+    using lane = std::int32_t;
+    using accumulator = __m512i;
+    using lhs_fragment = __m512i;
+    using rhs_fragment = __m512i;
+
+    static INTAGLIO_INLINE accumulator zero() { return _mm512_setzero_si512(); }
+    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_512(row); }
+    static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_512(panel); }
+    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_add_epi32(c, _mm512_madd_epi16(l, r)); }
+    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_512(out, c); }
+};
+
+/// u8 x small signed codes into int16, 1 x 16 x 4: vpmaddubsw + vpaddw, two int16 sums for each output.
+struct avx512_u8_codes {
+    static constexpr int m = 1, n = 16, k = 4;
+    using lhs = std::uint8_t;
+    using rhs = std::int8_t;
+    using lane = std::int32_t;
+    using accumulator = __m512i;
+    using lhs_fragment = __m512i;
+    using rhs_fragment = __m512i;
+    static constexpr bool scale_pair = true;
+
+    static INTAGLIO_INLINE accumulator zero() { return _mm512_setzero_si512(); }
+    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_512(row); }
+    static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_512(panel); }
+    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_add_epi16(c, _mm512_maddubs_epi16(l, r)); }
+    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_512(out, _mm512_madd_epi16(c, _mm512_set1_epi16(1))); }
+    static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out, bool fresh) {
+        const __m512i sum = _mm512_madd_epi16(c, detail::load_512(scales));
+        detail::store_512(out, fresh ? sum : _mm512_add_epi32(detail::load_512(out), sum));
+    }
+};
+
+avx512_float atom_of(arch::avx512bw, product<float, float, float>);
+avx512_s16 atom_of(arch::avx512bw, product<std::int16_t, std::int16_t, std::int32_t>);
+avx512_u8_codes atom_of(arch::avx512bw, product<std::uint8_t, std::int8_t, std::int16_t>);
+tile_shape<14, 2> tile_of(arch::avx512bw, product<float, float, float>);
+tile_shape<12, 2> tile_of(arch::avx512bw, product<std::int16_t, std::int16_t, std::int32_t>);
+tile_shape<12, 2> tile_of(arch::avx512bw, product<std::uint8_t, std::int8_t, std::int16_t>);
+
+} // namespace intaglio::inline INTAGLIO_ABI::simd

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// AVX-VNNI: dot products of int16 pairs and of byte quads, in the 256-bit registers of AVX2.
+
+#include "intaglio/simd/arch/avx2.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::simd {
+
+/// int16 pairs into int32, 1 x 8 x 2: vpdpwssd.
+struct avx_vnni_s16 : avx2_s16 {
+    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm256_dpwssd_avx_epi32(c, l, r); }
+};
+
+/// u8 x s8 into int32, 1 x 8 x 4: vpdpbusd.
+struct avx_vnni_u8s8 {
+    static constexpr int m = 1, n = 8, k = 4;
+    using lhs = std::uint8_t;
+    using rhs = std::int8_t;
+    using lane = std::int32_t;
+    using accumulator = __m256i;
+    using lhs_fragment = __m256i;
+    using rhs_fragment = __m256i;
+
+    static INTAGLIO_INLINE accumulator zero() { return _mm256_setzero_si256(); }
+    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_256(row); }
+    static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_256(panel); }
+    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm256_dpbusd_avx_epi32(c, l, r); }
+    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_256(out, c); }
+};
+
+avx_vnni_s16 atom_of(arch::avx_vnni, product<std::int16_t, std::int16_t, std::int32_t>);
+avx_vnni_u8s8 atom_of(arch::avx_vnni, product<std::uint8_t, std::int8_t, std::int32_t>);
+tile_shape<6, 2> tile_of(arch::avx_vnni, product<std::int16_t, std::int16_t, std::int32_t>);
+tile_shape<6, 2> tile_of(arch::avx_vnni, product<std::uint8_t, std::int8_t, std::int32_t>);
+constexpr bool multiplies_bytes(arch::avx_vnni) { return true; }
+
+} // namespace intaglio::inline INTAGLIO_ABI::simd
