@@ -9,9 +9,7 @@
 #include <chrono>
 #include <cstring>
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
+#include "intaglio/simd/dispatch.hpp"
 
 #define KERNEL_TABLES_OF(ARCH)                                          \
     namespace kernel_tables::abi_##ARCH {                               \
@@ -33,40 +31,16 @@ namespace kernel_tables {
 
 namespace {
 
-bool cpu_has(const char* arch) {
-    const auto is = [arch](const char* name) { return std::strcmp(arch, name) == 0; };
-    if (is("portable")) return true;
-#if defined(__x86_64__)
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    const auto leaf7 = [&](unsigned sub) { return __get_cpuid_count(7, sub, &a, &b, &c, &d) != 0; };
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); // these ask the operating system too
-    const bool avx512bw = avx2 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    const bool avx512_vnni = avx512bw && __builtin_cpu_supports("avx512vnni");
-    if (is("sse41")) return __builtin_cpu_supports("sse4.1");
-    if (is("avx2")) return avx2;
-    if (is("avx_vnni")) return avx2 && leaf7(1) && (a & (1u << 4)) != 0;
-    if (is("avx512bw")) return avx512bw;
-    if (is("avx512_vnni")) return avx512_vnni;
-    if (is("amx")) return avx512_vnni && leaf7(0) && (d & (1u << 24)) != 0 && (d & (1u << 25)) != 0;
-#elif defined(__aarch64__)
-    if (is("neon")) return true;
-#if defined(__ARM_FEATURE_DOTPROD)
-    if (is("neon_dot")) return true;
-#endif
-#endif
-    return false;
-}
-
 /// An address that the compiler may not assume to be non-null.
 template <class List>
 List or_empty(const List* list) {
     return list ? *list : List{};
 }
 
-#define KERNEL_TABLES_ENTRY(ARCH)                                                                                                  \
-    arch_table {                                                                                                                   \
-        #ARCH, &abi_##ARCH::training != nullptr, cpu_has(#ARCH), or_empty(&abi_##ARCH::training), or_empty(&abi_##ARCH::inference), \
-            or_empty(&abi_##ARCH::blocks), or_empty(&abi_##ARCH::peaks)                                                            \
+#define KERNEL_TABLES_ENTRY(ARCH)                                                                                             \
+    arch_table {                                                                                                              \
+        #ARCH, &abi_##ARCH::training != nullptr, intaglio::simd::cpu_supports(#ARCH), or_empty(&abi_##ARCH::training),         \
+            or_empty(&abi_##ARCH::inference), or_empty(&abi_##ARCH::blocks), or_empty(&abi_##ARCH::peaks)                      \
     }
 
 } // namespace
