@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A matrix of integers in which each run of `block` elements of a row shares one real scale: w(row, k) ~ scales[row][k / block] * values[row][k].
+// With block = cols that is one scale for each row, the usual form of 8-bit weights. The last block of a row may be shorter.
+// Made by quantize/blocks.hpp.
+
+#include "intaglio/core/buffer.hpp"
+#include "intaglio/core/config.hpp"
+#include "intaglio/core/error.hpp"
+#include "intaglio/core/extents.hpp"
+#include "intaglio/numeric/format.hpp"
+#include "intaglio/tensor/view.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI {
+
+template <IntegerFormat Format>
+class block_tensor {
+public:
+    using format = Format;
+    using storage = typename Format::storage;
+
+    block_tensor() = default;
+    /// All zero. Throws shape_error on negative sizes or a block below 1.
+    block_tensor(index rows, index cols, index block) : rows_(rows), cols_(cols), block_(block) {
+        require(block >= 1, "block tensor: blocks of ", block, " elements; a block has at least 1");
+        values_ = buffer<storage>(checked_product({rows, cols}));
+        scales_ = buffer<float>(checked_product({rows, blocks()}));
+    }
+
+    index rows() const noexcept { return rows_; }
+    index cols() const noexcept { return cols_; }
+    index block() const noexcept { return block_; }
+    index blocks() const noexcept { return cols_ / block_ + (cols_ % block_ != 0 ? 1 : 0); }
+
+    storage* values() noexcept { return values_.data(); }
+    const storage* values() const noexcept { return values_.data(); }
+    storage* values(index row) noexcept { return values_.data() + row * cols_; }
+    const storage* values(index row) const noexcept { return values_.data() + row * cols_; }
+    float* scales() noexcept { return scales_.data(); }
+    const float* scales() const noexcept { return scales_.data(); }
+    float& scale(index row, index b) noexcept { return scales_[row * blocks() + b]; }
+    float scale(index row, index b) const noexcept { return scales_[row * blocks() + b]; }
+
+    matrix_view<const storage> matrix() const noexcept { return {values_.data(), rows_, cols_}; }
+
+    /// One side of a product: lhs as it lies (rows x cols), rhs transposed (cols x rows), so that a row is an output channel.
+    template <class View>
+    View as_lhs() const {
+        return View{matrix(), 1.0, scales_.data(), 0};
+    }
+    template <class View>
+    View as_rhs() const {
+        return View{matrix().transposed(), 1.0, scales_.data(), 0};
+    }
+
+    double value(index row, index col) const noexcept {
+        return static_cast<double>(values(row)[col]) * static_cast<double>(scale(row, col / block_));
+    }
+
+private:
+    index rows_ = 0;
+    index cols_ = 0;
+    index block_ = 1;
+    buffer<storage> values_;
+    buffer<float> scales_;
+};
+
+} // namespace intaglio::inline INTAGLIO_ABI
