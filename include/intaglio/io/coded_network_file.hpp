@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A coded network (nn/coded_network.hpp) as a safetensors file. The structure is JSON text in the metadata entry "intaglio.network":
+//
+//   {"version": 1, "stages": [{"kind": "conv", "name": "conv1", "in_channels": 1, "out_channels": 32, "kernel": 3, "stride": 1, "padding": 1,
+//                              "coding": "int8" | "greedy" | "locked", "planes": 2, "factor": x, "in_scale": x, "out_scale": x},
+//                             {"kind": "max_pool", "window": 2, "stride": 2}, {"kind": "average_pool"}, ...]}
+//
+// and each convolution `name` of n filters with k weights, in b blocks, has the tensors
+//
+//                        int8         greedy, P planes             locked, P planes
+//   name.weights         I8 (n, k)    U8 (P, bytes), five trits    U8 (P, bytes), five trits    bytes = ceil(n k / 5)
+//   name.weight_scales   F32 (n)      U8 (P, n, b)                 U8 (n, b)
+//   name.scale, .shift   F32 (n)      F32 (n)                      F32 (n)                      the folded batch norm
+//
+// Loading trusts nothing: every shape is checked against the structure, every number against its range.
+
+#include <cmath>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "intaglio/core/config.hpp"
+#include "intaglio/io/safetensors.hpp"
+#include "intaglio/nn/coded_network.hpp"
+#include "intaglio/nn/trit_packing.hpp"
+#include "intaglio/quantize/residual.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::io {
+
+namespace detail {
+
+inline constexpr const char* structure_key = "intaglio.network";
+
+inline std::vector<std::uint8_t> packed_planes(std::span<const std::int8_t> trits, index planes) {
+    const auto each = trits.size() / static_cast<std::size_t>(planes);
+    const auto bytes = static_cast<std::size_t>(nn::packed_trit_bytes(static_cast<index>(each)));
+    std::vector<std::uint8_t> packed(static_cast<std::size_t>(planes) * bytes);
+    for (std::size_t p = 0; p < static_cast<std::size_t>(planes); ++p)
+        nn::pack_trits(trits.subspan(p * each, each), std::span(packed).subspan(p * bytes, bytes));
+    return packed;
+}
+
+/// Adds the tensors of one convolution and returns its line of the structure.
+inline nlohmann::json store_conv(const nn::coded_conv& conv, safetensors_writer& writer) {
+    const index rows = conv.shape.out_channels;
+    nlohmann::json line = {{"kind", "conv"},
+                           {"name", conv.name},
+                           {"in_channels", conv.shape.in_channels},
+                           {"out_channels", rows},
+                           {"kernel", conv.shape.kernel},
+                           {"stride", conv.shape.stride},
+                           {"padding", conv.shape.padding},
+                           {"in_scale", conv.in_scale},
+                           {"out_scale", conv.out_scale}};
+    const auto add_trits = [&](std::span<const std::int8_t> trits, index planes) {
+        const auto packed = packed_planes(trits, planes);
+        writer.add<std::uint8_t>(conv.name + ".weights", {planes, static_cast<index>(packed.size()) / planes}, packed);
+    };
+    if (const auto* greedy = std::get_if<ternary_tensor>(&conv.weights)) {
+        line.update({{"coding", "greedy"}, {"planes", greedy->planes()}, {"factor", greedy->factor()}});
+        add_trits({greedy->trits(), static_cast<std::size_t>(greedy->planes() * greedy->plane_stride())}, greedy->planes());
+        const extents shape{greedy->planes(), rows, greedy->blocks()};
+        writer.add<std::uint8_t>(conv.name + ".weight_scales", shape, {greedy->scales(), static_cast<std::size_t>(shape.size())});
+    } else if (const auto* locked = std::get_if<locked_tensor>(&conv.weights)) {
+        line.update({{"coding", "locked"}, {"planes", locked->digits()}, {"factor", locked->factor()}});
+        const auto size = static_cast<std::size_t>(rows * locked->cols());
+        std::vector<std::int8_t> trits(size * static_cast<std::size_t>(locked->digits()));
+        split_locked({locked->codes(), size}, locked->digits(), trits);
+        add_trits(trits, locked->digits());
+        const extents shape{rows, locked->blocks()};
+        writer.add<std::uint8_t>(conv.name + ".weight_scales", shape, {locked->scales(), static_cast<std::size_t>(shape.size())});
+    } else {
+        const auto& bytes = std::get<block_tensor<fixed<8>>>(conv.weights);
+        line.update({{"coding", "int8"}, {"planes", 1}, {"factor", 1.0}});
+        writer.add<std::int8_t>(conv.name + ".weights", {rows, bytes.cols()}, {bytes.values(), static_cast<std::size_t>(rows * bytes.cols())});
+        writer.add<float>(conv.name + ".weight_scales", {rows}, {bytes.scales(), static_cast<std::size_t>(rows)});
+    }
+    writer.add<float>(conv.name + ".scale", {rows}, conv.scale);
+    writer.add<float>(conv.name + ".shift", {rows}, conv.shift);
+    return line;
+}
+
+/// Reads the structure and its tensors; every fault is a file_error that names the file.
+class coded_network_loader {
+public:
+    explicit coded_network_loader(const safetensors_file& file) : file_(file) {}
+
+    nn::coded_network load() {
+        const auto found = file_.metadata().find(structure_key);
+        require<file_error>(found != file_.metadata().end(), file_.name(), ": the metadata have no '", structure_key, "'");
+        const json structure = json::parse(found->second, nullptr, false);
+        require<file_error>(structure.is_object() && number(structure, "version", 1, 1) == 1 && structure.contains("stages") && structure["stages"].is_array(),
+                            file_.name(), ": '", structure_key, "' is not the structure of a network");
+        nn::coded_network network;
+        for (const json& line : structure["stages"]) network.stages.push_back(stage(line));
+        return network;
+    }
+
+private:
+    using json = nlohmann::json;
+
+    nn::coded_stage stage(const json& line) {
+        const std::string kind = text(line, "kind");
+        if (kind == "conv") return conv(line);
+        if (kind == "max_pool") return nn::max_pool_stage{number(line, "window", 1, max_size), number(line, "stride", 1, max_size)};
+        require<file_error>(kind == "average_pool", file_.name(), ": a stage of the unknown kind '", kind, "'");
+        return nn::average_pool_stage{};
+    }
+
+    nn::coded_conv conv(const json& line) {
+        nn::coded_conv c;
+        c.name = text(line, "name");
+        c.shape = {.in_channels = number(line, "in_channels", 1, max_size),
+                   .out_channels = number(line, "out_channels", 1, max_size),
+                   .kernel = number(line, "kernel", 1, max_kernel),
+                   .stride = number(line, "stride", 1, max_kernel),
+                   .padding = number(line, "padding", 0, max_kernel)};
+        c.in_scale = static_cast<float>(real(line, "in_scale"));
+        c.out_scale = static_cast<float>(real(line, "out_scale"));
+        require<file_error>(c.in_scale > 0 && c.out_scale >= 0, file_.name(), ": ", c.name, " has activation scales of ", c.in_scale, " and ", c.out_scale);
+        const index planes = number(line, "planes", 1, nn::max_planes);
+        const double factor = real(line, "factor");
+        require<file_error>(factor > 0, file_.name(), ": ", c.name, " has a factor of ", factor);
+        const std::string coding = text(line, "coding");
+        const index rows = c.shape.out_channels, cols = c.shape.filter_size();
+        if (coding == "int8") {
+            const auto values = file_.get<std::int8_t>(c.name + ".weights", {rows, cols});
+            const auto scales = floats(c.name + ".weight_scales", rows);
+            for (index i = 0; i < values.size(); ++i)
+                require<file_error>(values[i] >= -127, file_.name(), ": ", c.name, ".weights, element ", i, " is ", int{values[i]}, ", below -127");
+            block_tensor<fixed<8>> weights(rows, cols, cols);
+            std::copy(values.begin(), values.end(), weights.values());
+            std::copy(scales.begin(), scales.end(), weights.scales());
+            c.weights = std::move(weights);
+        } else if (coding == "greedy") {
+            const auto trits = read_trits(c.name, planes, rows * cols);
+            ternary_tensor weights(planes, rows, cols, nn::scale_run);
+            std::copy(trits.begin(), trits.end(), weights.trits());
+            const auto scales = file_.get<std::uint8_t>(c.name + ".weight_scales", {planes, rows, weights.blocks()});
+            std::copy(scales.begin(), scales.end(), weights.scales());
+            weights.set_factor(factor);
+            c.weights = std::move(weights);
+        } else {
+            require<file_error>(coding == "locked", file_.name(), ": ", c.name, " has the unknown coding '", coding, "'");
+            const auto trits = read_trits(c.name, planes, rows * cols);
+            locked_tensor weights(static_cast<int>(planes), rows, cols, nn::scale_run);
+            fuse_locked(trits, static_cast<int>(planes), {weights.codes(), static_cast<std::size_t>(rows * cols)});
+            const auto scales = file_.get<std::uint8_t>(c.name + ".weight_scales", {rows, weights.blocks()});
+            std::copy(scales.begin(), scales.end(), weights.scales());
+            weights.set_factor(factor);
+            c.weights = std::move(weights);
+        }
+        c.scale = floats(c.name + ".scale", rows);
+        c.shift = floats(c.name + ".shift", rows);
+        return c;
+    }
+
+    /// All planes, `each` trits in each. Memory is taken only after the file's own size has confirmed the claim.
+    std::vector<std::int8_t> read_trits(const std::string& name, index planes, index each) const {
+        const index bytes = nn::packed_trit_bytes(each);
+        const auto packed = file_.get<std::uint8_t>(name + ".weights", {planes, bytes});
+        std::vector<std::int8_t> trits(static_cast<std::size_t>(planes * each));
+        for (index p = 0; p < planes; ++p) {
+            const bool good = nn::unpack_trits(packed.span().subspan(static_cast<std::size_t>(p * bytes), static_cast<std::size_t>(bytes)),
+                                               std::span(trits).subspan(static_cast<std::size_t>(p * each), static_cast<std::size_t>(each)));
+            require<file_error>(good, file_.name(), ": ", name, ".weights, plane ", p, ": a byte above ", nn::largest_trit_byte, " does not hold five trits");
+        }
+        return trits;
+    }
+
+    std::vector<float> floats(const std::string& name, index size) const {
+        const auto values = file_.get<float>(name, {size});
+        for (index i = 0; i < size; ++i) require<file_error>(std::isfinite(values[i]), file_.name(), ": ", name, ", element ", i, " is not finite");
+        return {values.begin(), values.end()};
+    }
+
+    // A filter of largest sizes still has a size that fits: 2^20 channels each way, 2^6 taps each way.
+    static constexpr index max_size = index{1} << 20;
+    static constexpr index max_kernel = 64;
+
+    const json& member(const json& line, const char* key) const {
+        require<file_error>(line.is_object() && line.contains(key), file_.name(), ": a stage of the network lacks '", key, "'");
+        return line[key];
+    }
+    index number(const json& line, const char* key, index least, index most) const {
+        const json& value = member(line, key);
+        const bool good = value.is_number_integer() && value.get<std::int64_t>() >= least && value.get<std::int64_t>() <= most;
+        require<file_error>(good, file_.name(), ": '", key, "' is ", value.dump(), ", expected ", least, " to ", most);
+        return value.get<index>();
+    }
+    double real(const json& line, const char* key) const {
+        const json& value = member(line, key);
+        require<file_error>(value.is_number() && std::isfinite(value.get<double>()), file_.name(), ": '", key, "' is not a finite number");
+        return value.get<double>();
+    }
+    std::string text(const json& line, const char* key) const {
+        const json& value = member(line, key);
+        require<file_error>(value.is_string(), file_.name(), ": '", key, "' is not a string");
+        return value.get<std::string>();
+    }
+
+    const safetensors_file& file_;
+};
+
+} // namespace detail
+
+/// Writes the network, atomically. value_error where two layers have one name.
+inline void save_coded_network(const nn::coded_network& network, const std::string& path) {
+    safetensors_writer writer;
+    nlohmann::json stages = nlohmann::json::array();
+    for (const auto& stage : network.stages) {
+        if (const auto* conv = std::get_if<nn::coded_conv>(&stage))
+            stages.push_back(detail::store_conv(*conv, writer));
+        else if (const auto* pool = std::get_if<nn::max_pool_stage>(&stage))
+            stages.push_back({{"kind", "max_pool"}, {"window", pool->window}, {"stride", pool->stride}});
+        else
+            stages.push_back({{"kind", "average_pool"}});
+    }
+    writer.set_metadata(detail::structure_key, nlohmann::json{{"version", 1}, {"stages", std::move(stages)}}.dump());
+    writer.write(path);
+}
+
+/// Reads a network that save_coded_network wrote, or that somebody else did. file_error for any fault.
+inline nn::coded_network load_coded_network(const std::string& path) {
+    const safetensors_file file = safetensors_file::read(path);
+    return detail::coded_network_loader(file).load();
+}
+
+} // namespace intaglio::inline INTAGLIO_ABI::io

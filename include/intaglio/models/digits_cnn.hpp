@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The small network of the quickstart, for 8 x 8 images of one channel and ten classes. Widths are multiples of 32, so that most
+// reductions are whole blocks of 64:
+//
+//   layer                               output          reduction of one output
+//   conv1 3x3,  1 ->  32, norm, ReLU    8 x 8 x  32       9
+//   conv2 3x3, 32 ->  64, norm, ReLU    8 x 8 x  64     288
+//   max pool 2 x 2                      4 x 4 x  64
+//   conv3 3x3, 64 ->  64, norm, ReLU    4 x 4 x  64     576
+//   conv4 3x3, 64 -> 128, norm, ReLU    4 x 4 x 128     576
+//   average pool                        1 x 1 x 128
+//   fc       128 -> 10                  1 x 1 x  10     128
+
+#include <string>
+
+#include "intaglio/core/config.hpp"
+#include "intaglio/nn/batch_norm.hpp"
+#include "intaglio/nn/conv2d.hpp"
+#include "intaglio/nn/pooling.hpp"
+#include "intaglio/nn/relu.hpp"
+#include "intaglio/nn/sequential.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::models {
+
+/// The network, its weights zero until nn::initialize or a file fills them.
+template <class Numerics>
+nn::sequential digits_cnn() {
+    nn::sequential net;
+    const auto block = [&](const std::string& number, index in, index out) {
+        net.add<nn::conv2d<Numerics>>("conv" + number, nn::conv2d_shape{.in_channels = in, .out_channels = out, .kernel = 3, .padding = 1});
+        net.add<nn::batch_norm>("norm" + number, out);
+        net.add<nn::relu>();
+    };
+    block("1", 1, 32);
+    block("2", 32, 64);
+    net.add<nn::max_pool>(2);
+    block("3", 64, 64);
+    block("4", 64, 128);
+    net.add<nn::global_average_pool>();
+    net.add<nn::linear<Numerics>>("fc", 128, 10);
+    return net;
+}
+
+} // namespace intaglio::inline INTAGLIO_ABI::models

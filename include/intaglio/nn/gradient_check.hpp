@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The one gradient checker, for every layer. With random weights r on the outputs, L(x, w) = sum of r * out is a scalar function, whose
+// gradient the layer computes from d_out = r. It is compared with the central difference
+//
+//   (L(v + step) - L(v - step)) / (2 step)      for inputs and parameters v.
+//
+// Inputs are a shuffled set of evenly spaced values, none closer to another or to zero than the spacing: where the step is smaller than half of that,
+// the kinks of ReLU and max pooling are never crossed and piecewise linear layers must agree to rounding.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "intaglio/core/config.hpp"
+#include "intaglio/nn/layer.hpp"
+#include "intaglio/numeric/random.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::nn {
+
+struct gradient_check_options {
+    std::uint64_t seed = 1;
+    float step = 1e-3f;
+    index samples = 200; ///< entries compared in the input and in each parameter; all, where there are fewer
+};
+
+struct gradient_report {
+    double worst = 0;     ///< largest |computed - measured| as a share of the largest gradient of the same tensor
+    std::string where;    ///< the tensor and position of it
+    index compared = 0;
+};
+
+namespace detail {
+/// Distinct values in (-1, 1), 2 / n apart and at least 1 / n away from zero, in random order.
+inline void spread_values(std::span<float> values, std::uint64_t seed, std::uint64_t stream) {
+    const auto n = values.size();
+    for (std::size_t i = 0; i < n; ++i)
+        values[i] = (2 * static_cast<float>(i) + 1) / static_cast<float>(n) - 1 + (n % 2 == 1 ? 0.5f / static_cast<float>(n) : 0.0f);
+    for (std::size_t i = n; i > 1; --i) std::swap(values[i - 1], values[random_below(static_cast<std::uint32_t>(i), seed, stream, i)]);
+}
+} // namespace detail
+
+/// Checks d_in and all trained parameters of a layer on one input of shape `in_shape`. Parameters are drawn at random first.
+inline gradient_report check_gradients(layer& checked, const extents& in_shape, const gradient_check_options& options = {}) {
+    const pass training{.training = true};
+    feature_map in(in_shape), out(checked.output_shape(in_shape)), weights(out.shape()), d_in(in_shape);
+    detail::spread_values(in.values(), options.seed, 1);
+    for (index i = 0; i < weights.size(); ++i)
+        weights.data()[i] = 2 * random_uniform(options.seed, 2, static_cast<std::uint64_t>(i)) - 1;
+    std::uint64_t stream = 3;
+    for (parameter* p : checked.parameters())
+        if (p->trained)
+            for (index i = 0; i < p->value.size(); ++i)
+                p->value[i] = 0.5f + random_uniform(options.seed, stream++, static_cast<std::uint64_t>(i));
+
+    const auto loss = [&] {
+        checked.forward(in, out, training);
+        double sum = 0;
+        for (index i = 0; i < out.size(); ++i) sum += static_cast<double>(weights.data()[i]) * static_cast<double>(out.data()[i]);
+        return sum;
+    };
+    loss();
+    checked.backward(in, out, weights, &d_in, training);
+
+    gradient_report report;
+    const auto compare = [&](const std::string& name, std::span<float> values, const std::vector<float>& gradient) {
+        float largest = 0;
+        for (float g : gradient) largest = std::max(largest, std::fabs(g));
+        const index n = static_cast<index>(values.size()), count = std::min(n, options.samples);
+        for (index s = 0; s < count; ++s) {
+            const auto at = static_cast<std::size_t>(s * n / count);
+            const float kept = values[at];
+            values[at] = kept + options.step;
+            const double up = static_cast<double>(values[at]), loss_up = loss();
+            values[at] = kept - options.step;
+            const double down = static_cast<double>(values[at]), loss_down = loss();
+            values[at] = kept;
+            const double difference = std::fabs((loss_up - loss_down) / (up - down) - static_cast<double>(gradient[at]));
+            const double share = difference / std::max(static_cast<double>(largest), 1e-6);
+            ++report.compared;
+            if (share >= report.worst) {
+                report.worst = share;
+                report.where = join(name, " [", at, "]");
+            }
+        }
+    };
+    const auto copy = [](std::span<const float> v) { return std::vector<float>(v.begin(), v.end()); };
+    std::vector<std::vector<float>> gradients;
+    for (parameter* p : checked.parameters()) gradients.push_back(copy(p->gradient.span()));
+    compare("input", in.values(), copy(d_in.values()));
+    std::size_t i = 0;
+    for (parameter* p : checked.parameters()) {
+        if (p->trained) compare(p->name, p->value.span(), gradients[i]);
+        ++i;
+    }
+    return report;
+}
+
+} // namespace intaglio::inline INTAGLIO_ABI::nn

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Layers that make images smaller: the largest value of each window, and the average over the whole image.
+
+#include <algorithm>
+#include <string>
+
+#include "intaglio/core/config.hpp"
+#include "intaglio/nn/layer.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::nn {
+
+/// The largest value of each window of `window` x `window` pixels, `stride` apart, without padding. Pixels at the right and lower
+/// edge that fill no window are left out. Of equal values the first (row by row) takes the gradient.
+class max_pool : public layer {
+public:
+    explicit max_pool(index window, index stride) : window_(window), stride_(stride) {
+        require<value_error>(window > 0 && stride > 0, "max_pool: window and stride should be positive, are ", window, " and ", stride);
+    }
+    explicit max_pool(index window) : max_pool(window, window) {}
+
+    index window() const { return window_; }
+    index stride() const { return stride_; }
+
+    extents output_shape(const extents& in) const override {
+        require(in.rank() == 4 && in[1] >= window_ && in[2] >= window_, "max_pool: a window of ", window_, " x ", window_,
+                " does not fit an input of ", in);
+        return {in[0], (in[1] - window_) / stride_ + 1, (in[2] - window_) / stride_ + 1, in[3]};
+    }
+
+    void forward(const feature_map& in, feature_map& out, const pass& p) override {
+        for_each_window(in, out, p.exec, [&, x = in.data(), y = out.data()](index out_at, auto&& taps) {
+            float best = x[taps(0, 0)];
+            for (index r = 0; r < window_; ++r)
+                for (index s = 0; s < window_; ++s) best = std::max(best, x[taps(r, s)]);
+            y[out_at] = best;
+        });
+    }
+
+    void backward(const feature_map& in, const feature_map& out, const feature_map& d_out, feature_map* d_in, const pass& p) override {
+        if (!d_in) return;
+        std::fill_n(d_in->data(), d_in->size(), 0.0f);
+        for_each_window(in, out, p.exec, [&, x = in.data(), y = out.data(), d = d_out.data(), result = d_in->data()](index out_at, auto&& taps) {
+            for (index r = 0; r < window_; ++r)
+                for (index s = 0; s < window_; ++s)
+                    if (x[taps(r, s)] == y[out_at]) {
+                        result[taps(r, s)] += d[out_at];
+                        return;
+                    }
+        });
+    }
+    void accept(layer_visitor& visitor) const override { visitor.visit(*this); }
+
+private:
+    /// visit(position in out, (r, s) -> position in `in`). Images in parallel, so that overlapping windows never meet in two threads.
+    template <class Visit>
+    void for_each_window(const feature_map& in, const feature_map& out, executor_ref exec, Visit&& visit) const {
+        const index channels = in.channels(), height = in.height(), width = in.width();
+        exec.for_each(in.batch(), [&](index image, int) {
+            for (index y = 0; y < out.height(); ++y)
+                for (index x = 0; x < out.width(); ++x)
+                    for (index c = 0; c < channels; ++c) {
+                        const index corner = ((image * height + y * stride_) * width + x * stride_) * channels + c;
+                        visit(((image * out.height() + y) * out.width() + x) * channels + c,
+                              [=](index r, index s) { return corner + (r * width + s) * channels; });
+                    }
+        });
+    }
+
+    index window_, stride_;
+};
+
+/// The average over the image: batch x h x w x channels becomes batch x 1 x 1 x channels.
+class global_average_pool : public layer {
+public:
+    extents output_shape(const extents& in) const override {
+        require(in.rank() == 4 && in[1] > 0 && in[2] > 0, "global_average_pool: expected images of at least one pixel, got ", in);
+        return {in[0], 1, 1, in[3]};
+    }
+
+    void forward(const feature_map& in, feature_map& out, const pass& p) override {
+        const index pixels = in.height() * in.width(), channels = in.channels();
+        const float share = 1 / static_cast<float>(pixels);
+        p.exec.for_each(in.batch(), [&](index image, int) {
+            float* const y = out.data() + image * channels;
+            std::fill_n(y, channels, 0.0f);
+            for (index i = 0; i < pixels; ++i)
+                for (index c = 0; c < channels; ++c) y[c] += in.data()[(image * pixels + i) * channels + c];
+            for (index c = 0; c < channels; ++c) y[c] *= share;
+        });
+    }
+
+    void backward(const feature_map& in, const feature_map&, const feature_map& d_out, feature_map* d_in, const pass& p) override {
+        if (!d_in) return;
+        const index pixels = in.height() * in.width(), channels = in.channels();
+        const float share = 1 / static_cast<float>(pixels);
+        p.exec.for_each(in.batch(), [&](index image, int) {
+            for (index i = 0; i < pixels; ++i)
+                for (index c = 0; c < channels; ++c)
+                    d_in->data()[(image * pixels + i) * channels + c] = share * d_out.data()[image * channels + c];
+        });
+    }
+    void accept(layer_visitor& visitor) const override { visitor.visit(*this); }
+};
+
+} // namespace intaglio::inline INTAGLIO_ABI::nn

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The rectifier: out = max(in, 0). The gradient passes where the output is positive.
+
+#include "intaglio/core/config.hpp"
+#include "intaglio/nn/chunks.hpp"
+#include "intaglio/nn/layer.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::nn {
+
+class relu : public layer {
+public:
+    extents output_shape(const extents& in) const override { return in; }
+
+    void forward(const feature_map& in, feature_map& out, const pass& p) override {
+        for_each_chunk(in.size(), p.exec, [x = in.data(), y = out.data()](index begin, index end) {
+            for (index i = begin; i < end; ++i) y[i] = x[i] > 0 ? x[i] : 0.0f;
+        });
+    }
+    void backward(const feature_map&, const feature_map& out, const feature_map& d_out, feature_map* d_in, const pass& p) override {
+        if (!d_in) return;
+        for_each_chunk(out.size(), p.exec, [y = out.data(), d = d_out.data(), result = d_in->data()](index begin, index end) {
+            for (index i = begin; i < end; ++i) result[i] = y[i] > 0 ? d[i] : 0.0f;
+        });
+    }
+    void accept(layer_visitor& visitor) const override { visitor.visit(*this); }
+};
+
+} // namespace intaglio::inline INTAGLIO_ABI::nn

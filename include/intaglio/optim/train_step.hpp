@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// One step of supervised training, and the measurement of what was learnt. Loops over epochs, batches and schedules are the
+// caller's: they are short, and every experiment has its own.
+
+#include <span>
+
+#include "intaglio/core/config.hpp"
+#include "intaglio/nn/loss.hpp"
+#include "intaglio/nn/sequential.hpp"
+#include "intaglio/optim/sgd.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::optim {
+
+/// Forward, loss, backward, update. Returns the loss and the correct answers of this batch, before the update.
+inline nn::batch_result train_step(nn::sequential& network, const nn::feature_map& images, std::span<const std::uint8_t> labels, sgd& optimizer,
+                                   float rate, nn::conversion_counts* counts = nullptr, executor_ref exec = {}) {
+    const nn::pass p{.training = true, .exec = exec, .counts = counts};
+    nn::feature_map d_logits;
+    const nn::batch_result result = nn::softmax_cross_entropy(network.forward(images, p), labels, &d_logits);
+    network.backward(d_logits, nullptr, p);
+    optimizer.step(rate, exec);
+    return result;
+}
+
+/// Share of the images, 0 .. 1, whose largest logit is that of their label; batch norm uses its running statistics.
+inline double accuracy(nn::sequential& network, const nn::feature_map& images, std::span<const std::uint8_t> labels, executor_ref exec = {}) {
+    const nn::batch_result result = nn::softmax_cross_entropy(network.forward(images, {.exec = exec}), labels, nullptr);
+    return labels.empty() ? 0.0 : static_cast<double>(result.correct) / static_cast<double>(labels.size());
+}
+
+} // namespace intaglio::inline INTAGLIO_ABI::optim
