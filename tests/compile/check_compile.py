@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compile-time tests: every file in accept/ compiles, every file in reject/ does not, and the compiler's message holds the text quoted in the
+file's lines '// expect: ...'. So a law is tested together with the sentence that explains it. Each sentence of a static_assert in the
+library's headers that says who speaks ("subject: law; remedy") must be quoted by some file.
+
+    check_compile.py FOLDER INCLUDE CXX...
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+# Laws about the machine, which no program can break on the machine that compiles it.
+UNPROVOKABLE = ["io: tensors are stored little-endian"]
+
+folder, include, compiler = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3:]
+
+
+def expected(path):
+    return re.findall(r"^// expect: (.*\S)", path.read_text(encoding="utf-8"), re.M)
+
+
+def fault(path):
+    command = [*compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", f"-I{include}", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if path.parent.name == "accept":
+        return "" if done.returncode == 0 else "does not compile:\n" + done.stderr
+    if not expected(path):
+        return "has no '// expect:' line"
+    if done.returncode == 0:
+        return "compiles"
+    missing = [text for text in expected(path) if text not in done.stderr]
+    return "".join(f"the message lacks '{text}':\n{done.stderr}" for text in missing)
+
+
+def sentences(text):
+    """The messages of all static_asserts: string literals, joined, that end a static_assert."""
+    for found in re.finditer(r"static_assert\(", text):
+        literals = re.match(r'.*?((?:"(?:[^"\\]|\\.)*"\s*)+)\)\s*;', text[found.end():], re.S)
+        if literals and "static_assert(" not in literals.group(0):
+            yield "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', literals.group(1)))
+
+
+files = sorted(folder.glob("accept/*.cpp")) + sorted(folder.glob("reject/*.cpp"))
+with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    faults = list(zip((f"{path.parent.name}/{path.name}" for path in files), pool.map(fault, files)))
+
+quoted = [text for path in files for text in expected(path)]
+for header in sorted(include.rglob("*.hpp")):
+    for sentence in sentences(header.read_text(encoding="utf-8")):
+        if ": " not in sentence or any(sentence.startswith(text) for text in UNPROVOKABLE):
+            continue
+        known = any(text in sentence for text in quoted)
+        faults.append((header.relative_to(include), "" if known else f"no file in reject/ quotes '{sentence}'"))
+
+for name, text in faults:
+    if text:
+        print(f"{name}: {text}")
+failed = sum(bool(text) for _, text in faults)
+print(f"{len(faults) - failed} passed, {failed} failed, 0 skipped")
+sys.exit(1 if failed or not files else 0)
