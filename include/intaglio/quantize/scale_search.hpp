@@ -26,18 +26,17 @@ inline double nearest_code(double x, double limit) noexcept {
 /// E(s), s > 0.
 inline double error_of_scale(std::span<const double> w, double s, double limit) noexcept {
     const double inverse = 1 / s;
-    const double* x = w.data();
-    const auto count = static_cast<index>(w.size());
     double lanes[4] = {0, 0, 0, 0}; // a fixed order of summation that vector code can keep
-    index i = 0;
-    for (; i < count - 3; i += 4) {
-        for (index j = 0; j < 4; ++j) {
-            const double rest = x[i + j] - s * nearest_code(x[i + j] * inverse, limit);
+    const std::size_t fours = w.size() / 4;
+    for (std::size_t i = 0; i < fours; ++i) {
+        const double* x = w.data() + 4 * i;
+        for (std::size_t j = 0; j < 4; ++j) {
+            const double rest = x[j] - s * nearest_code(x[j] * inverse, limit);
             lanes[j] += rest * rest;
         }
     }
-    for (; i < count; ++i) {
-        const double rest = x[i] - s * nearest_code(x[i] * inverse, limit);
+    for (const double x : w.subspan(4 * fours)) {
+        const double rest = x - s * nearest_code(x * inverse, limit);
         lanes[0] += rest * rest;
     }
     return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
