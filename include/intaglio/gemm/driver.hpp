@@ -169,30 +169,27 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
     finish_tile<Traits>(call, totals, i0, rows, j0, cols);
 }
 
-/// The rows [i0, i1) of a block of lhs, elements [k0, k1), as panels: in place where they lie so, else packed.
+/// Rows [i0, i1) of a block of lhs, elements [k0, k1), interleaved, as panels.
 template <class Traits, class Source>
-void gather_block(const Source& source, index i0, index i1, index k0, index k1, worker_scratch<Traits>& scratch) {
-    using digit = typename Traits::lhs_digit;
-    constexpr bool same_type = std::is_same_v<digit, typename Source::element> && Traits::lhs_planes == 1;
-    constexpr bool aligned_chains = Traits::block % Traits::k == 0;
-    const index length = round_up(k1 - k0, Traits::k);
-    scratch.panels.clear();
-    if (aligned_chains && !source.along_rows()) {
-        const index rows = round_up(i1 - i0, Traits::rows);
-        const index plane = round_up(rows * length, 64);
-        if (scratch.lhs.size() < plane * Traits::lhs_planes) scratch.lhs = buffer<digit>(plane * Traits::lhs_planes, uninitialized);
-        pack_interleaved<Traits>(source, i0, i1, k0, k1, scratch.lhs.data(), rows, plane);
-        for (index i = i0; i < i1; i += Traits::rows)
-            scratch.panels.push_back({scratch.lhs.data() + (i - i0) * Traits::k, Traits::k, Traits::k * rows, rows, plane});
-        return;
-    }
-    const index stride = padded_row<digit>(length);
+void gather_columns(const Source& source, index i0, index i1, index k0, index k1, worker_scratch<Traits>& scratch) {
     const index rows = round_up(i1 - i0, Traits::rows);
-    const index plane = rows * stride;
+    const index plane = round_up(rows * round_up(k1 - k0, Traits::k), 64);
+    if (scratch.lhs.size() < plane * Traits::lhs_planes) scratch.lhs = buffer<typename Traits::lhs_digit>(plane * Traits::lhs_planes, uninitialized);
+    pack_interleaved<Traits>(source, i0, i1, k0, k1, scratch.lhs.data(), rows, plane);
+    for (index i = i0; i < i1; i += Traits::rows)
+        scratch.panels.push_back({scratch.lhs.data() + (i - i0) * Traits::k, Traits::k, Traits::k * rows, rows, plane});
+}
+
+/// The same by rows: in place where they lie so, else copied.
+template <class Traits, class Source>
+void gather_rows(const Source& source, index i0, index i1, index k0, index k1, worker_scratch<Traits>& scratch) {
+    using digit = typename Traits::lhs_digit;
+    constexpr bool readable = std::is_same_v<digit, typename Source::element> && Traits::lhs_planes == 1 && Traits::atom::m == 1 && Traits::block % Traits::k == 0;
+    const index length = round_up(k1 - k0, Traits::k), stride = padded_row<digit>(length), plane = round_up(i1 - i0, Traits::rows) * stride;
     for (index i = i0; i < i1; i += Traits::rows) {
         const index count = std::min<index>(Traits::rows, i1 - i), tile_rows = atoms_for<Traits>(count) * Traits::atom::m;
-        if constexpr (same_type && Traits::atom::m == 1) {
-            if ((k1 - k0) % Traits::k == 0 && aligned_chains && count == tile_rows) {
+        if constexpr (readable) {
+            if ((k1 - k0) % Traits::k == 0 && count == tile_rows) {
                 const row_span<digit> span = source.in_place(i, count);
                 // rows a multiple of 2 KiB apart fall into the same sets of L1 and push each other out
                 if (span.data && (span.stride * static_cast<index>(sizeof(digit)) % 2048 != 0 || count == 1)) {
@@ -211,6 +208,17 @@ void gather_block(const Source& source, index i0, index i1, index k0, index k1, 
         }
         scratch.panels.push_back({panel, stride, Traits::k, 1, plane});
     }
+}
+
+template <class Traits, class Source>
+void gather_block(const Source& source, index i0, index i1, index k0, index k1, worker_scratch<Traits>& scratch) {
+    scratch.panels.clear();
+    // interleaved rows serve chains that start at whole steps; blocks of scales of other lengths are gathered element by element
+    constexpr bool interleaves = Traits::block % Traits::k == 0 && has_column_runs<Source>;
+    static_assert(interleaves || has_row_runs<Source>, "this policy's blocks can't be read along columns");
+    if constexpr (interleaves)
+        if (!source.along_rows()) return gather_columns<Traits>(source, i0, i1, k0, k1, scratch);
+    if constexpr (has_row_runs<Source>) gather_rows<Traits>(source, i0, i1, k0, k1, scratch);
 }
 
 /// Loops 3 to 5 for the block [i0, i1) x panels [p0, p1) of the output.

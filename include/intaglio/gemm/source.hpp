@@ -6,9 +6,10 @@
 //
 //   element                       the element type
 //   rows(), depth()               the size of the matrix
-//   along_rows                    (constexpr or bool()) whether runs follow a row (k ascending) or a column (i ascending)
+//   along_rows()                  whether runs follow a row (k ascending) or a column (i ascending)
 //   for_each_run(i, k0, k1, f)    f(const element* p, index length, index step) covers k0 .. k1 of row i in order; p = nullptr stands for zeros
-//   for_each_column_run(k, i0, i1, f)   the same along column k
+//   for_each_column_run(k, i0, i1, f)   the same along column k; a source that can do only one of the two says so by
+//                                 has_row_runs or has_column_runs = false
 //   in_place(i, count)            the pointer to row i and the stride between rows if `count` whole rows lie evenly spaced, each contiguous
 //   norms(exec)                   int16 sources: for each norm_step elements of the reduction, the largest norms of any row (chains.hpp)
 
@@ -28,6 +29,17 @@ struct row_span {
     const T* data = nullptr; ///< nullptr: there are none
     index stride = 0;
 };
+
+template <class Source>
+constexpr bool has_row_runs = [] {
+    if constexpr (requires { Source::has_row_runs; }) return Source::has_row_runs;
+    return true;
+}();
+template <class Source>
+constexpr bool has_column_runs = [] {
+    if constexpr (requires { Source::has_column_runs; }) return Source::has_column_runs;
+    return true;
+}();
 
 /// A plain matrix, any strides.
 template <class T>

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// How an image is read as the left-hand side of a product (gemm/source.hpp says what a source is). A convolution has no loops of
+// its own: forward and input gradient are products whose rows are pixels and whose reduction runs over taps and channels
+// (`tap_source`); the weight gradient is a product whose rows are taps and channels and whose reduction runs over pixels (`pixel_source`).
+// Nothing is unrolled in memory; the driver copies the runs of one block at a time.
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "intaglio/conv/geometry.hpp"
+#include "intaglio/gemm/source.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::detail {
+
+/// One axis of a sliding window: output position y, tap r touch the input position first + y * stride + r * step.
+struct window_axis {
+    index outputs = 0; ///< positions of the window
+    index inputs = 0;  ///< length of the image
+    index taps = 1;
+    index first = 0;  ///< input position of output 0, tap 0; negative in the padding
+    index stride = 1; ///< from output to output
+    index step = 1;   ///< from tap to tap; negative where taps run against the image (input gradient)
+
+    index at(index output, index tap) const { return first + output * stride + tap * step; }
+    bool inside(index position) const { return position >= 0 && position < inputs; }
+};
+
+/// An image (batch, height, width, channels), dense, of which `count` channels from `first_channel` on are read.
+template <class T>
+struct image_view {
+    const T* data = nullptr;
+    index batch = 0, height = 0, width = 0, channels = 0;
+    index first_channel = 0, count = 0;
+
+    const T* pixel(index b, index y, index x) const { return data + ((b * height + y) * width + x) * channels + first_channel; }
+};
+
+/// Rows are window positions (batch, y, x); the reduction is (tap row, tap column, channel), ascending.
+template <class T>
+class tap_source {
+public:
+    using element = T;
+    static constexpr bool has_column_runs = false;
+    tap_source(const image_view<T>& image, const window_axis& y, const window_axis& x) : image_(image), y_(y), x_(x) {}
+
+    index rows() const { return image_.batch * y_.outputs * x_.outputs; }
+    index depth() const { return y_.taps * x_.taps * image_.count; }
+    static constexpr bool along_rows() { return true; }
+
+    template <class F>
+    void for_each_run(index i, index k0, index k1, F&& f) const {
+        if (k0 == k1) return; // an input pixel that no tap meets
+        const index column = i % x_.outputs, line = i / x_.outputs;
+        const index row = line % y_.outputs, b = line / y_.outputs;
+        const index channels = image_.count, tap_row = x_.taps * channels; // the reduction of one row of taps
+        for (index r = k0 / tap_row; r * tap_row < k1; ++r) {
+            const index from = std::max(k0 - r * tap_row, index{0}), to = std::min(k1 - r * tap_row, tap_row);
+            const index y = y_.at(row, r);
+            if (!y_.inside(y)) {
+                f(nullptr, to - from, index{1});
+            } else if (x_.step == 1 && channels == image_.channels) { // taps are neighbours in memory: one run, but for the padding
+                const index x0 = x_.at(column, 0);
+                const index left = std::clamp(-x0 * channels, from, to), right = std::clamp((x_.inputs - x0) * channels, left, to);
+                if (left > from) f(nullptr, left - from, index{1});
+                if (right > left) f(image_.pixel(b, y, 0) + x0 * channels + left, right - left, index{1});
+                if (to > right) f(nullptr, to - right, index{1});
+            } else {
+                for (index s = from / channels; s * channels < to; ++s) {
+                    const index c0 = std::max(from - s * channels, index{0}), c1 = std::min(to - s * channels, channels);
+                    const index x = x_.at(column, s);
+                    f(x_.inside(x) ? image_.pixel(b, y, x) + c0 : nullptr, c1 - c0, index{1});
+                }
+            }
+        }
+    }
+
+    /// With a single tap, windows are evenly spaced within an output row, and over the whole batch where they visit every pixel.
+    row_span<T> in_place(index i, index count) const {
+        if (y_.taps != 1 || x_.taps != 1) return {};
+        if (y_.first == 0 && x_.first == 0 && y_.stride == 1 && x_.stride == 1 && y_.outputs == y_.inputs && x_.outputs == x_.inputs)
+            return {image_.pixel(0, 0, 0) + i * image_.channels, image_.channels};
+        const index column = i % x_.outputs, line = i / x_.outputs;
+        const index y = y_.at(line % y_.outputs, 0), x = x_.at(column, 0), last = x + (count - 1) * x_.stride;
+        if (column + count > x_.outputs || !y_.inside(y) || !x_.inside(x) || !x_.inside(last)) return {};
+        return {image_.pixel(line / y_.outputs, y, x), x_.stride * image_.channels};
+    }
+
+    /// Norms of a piece of the reduction: the channels that it takes from each of its taps, bounded by the largest of any pixel.
+    std::vector<piece_norms> norms(executor_ref exec) const {
+        const index channels = image_.count, chunks = ceil_div(channels, norm_step), lines = image_.batch * image_.height;
+        const index tasks = std::min<index>(lines, 64);
+        std::vector<piece_norms> partial(static_cast<std::size_t>(tasks * chunks));
+        exec.for_each(tasks, [&](index task, int) {
+            piece_norms* most = partial.data() + task * chunks;
+            for (index line = lines * task / tasks; line < lines * (task + 1) / tasks; ++line)
+                measure_line(image_.pixel(0, line, 0), most);
+        });
+        for (index task = 1; task < tasks; ++task)
+            for (index c = 0; c < chunks; ++c) raise(partial[static_cast<std::size_t>(c)], partial[static_cast<std::size_t>(task * chunks + c)]);
+        std::vector<piece_norms> result(static_cast<std::size_t>(ceil_div(depth(), norm_step)));
+        for (index p = 0; p < static_cast<index>(result.size()); ++p) {
+            const index end = std::min((p + 1) * norm_step, depth());
+            float squares = 0;
+            piece_norms& n = result[static_cast<std::size_t>(p)];
+            for (index k = p * norm_step; k < end;) {
+                const index c = k % channels, length = std::min({end - k, channels - c, norm_step - c % norm_step});
+                const piece_norms& chunk = partial[static_cast<std::size_t>(c / norm_step)];
+                n.largest = std::max(n.largest, chunk.largest);
+                squares += std::min(chunk.l2 * chunk.l2, static_cast<float>(length) * chunk.largest * chunk.largest);
+                k += length;
+            }
+            n.l2 = round_norm_up(std::sqrt(round_norm_up(squares)));
+        }
+        return result;
+    }
+
+private:
+    /// Raises `most` (one entry per norm_step channels) by the pixels of one image line.
+    void measure_line(const T* line, piece_norms* most) const {
+        constexpr index few = 16; // below, a pixel is too short to be worth a norm of its own: the line's maximum bounds it
+        if (image_.count < few) {
+            for (index x = 0; x < image_.width; ++x)
+                for (index c = 0; c < image_.count; ++c)
+                    most->largest = std::max(most->largest, static_cast<float>(std::abs(static_cast<int>(line[x * image_.channels + c]))));
+            most->l2 = round_norm_up(most->largest * std::sqrt(static_cast<float>(image_.count)));
+            return;
+        }
+        for (index x = 0; x < image_.width; ++x)
+            for (index c = 0; c < image_.count; c += norm_step)
+                raise(most[c / norm_step], measure_piece(line + x * image_.channels + c, std::min(norm_step, image_.count - c)));
+    }
+
+    image_view<T> image_;
+    window_axis y_, x_;
+};
+
+/// Rows are (tap row, tap column, channel); the reduction is window positions (batch, y, x), ascending. Runs follow columns: all
+/// channels of one pixel lie together.
+template <class T>
+class pixel_source {
+public:
+    using element = T;
+    static constexpr bool has_row_runs = false;
+    pixel_source(const image_view<T>& image, const window_axis& y, const window_axis& x) : image_(image), y_(y), x_(x) {}
+
+    index rows() const { return y_.taps * x_.taps * image_.count; }
+    index depth() const { return image_.batch * y_.outputs * x_.outputs; }
+    static constexpr bool along_rows() { return false; }
+
+    template <class F>
+    void for_each_column_run(index k, index i0, index i1, F&& f) const {
+        const index column = k % x_.outputs, line = k / x_.outputs;
+        const index row = line % y_.outputs, b = line / y_.outputs;
+        const index channels = image_.count;
+        for (index i = i0; i < i1;) {
+            const index tap = i / channels, c = i % channels, length = std::min(channels - c, i1 - i);
+            const index y = y_.at(row, tap / x_.taps), x = x_.at(column, tap % x_.taps);
+            f(y_.inside(y) && x_.inside(x) ? image_.pixel(b, y, x) + c : nullptr, length, index{1});
+            i += length;
+        }
+    }
+
+    /// A piece of the reduction visits parts of a few output rows; each is bounded by the whole image row that a tap meets, the largest over taps and channels.
+    std::vector<piece_norms> norms(executor_ref exec) const {
+        const index lines = image_.batch * image_.height;
+        std::vector<piece_norms> line(static_cast<std::size_t>(lines));
+        exec.for_each(lines, [&](index l, int) { line[static_cast<std::size_t>(l)] = measure_line(image_.pixel(0, l, 0)); });
+        std::vector<piece_norms> result(static_cast<std::size_t>(ceil_div(depth(), norm_step)));
+        for (index p = 0; p < static_cast<index>(result.size()); ++p) {
+            const index end = std::min((p + 1) * norm_step, depth());
+            piece_norms& n = result[static_cast<std::size_t>(p)];
+            float squares = 0;
+            for (index k = p * norm_step; k < end; k = (k / x_.outputs + 1) * x_.outputs) { // output row by output row
+                const index row = k / x_.outputs % y_.outputs, b = k / x_.outputs / y_.outputs;
+                piece_norms most;
+                for (index r = 0; r < y_.taps; ++r)
+                    if (y_.inside(y_.at(row, r))) raise(most, line[static_cast<std::size_t>(b * image_.height + y_.at(row, r))]);
+                const auto length = static_cast<float>(std::min(end, (k / x_.outputs + 1) * x_.outputs) - k);
+                n.largest = std::max(n.largest, most.largest);
+                squares += std::min(most.l2 * most.l2, length * most.largest * most.largest);
+            }
+            n.l2 = round_norm_up(std::sqrt(round_norm_up(squares)));
+        }
+        return result;
+    }
+
+private:
+    /// The largest norms of any channel along one image line.
+    piece_norms measure_line(const T* data) const {
+        constexpr index strip = 64; // channels at a time
+        piece_norms most;
+        for (index c0 = 0; c0 < image_.count; c0 += strip) {
+            const index count = std::min(strip, image_.count - c0);
+            float squares[strip] = {}, largest[strip] = {};
+            for (index x = 0; x < image_.width; ++x) {
+                const T* v = data + x * image_.channels + c0;
+                for (index c = 0; c < count; ++c) {
+                    const float value = std::fabs(static_cast<float>(v[c]));
+                    squares[c] += value * value;
+                    largest[c] = std::max(largest[c], value);
+                }
+            }
+            for (index c = 0; c < count; ++c) {
+                most.largest = std::max(most.largest, largest[c]);
+                // a float sum of `width` squares is short by at most width roundings
+                const float up = 1.0F + static_cast<float>(image_.width) * 0x1p-23F;
+                most.l2 = std::max(most.l2, round_norm_up(std::sqrt(squares[c] * up)));
+            }
+        }
+        return most;
+    }
+
+    image_view<T> image_;
+    window_axis y_, x_;
+};
+
+} // namespace intaglio::inline INTAGLIO_ABI::detail
