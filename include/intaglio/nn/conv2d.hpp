@@ -16,7 +16,6 @@
 #include "intaglio/conv/conv.hpp"
 #include "intaglio/core/config.hpp"
 #include "intaglio/nn/layer.hpp"
-#include "intaglio/nn/product_check.hpp"
 #include "intaglio/nn/product_operand.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::nn {
@@ -88,21 +87,19 @@ public:
         const conv_geometry g = shape_.on(in.shape(), name_);
         in_.assign(in.all(), name_ + " input", p);
         weights_.assign(weight_.value, weight_.name, p);
-        const auto filter = pack_filter<policy>(g, filter_columns(), p.exec);
+        const auto filter = pack_filter<policy>(g, {.values = filter_matrix(g, weights_.data()), .scale = weights_.scale()}, p.exec);
         const matrix_view<float> result{out.data(), out.pixels(), out.channels()};
         if (has_bias())
-            conv_forward<policy>(g, in_.data(), in_.scale(), filter, result, epilogue{intaglio::bias{bias_.value.data()}}, p.exec);
+            conv_forward<policy>(g, in_.data(), in_.scale(), filter, result, epilogue{intaglio::bias{bias_.value.data()}}, p.exec, p.check);
         else
-            conv_forward<policy>(g, in_.data(), in_.scale(), filter, result, epilogue<>{}, p.exec);
-        if (p.counts) check_forward(g, in_, weights_, has_bias() ? bias_.value.data() : nullptr, result, *p.counts);
+            conv_forward<policy>(g, in_.data(), in_.scale(), filter, result, epilogue<>{}, p.exec, p.check);
     }
 
     void backward(const feature_map& in, const feature_map&, const feature_map& d_out, feature_map* d_in, const pass& p) override {
         const conv_geometry g = shape_.on(in.shape(), name_);
         d_out_.assign(d_out.all(), name_ + " output gradient", p);
         const matrix_view<float> d_weight{weight_.gradient.data(), shape_.out_channels, shape_.filter_size()};
-        conv_weight_gradient<policy>(g, in_.data(), in_.scale(), d_out_.data(), d_out_.scale(), d_weight, epilogue<>{}, p.exec);
-        if (p.counts) check_weight_gradient(g, in_, d_out_, d_weight, *p.counts);
+        conv_weight_gradient<policy>(g, in_.data(), in_.scale(), d_out_.data(), d_out_.scale(), d_weight, p.exec, p.check);
         if (has_bias()) {
             std::vector<double> sums(static_cast<std::size_t>(shape_.out_channels));
             const float* const d = d_out.data();
@@ -112,19 +109,10 @@ public:
         }
         if (!d_in) return;
         const matrix_view<float> result{d_in->data(), d_in->pixels(), d_in->channels()};
-        conv_input_gradient<policy>(g, d_out_.data(), d_out_.scale(), weights_.data(), weights_.scale(), result, epilogue<>{}, p.exec);
-        if (p.counts) check_input_gradient(g, d_out_, weights_, result, *p.counts);
+        conv_input_gradient<policy>(g, d_out_.data(), d_out_.scale(), weights_.data(), weights_.scale(), result, epilogue<>{}, p.exec, p.check);
     }
 
 private:
-    /// The filters, stored one after the other, as the columns of rhs.
-    rhs_view<policy> filter_columns() const {
-        rhs_view<policy> view;
-        view.values = matrix_view<const typename policy::rhs::storage>{weights_.data(), shape_.out_channels, shape_.filter_size()}.transposed();
-        view.scale = weights_.scale();
-        return view;
-    }
-
     product_operand<Numerics> in_, weights_, d_out_;
 };
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "intaglio/core/parallel.hpp"
+#include "intaglio/gemm/audit.hpp"
 #include "intaglio/nn/conversion_counts.hpp"
 #include "intaglio/nn/feature_map.hpp"
 
@@ -36,6 +37,7 @@ struct pass {
     bool training = false; ///< batch statistics instead of running ones, conversions counted
     executor_ref exec = {};
     conversion_counts* counts = nullptr; ///< where conversions to integers are counted, if anywhere
+    audit* check = nullptr;              ///< where integer products are checked against 64 bits, if anywhere; slow
 };
 
 class layer_visitor;

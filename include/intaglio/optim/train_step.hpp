@@ -13,14 +13,15 @@
 
 namespace intaglio::inline INTAGLIO_ABI::optim {
 
-/// Forward, loss, backward, update. Returns the loss and the correct answers of this batch, before the update.
+/// Forward, loss, backward, update. Returns the loss and the correct answers of this batch, before the update. `p` says with which threads and what is
+/// counted; training is switched on.
 inline nn::batch_result train_step(nn::sequential& network, const nn::feature_map& images, std::span<const std::uint8_t> labels, sgd& optimizer,
-                                   float rate, nn::conversion_counts* counts = nullptr, executor_ref exec = {}) {
-    const nn::pass p{.training = true, .exec = exec, .counts = counts};
+                                   float rate, nn::pass p = {}) {
+    p.training = true;
     nn::feature_map d_logits;
     const nn::batch_result result = nn::softmax_cross_entropy(network.forward(images, p), labels, &d_logits);
     network.backward(d_logits, nullptr, p);
-    optimizer.step(rate, exec);
+    optimizer.step(rate, p.exec);
     return result;
 }
 

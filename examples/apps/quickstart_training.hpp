@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The training half of the quickstart: one recipe for both numerics, the same seeds, the same batches. Nothing here depends on the test images.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "intaglio/core/parallel.hpp"
+#include "intaglio/core/progress.hpp"
+#include "intaglio/data/augment.hpp"
+#include "intaglio/models/digits_cnn.hpp"
+#include "intaglio/nn/initialize.hpp"
+#include "intaglio/numeric/random.hpp"
+#include "intaglio/optim/schedule.hpp"
+#include "intaglio/optim/sgd.hpp"
+#include "intaglio/optim/train_step.hpp"
+
+namespace quickstart {
+
+using intaglio::executor_ref;
+
+/// Chosen on a fifth of the training images that was held out; the test images had no part in it.
+struct recipe {
+    intaglio::index epochs = 20;
+    intaglio::index batch = 32;
+    float rate = 0.1f;           ///< at the end of the first epoch, which warms up; a cosine to zero from there
+    float momentum = 0.9f;       ///< Nesterov's
+    float weight_decay = 2e-3f;
+    std::uint64_t seed = 1;
+};
+
+struct trained {
+    intaglio::nn::sequential network;
+    intaglio::nn::conversion_counts counts;
+    std::int64_t sums_checked = 0; ///< sums of integer products that were computed again in 64 bits
+    std::int64_t overflows = 0;    ///< those that differed
+    double test_accuracy = 0; ///< 0 .. 1
+    double seconds = 0;       ///< of training, without the test
+};
+
+/// The order of the images in an epoch: a shuffle that depends on seed and epoch alone.
+inline std::vector<intaglio::index> shuffled(intaglio::index size, std::uint64_t seed, std::uint64_t stream) {
+    std::vector<intaglio::index> order(static_cast<std::size_t>(size));
+    std::iota(order.begin(), order.end(), intaglio::index{0});
+    for (std::size_t i = order.size(); i > 1; --i)
+        std::swap(order[i - 1], order[intaglio::random_below(static_cast<std::uint32_t>(i), seed, stream, i)]);
+    return order;
+}
+
+/// Trains the digits network from scratch and tests it.
+template <class Numerics>
+trained train(const intaglio::data::digits_split& digits, const recipe& how, executor_ref exec) {
+    namespace nn = intaglio::nn;
+    namespace optim = intaglio::optim;
+    // Streams of the counter-based generator: parameters draw from the first ones, an epoch takes two of these.
+    constexpr std::uint64_t order_stream = 1'000, deformation_stream = 1'000'000;
+
+    trained result;
+    result.network = intaglio::models::digits_cnn<Numerics>();
+    nn::initialize(result.network, how.seed);
+    const intaglio::index steps = digits.train.size() / how.batch;
+    optim::sgd optimizer(result.network.parameters(), {.momentum = how.momentum, .weight_decay = how.weight_decay, .nesterov = true});
+    const optim::warmup rate{steps, optim::cosine_schedule{.rate = how.rate, .steps = steps * std::max<intaglio::index>(how.epochs - 1, 1)}};
+
+    nn::feature_map images({how.batch, intaglio::data::digits::side, intaglio::data::digits::side, 1});
+    std::vector<std::uint8_t> labels(static_cast<std::size_t>(how.batch));
+    intaglio::audit check; // of the first step of each epoch: it takes many times as long
+    intaglio::progress bar(std::string("training in ") + Numerics::name, how.epochs * steps);
+    const auto start = std::chrono::steady_clock::now();
+    for (intaglio::index epoch = 0; epoch < how.epochs; ++epoch) {
+        const auto stream = static_cast<std::uint64_t>(epoch);
+        const auto order = shuffled(digits.train.size(), how.seed, order_stream + stream);
+        for (intaglio::index step = 0; step < steps; ++step) {
+            for (intaglio::index i = 0; i < how.batch; ++i) {
+                const intaglio::index image = order[static_cast<std::size_t>(step * how.batch + i)];
+                intaglio::data::place_deformed_digit(digits.train, image, {}, how.seed, deformation_stream + stream, images, i);
+                labels[static_cast<std::size_t>(i)] = digits.train.labels[static_cast<std::size_t>(image)];
+            }
+            const intaglio::index done = epoch * steps + step;
+            const auto batch = optim::train_step(result.network, images, labels, optimizer, rate(done),
+                                                 {.exec = exec, .counts = &result.counts, .check = step == 0 ? &check : nullptr});
+            char suffix[64];
+            std::snprintf(suffix, sizeof suffix, "epoch %d, loss %.3f", static_cast<int>(epoch + 1), batch.loss);
+            bar.update(done + 1, suffix);
+        }
+    }
+    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    bar.finish();
+    result.sums_checked = check.chains();
+    result.overflows = check.overflows();
+    result.test_accuracy = optim::accuracy(result.network, intaglio::data::digit_images(digits.test), digits.test.labels, exec);
+    return result;
+}
+
+} // namespace quickstart
