@@ -174,7 +174,7 @@ TEST_CASE("NaN and infinity name the tensor and the first place, and change noth
     REQUIRE(contains(text, "77777"));
     REQUIRE(contains(text, "infinite"));
     values[77777] = 0;
-    text = refusal([&] { max_magnitude(values, "x"); });
+    text = refusal([&] { largest_magnitude(values, "x"); });
     REQUIRE(contains(text, "99000"));
     REQUIRE(contains(text, "NaN"));
     REQUIRE(q.size() == 2);

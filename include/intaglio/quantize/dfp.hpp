@@ -67,7 +67,7 @@ constexpr int dfp_exponent(float max_magnitude, dfp_spec spec = {}) noexcept {
 }
 
 /// max |values|, 0 if there are none. Throws value_error if an element is NaN or infinite; the text has `name` and the first one's place.
-inline float max_magnitude(std::span<const float> values, std::string_view name = "tensor", executor_ref exec = {}) {
+inline float largest_magnitude(std::span<const float> values, std::string_view name = "tensor", executor_ref exec = {}) {
     const std::uint32_t largest = detail::largest_magnitude_bits(values, exec);
     if (largest >= float_infinity_bits) [[unlikely]] {
         const auto first = std::find_if(values.begin(), values.end(), [](float x) { return !is_finite(x); });
@@ -125,7 +125,7 @@ void quantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values, c
                        std::string_view name = "tensor", executor_ref exec = {}, const Rule& rule = {}) {
     spec.check(Format::bits);
     require(static_cast<index>(values.size()) == shape.size(), name, ": shape ", shape, " has ", shape.size(), " elements, got ", values.size());
-    const int exponent = dfp_exponent(max_magnitude(values, name, exec), spec);
+    const int exponent = dfp_exponent(largest_magnitude(values, name, exec), spec);
     if (out.size() == shape.size())
         out.mantissas.reshape(shape);
     else

@@ -54,7 +54,7 @@ inline void check_weights(std::span<const float> weights, index rows, index cols
     check_blocks(rows, cols, block);
     require(static_cast<index>(weights.size()) == checked_product({rows, cols}), name, ": a matrix of ", rows, " x ", cols, " has ", rows * cols,
             " weights, got ", weights.size());
-    max_magnitude(weights, name, exec);
+    largest_magnitude(weights, name, exec);
 }
 
 /// What one worker needs for a block.
