@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "intaglio/conv/geometry.hpp"
+#include "intaglio/gemm/patch.hpp"
 #include "intaglio/gemm/source.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
@@ -44,6 +45,7 @@ class tap_source {
 public:
     using element = T;
     static constexpr bool has_column_runs = false;
+    static constexpr bool has_windows = true;
     tap_source(const image_view<T>& image, const window_axis& y, const window_axis& x) : image_(image), y_(y), x_(x) {}
 
     index rows() const { return image_.batch * y_.outputs * x_.outputs; }
@@ -88,6 +90,42 @@ public:
         return {image_.pixel(line / y_.outputs, y, x), x_.stride * image_.channels};
     }
 
+    /// Copies the image lines that rows [i0, i1) look at, padding included, so that windows within an output row are evenly spaced; leaves `out`
+    /// empty where the kernel could not read them so: a single tap needs no copy, and a segment must be whole steps of the atom.
+    template <class Traits>
+    void copy_patch(index i0, index i1, patch<typename Traits::lhs_digit>& out) const {
+        const index channels = image_.count;
+        const bool rows_of_taps = x_.step == 1; // taps of a row are neighbours, one segment; otherwise each tap is one
+        const index segment = rows_of_taps ? x_.taps * channels : channels;
+        out.clear();
+        if (y_.taps * x_.taps <= 1 || segment % Traits::k != 0 || Traits::atom::m != 1 || Traits::block % Traits::k != 0) return;
+        const index first_x = x_.first + std::min(index{0}, (x_.taps - 1) * x_.step); // the patch's first pixel
+        const index span = (x_.outputs - 1) * x_.stride + std::abs((x_.taps - 1) * x_.step) + 1;
+        const index low_y = std::min(index{0}, (y_.taps - 1) * y_.step), reach_y = std::abs((y_.taps - 1) * y_.step);
+        const index line0 = i0 / x_.outputs, line1 = (i1 - 1) / x_.outputs;
+        out.begin(x_.outputs, line0, x_.stride * channels);
+        for (index r = 0; r < y_.taps; ++r) // from a window's first line and pixel in the patch to its segments
+            for (index s = 0; s < (rows_of_taps ? 1 : x_.taps); ++s)
+                out.segments.push_back(((r * y_.step - low_y) * span + x_.first - first_x + s * x_.step) * channels);
+        out.segment_length = segment;
+        index lines = 0; // lines of an image are kept together, images one after the other
+        for (index line = line0; line <= line1;) {
+            const index image_end = std::min(line1 + 1, (line / y_.outputs + 1) * y_.outputs);
+            for (index l = line; l < image_end; ++l) out.starts.push_back((lines + (l - line) * y_.stride) * span * channels);
+            lines += (image_end - line - 1) * y_.stride + reach_y + 1;
+            line = image_end;
+        }
+        out.reserve(lines * span * channels, Traits::lhs_planes);
+        lines = 0;
+        for (index line = line0; line <= line1;) {
+            const index image_end = std::min(line1 + 1, (line / y_.outputs + 1) * y_.outputs);
+            const index count = (image_end - line - 1) * y_.stride + reach_y + 1;
+            const index y0 = y_.at(line % y_.outputs, 0) + low_y;
+            for (index l = 0; l < count; ++l, ++lines) copy_line<Traits>(line / y_.outputs, y0 + l, first_x, span, out, lines * span * channels);
+            line = image_end;
+        }
+    }
+
     /// Norms of a piece of the reduction: the channels that it takes from each of its taps, bounded by the largest of any pixel.
     std::vector<piece_norms> norms(executor_ref exec) const {
         const index channels = image_.count, chunks = ceil_div(channels, norm_step), lines = image_.batch * image_.height;
@@ -118,6 +156,27 @@ public:
     }
 
 private:
+    /// Pixels [x0, x0 + span) of one image line to the patch, zeros outside the image.
+    template <class Traits>
+    void copy_line(index b, index y, index x0, index span, patch<typename Traits::lhs_digit>& out, index at) const {
+        using digit = typename Traits::lhs_digit;
+        const index channels = image_.count;
+        const index from = y_.inside(y) ? std::clamp(-x0, index{0}, span) : span;
+        const index to = y_.inside(y) ? std::clamp(x_.inputs - x0, from, span) : span;
+        for (int plane = 0; plane < Traits::lhs_planes; ++plane) {
+            digit* line = out.plane(plane) + at;
+            std::fill_n(line, from * channels, digit{0});
+            std::fill_n(line + to * channels, (span - to) * channels, digit{0});
+            const bool dense = channels == image_.channels;
+            for (index x = from; x < to; x += dense ? to - from : 1) {
+                const T* __restrict p = image_.pixel(b, y, x0 + x);
+                digit* __restrict q = line + x * channels;
+                const index count = dense ? (to - from) * channels : channels;
+                for (index e = 0; e < count; ++e) q[e] = digit_of<digit, Traits::lhs_planes>(p[e], plane);
+            }
+        }
+    }
+
     /// Raises `most` (one entry per norm_step channels) by the pixels of one image line.
     void measure_line(const T* line, piece_norms* most) const {
         constexpr index few = 16; // below, a pixel is too short to be worth a norm of its own: the line's maximum bounds it
@@ -144,6 +203,7 @@ class pixel_source {
 public:
     using element = T;
     static constexpr bool has_row_runs = false;
+    static constexpr bool has_windows = false;
     pixel_source(const image_view<T>& image, const window_axis& y, const window_axis& x) : image_(image), y_(y), x_(x) {}
 
     index rows() const { return y_.taps * x_.taps * image_.count; }

@@ -20,18 +20,20 @@ public:
 
     // Called by the kernel: `sums` is what the registers held after chain c.
     template <class Traits, int Rows>
-    void count(const detail::lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, const detail::chain& c, index k0,
+    void count(const detail::lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, const detail::chain& c,
                const typename Traits::lane* sums) {
         constexpr int k = Traits::k;
         std::int64_t wrong = 0, most = 0;
         for (index i = 0; i < Rows; ++i)
             for (index j = 0; j < Traits::cols; ++j) {
-                const auto* a = lhs.data + (c.k - k0) * lhs.k_scale + c.lhs_plane * lhs.plane_stride + i * lhs.row_stride;
                 std::int64_t shadow = 0;
-                for (index s = 0; s < c.steps; ++s)
-                    for (index q = 0; q < k; ++q)
-                        shadow += value<Traits::lhs_planes>(a[s * lhs.step_stride + q], c.lhs_plane) *
-                                  value<Traits::split_planes>(panel[c.offset + s * k * Traits::cols + j * k + q], c.rhs_plane);
+                const auto* b = panel + c.offset + j * k;
+                detail::for_each_segment(lhs, c.lhs_plane, c.k, c.steps * k, [&](const auto* a, index length) {
+                    for (index s = 0; s < length / k; ++s, b += k * Traits::cols)
+                        for (index q = 0; q < k; ++q)
+                            shadow += value<Traits::lhs_planes>(a[i * lhs.row_stride + s * lhs.step_stride + q], c.lhs_plane) *
+                                      value<Traits::split_planes>(b[q], c.rhs_plane);
+                });
                 wrong += shadow != static_cast<std::int64_t>(sums[i * Traits::cols + j]);
                 most = std::max(most, shadow < 0 ? -shadow : shadow);
             }

@@ -19,6 +19,7 @@
 
 #include "intaglio/gemm/epilogue.hpp"
 #include "intaglio/gemm/microkernel.hpp"
+#include "intaglio/gemm/patch.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
@@ -133,6 +134,7 @@ INTAGLIO_INLINE void finish_tile(const Call& call, const Total* totals, index i0
 template <class Traits>
 struct worker_scratch {
     buffer<typename Traits::lhs_digit> lhs;
+    patch<typename Traits::lhs_digit> image; ///< of the block's windows, where the source has such
     buffer<typename Traits::total> totals;
     std::vector<lhs_panel<typename Traits::lhs_digit>> panels;
 };
@@ -160,8 +162,7 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
         scales.lhs_stride = ceil_div(call.rhs.k(), Traits::block);
         scales.lhs = call.lhs_scales + i0 * scales.lhs_stride;
     }
-    const bool in_sums = microkernel<Traits, Down>(lhs, call.rhs.panel(panel), call.plan.chains(panel, block), call.plan.blocks()[block].k0, scales, sums,
-                                                   totals, block == 0, blocks == 1, call.check);
+    const bool in_sums = microkernel<Traits, Down>(lhs, call.rhs.panel(panel), call.plan.chains(panel, block), scales, sums, totals, block == 0, blocks == 1, call.check);
     if (block + 1 < blocks) return;
     const index j0 = panel * Traits::cols, cols = std::min<index>(Traits::cols, call.rhs.n() - j0);
     if constexpr (!Traits::floats && !Traits::float_total && !Traits::integer_scales)
@@ -177,7 +178,7 @@ void gather_columns(const Source& source, index i0, index i1, index k0, index k1
     if (scratch.lhs.size() < plane * Traits::lhs_planes) scratch.lhs = buffer<typename Traits::lhs_digit>(plane * Traits::lhs_planes, uninitialized);
     pack_interleaved<Traits>(source, i0, i1, k0, k1, scratch.lhs.data(), rows, plane);
     for (index i = i0; i < i1; i += Traits::rows)
-        scratch.panels.push_back({scratch.lhs.data() + (i - i0) * Traits::k, Traits::k, Traits::k * rows, rows, plane});
+        scratch.panels.push_back({scratch.lhs.data() + (i - i0) * Traits::k, Traits::k, Traits::k * rows, rows, plane, k0});
 }
 
 /// The same by rows: in place where they lie so, else copied.
@@ -188,12 +189,18 @@ void gather_rows(const Source& source, index i0, index i1, index k0, index k1, w
     const index length = round_up(k1 - k0, Traits::k), stride = padded_row<digit>(length), plane = round_up(i1 - i0, Traits::rows) * stride;
     for (index i = i0; i < i1; i += Traits::rows) {
         const index count = std::min<index>(Traits::rows, i1 - i), tile_rows = atoms_for<Traits>(count) * Traits::atom::m;
+        if constexpr (Source::has_windows) {
+            if (scratch.image.in_line(i, count) && count == tile_rows) {
+                scratch.panels.push_back(scratch.image.template panel<Traits>(i));
+                continue;
+            }
+        }
         if constexpr (readable) {
             if ((k1 - k0) % Traits::k == 0 && count == tile_rows) {
                 const row_span<digit> span = source.in_place(i, count);
                 // rows a multiple of 2 KiB apart fall into the same sets of L1 and push each other out
                 if (span.data && (span.stride * static_cast<index>(sizeof(digit)) % 2048 != 0 || count == 1)) {
-                    scratch.panels.push_back({span.data + k0, span.stride, Traits::k, 1, 0});
+                    scratch.panels.push_back({span.data, span.stride, Traits::k});
                     continue;
                 }
             }
@@ -206,7 +213,7 @@ void gather_rows(const Source& source, index i0, index i1, index k0, index k1, w
             else
                 for (int p = 0; p < Traits::lhs_planes; ++p) std::fill_n(panel + p * plane + r * stride, length, digit{0});
         }
-        scratch.panels.push_back({panel, stride, Traits::k, 1, plane});
+        scratch.panels.push_back({panel, stride, Traits::k, 1, plane, k0});
     }
 }
 
@@ -231,6 +238,8 @@ void run_block(const Call& call, index i0, index i1, index p0, index p1, worker_
     const index totals_size = keep ? tiles * (p1 - p0) * tile_size : tile_size;
     if (scratch.totals.size() < totals_size) scratch.totals = buffer<typename Traits::total>(totals_size, uninitialized);
     for (std::size_t pc = 0; pc < blocks.size(); ++pc) {
+        if constexpr (std::remove_cvref_t<decltype(call.source)>::has_windows)
+            if (pc == 0) call.source.template copy_patch<Traits>(i0, i1, scratch.image);
         gather_block<Traits>(call.source, i0, i1, blocks[pc].k0, blocks[pc].k1, scratch);
         for (index jr = p0; jr < p1; ++jr)
             for (index ir = 0; ir < tiles; ++ir) {

@@ -68,22 +68,22 @@ INTAGLIO_INLINE void flush_float(const typename Traits::lane* __restrict sums, f
 
 /// One chain of planes (LhsPlane, RhsPlane): zero, multiply, and store the sums or flush them at once.
 template <class Traits, int Down, int LhsPlane, int RhsPlane>
-INTAGLIO_INLINE void run_chain(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, const chain& c, index k0,
+INTAGLIO_INLINE void run_chain(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, const chain& c,
                                const flush_scales<Traits>& scales, typename Traits::lane* sums, typename Traits::total* totals, bool fresh) {
     using atom = typename Traits::template plane_atom<LhsPlane, RhsPlane>;
     simd::register_tile<atom, Down, Traits::tile::across> tile;
-    const auto* a = lhs.data + (c.k - k0) * lhs.k_scale + c.lhs_plane * lhs.plane_stride;
-    const auto* b = panel + c.offset;
+    const auto* b = reinterpret_cast<const typename atom::rhs*>(panel + c.offset);
+    if constexpr (Traits::floats)
+        if (!fresh) tile.load(totals);
+    if (!Traits::floats || fresh) tile.zero();
+    for_each_segment(lhs, c.lhs_plane, c.k, c.steps * Traits::k, [&](const auto* a, index length) __attribute__((always_inline)) {
+        const index steps = length / Traits::k;
+        tile.run(reinterpret_cast<const typename atom::lhs*>(a), lhs.row_stride, lhs.step_stride, b, steps);
+        b += steps * Traits::k * Traits::cols;
+    });
     if constexpr (Traits::floats) {
-        if (fresh)
-            tile.zero();
-        else
-            tile.load(totals);
-        tile.run(a, lhs.row_stride, lhs.step_stride, b, c.steps);
         tile.store(totals);
     } else {
-        tile.zero();
-        tile.run(reinterpret_cast<const typename atom::lhs*>(a), lhs.row_stride, lhs.step_stride, reinterpret_cast<const typename atom::rhs*>(b), c.steps);
         if constexpr (Traits::scales_in_flush)
             tile.multiply_add(totals, scales.rhs + c.scale * 2 * Traits::cols, fresh);
         else
@@ -94,7 +94,7 @@ INTAGLIO_INLINE void run_chain(const lhs_panel<typename Traits::lhs_digit>& lhs,
 /// Runs `chains` on a tile of Down atoms of rows. `fresh` starts the totals; otherwise they are continued. `sums` is scratch, and where it returns true
 /// the only chain's sums are the totals and lie there still (`totals` was not written): the common case of one exact chain.
 template <class Traits, int Down>
-bool microkernel(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, std::span<const chain> chains, index k0,
+bool microkernel(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, std::span<const chain> chains,
                  const flush_scales<Traits>& scales, typename Traits::lane* __restrict sums, typename Traits::total* __restrict totals, bool fresh, bool only,
                  audit* check) {
     constexpr int rows = Down * Traits::atom::m;
@@ -102,18 +102,18 @@ bool microkernel(const lhs_panel<typename Traits::lhs_digit>& lhs, const typenam
     for (const chain& c : chains) {
         if constexpr (Traits::lhs_planes == 2 && is_byte<typename Traits::lhs_digit>) {
             if (c.lhs_plane == 0 && c.rhs_plane == 0)
-                run_chain<Traits, Down, 0, 0>(lhs, panel, c, k0, scales, sums, totals, fresh);
+                run_chain<Traits, Down, 0, 0>(lhs, panel, c, scales, sums, totals, fresh);
             else if (c.lhs_plane == 0)
-                run_chain<Traits, Down, 0, 1>(lhs, panel, c, k0, scales, sums, totals, fresh);
+                run_chain<Traits, Down, 0, 1>(lhs, panel, c, scales, sums, totals, fresh);
             else if (c.rhs_plane == 0)
-                run_chain<Traits, Down, 1, 0>(lhs, panel, c, k0, scales, sums, totals, fresh);
+                run_chain<Traits, Down, 1, 0>(lhs, panel, c, scales, sums, totals, fresh);
             else
-                run_chain<Traits, Down, 1, 1>(lhs, panel, c, k0, scales, sums, totals, fresh);
+                run_chain<Traits, Down, 1, 1>(lhs, panel, c, scales, sums, totals, fresh);
         } else {
-            run_chain<Traits, Down, 0, 0>(lhs, panel, c, k0, scales, sums, totals, fresh);
+            run_chain<Traits, Down, 0, 0>(lhs, panel, c, scales, sums, totals, fresh);
         }
         if constexpr (!Traits::floats && !Traits::scales_in_flush) {
-            if (check) check->template count<Traits, rows>(lhs, panel, c, k0, sums);
+            if (check) check->template count<Traits, rows>(lhs, panel, c, sums);
             if constexpr (Traits::integer_scales) {
                 flush_scaled<Traits, rows>(sums, totals, scales.rhs + c.scale * Traits::cols, fresh);
             } else if constexpr (Traits::float_total) {

@@ -18,8 +18,11 @@
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
-/// A panel of lhs as the kernel reads it: element k (counted from the block's first) of row i starts at
-/// data + i * row_stride + k * k_scale, a step of the atom further on at + step_stride, and the next plane at + plane_stride.
+/// A panel of lhs as the kernel reads it: element k of row i starts at data + i * row_stride + (k - first) * k_scale, a step of the atom
+/// further on at + step_stride, and the next plane at + plane_stride.
+///
+/// The windows of a convolution are read from an image: there the reduction falls into segments of `segment_length`, one for each row of taps (or each
+/// tap), and segment g starts at data + segments[g].
 template <class Digit>
 struct lhs_panel {
     const Digit* data = nullptr;
@@ -27,7 +30,24 @@ struct lhs_panel {
     index step_stride = 0;
     index k_scale = 1;
     index plane_stride = 0;
+    index first = 0;
+    const index* segments = nullptr; ///< nullptr: one segment
+    index segment_length = 0;
 };
+
+/// Calls f(start of row 0, elements) for the pieces of [k, k + length) that lie evenly in memory.
+template <class Digit, class F>
+INTAGLIO_INLINE void for_each_segment(const lhs_panel<Digit>& lhs, int plane, index k, index length, F&& f) {
+    const Digit* data = lhs.data + plane * lhs.plane_stride;
+    if (!lhs.segments) return f(data + (k - lhs.first) * lhs.k_scale, length);
+    while (length > 0) {
+        const index segment = k / lhs.segment_length, inside = k - segment * lhs.segment_length;
+        const index count = std::min(length, lhs.segment_length - inside);
+        f(data + lhs.segments[segment] + inside, count);
+        k += count;
+        length -= count;
+    }
+}
 
 /// A row length, in digits, for the layout by rows: whole cache lines, an odd number of them so that the rows of a tile spread over the sets of L1.
 template <class Digit>

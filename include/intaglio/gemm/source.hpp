@@ -11,6 +11,7 @@
 //   for_each_column_run(k, i0, i1, f)   the same along column k; a source that can do only one of the two says so by
 //                                 has_row_runs or has_column_runs = false
 //   in_place(i, count)            the pointer to row i and the stride between rows if `count` whole rows lie evenly spaced, each contiguous
+//   has_windows, copy_patch(...)  see patch.hpp; only sources whose rows overlap in memory
 //   norms(exec)                   int16 sources: for each norm_step elements of the reduction, the largest norms of any row (chains.hpp)
 
 #include <algorithm>
@@ -46,6 +47,7 @@ template <class T>
 class matrix_source {
 public:
     using element = T;
+    static constexpr bool has_windows = false;
     explicit matrix_source(matrix_view<const T> v) : v_(v) {}
 
     index rows() const { return v_.rows; }
