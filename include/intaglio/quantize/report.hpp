@@ -12,7 +12,6 @@
 // "Multiplications" counts as the paper does: adding and subtracting activations is free of them. Locked digits are counted as D planes.
 
 #include <concepts>
-#include <cmath>
 #include <span>
 
 #include "intaglio/core/config.hpp"
