@@ -79,46 +79,55 @@ template <class T>
 matrix_view<T> matrix_of(const output_data& out) {
     return {static_cast<T*>(out.values), out.rows, out.cols, out.row_stride, out.col_stride};
 }
+template <class T>
+quantized_view<T> quantized_of(const output_data& out) {
+    return {matrix_of<T>(out), out.inverse_scale};
+}
 
-/// Calls run(out, epilogue) with the types that the call asks for. The compositions instantiated are
-///   none -> totals, floats;  with `Stages` also  none -> int8;  bias_relu -> floats, uint8;  normalized -> floats, int16.
-/// Returns whether there was one.
-template <GemmPolicy P, bool Stages, class Run>
+/// Which outputs of an operation are instantiated. Each costs compile time, so a policy has what its users and tests need.
+enum output_set : unsigned {
+    raw = 1,     ///< none -> totals, where the total is integral
+    real = 2,    ///< none -> floats
+    fused = 4,   ///< bias_relu -> uint8, normalized -> int16: what inference and training write
+    variety = 8, ///< none -> int8, bias_relu -> floats, normalized -> floats
+};
+
+/// Calls run(out, epilogue) with the types that the call asks for. Returns false where they are not in `Outputs`.
+template <GemmPolicy P, unsigned Outputs, class Run>
 bool with_output(const output_data& out, const stage_data& stages, const Run& run) {
-    if (stages.kind == stage_data::none) {
-        if constexpr (std::is_integral_v<typename P::total>)
-            if (out.kind == output_data::totals) return run(matrix_of<typename P::total>(out), epilogue<>{}), true;
-        if (out.kind == output_data::floats) return run(matrix_of<float>(out), epilogue<>{}), true;
-        if constexpr (Stages)
-            if (out.kind == output_data::int8)
-                return run(quantized_view<std::int8_t>{matrix_of<std::int8_t>(out), out.inverse_scale}, epilogue<>{}), true;
-    }
-    if constexpr (Stages) {
-        if (stages.kind == stage_data::bias_relu) {
-            const epilogue e{bias{stages.bias}, relu{}};
-            if (out.kind == output_data::floats) return run(matrix_of<float>(out), e), true;
-            if (out.kind == output_data::uint8) return run(quantized_view<std::uint8_t>{matrix_of<std::uint8_t>(out), out.inverse_scale}, e), true;
+    const auto none = stages.kind == stage_data::none, bias_relu = stages.kind == stage_data::bias_relu;
+    const auto normalized = stages.kind == stage_data::normalized;
+    if constexpr ((Outputs & raw) && std::is_integral_v<typename P::total>)
+        if (none && out.kind == output_data::totals) return run(matrix_of<typename P::total>(out), epilogue<>{}), true;
+    if constexpr (Outputs & real)
+        if (none && out.kind == output_data::floats) return run(matrix_of<float>(out), epilogue<>{}), true;
+    if constexpr (Outputs & (fused | variety)) {
+        const epilogue with_bias{bias{stages.bias}, relu{}};
+        const epilogue with_norm{scale_shift{stages.scale, stages.shift}, add{matrix_view<const float>(stages.residual, out.rows, out.cols)}, relu{},
+                                 max_magnitude{stages.max_magnitude}};
+        if constexpr (Outputs & fused) {
+            if (bias_relu && out.kind == output_data::uint8) return run(quantized_of<std::uint8_t>(out), with_bias), true;
+            if (normalized && out.kind == output_data::int16) return run(quantized_of<std::int16_t>(out), with_norm), true;
         }
-        if (stages.kind == stage_data::normalized) {
-            const epilogue e{scale_shift{stages.scale, stages.shift}, add{matrix_view<const float>(stages.residual, out.rows, out.cols)}, relu{},
-                             max_magnitude{stages.max_magnitude}};
-            if (out.kind == output_data::floats) return run(matrix_of<float>(out), e), true;
-            if (out.kind == output_data::int16) return run(quantized_view<std::int16_t>{matrix_of<std::int16_t>(out), out.inverse_scale}, e), true;
+        if constexpr (Outputs & variety) {
+            if (none && out.kind == output_data::int8) return run(quantized_of<std::int8_t>(out), epilogue<>{}), true;
+            if (bias_relu && out.kind == output_data::floats) return run(matrix_of<float>(out), with_bias), true;
+            if (normalized && out.kind == output_data::floats) return run(matrix_of<float>(out), with_norm), true;
         }
     }
     return false;
 }
 
-/// The operations on one policy. `Stages` instantiates the epilogues too; it costs compile time, so only a few policies have them.
-template <GemmPolicy P, bool Stages>
+/// The operations on one policy.
+template <GemmPolicy P>
 struct operations {
     using lhs_storage = typename P::lhs::storage;
     using rhs_storage = typename P::rhs::storage;
 
-    template <class Run>
+    template <unsigned Outputs, class Run>
     static void run_with_output(const output_data& out, const stage_data& stages, outcome& result, const Run& run) noexcept {
         guarded(result, [&] {
-            if (!with_output<P, Stages>(out, stages, run)) report(result, outcome::unsupported, "this output and epilogue aren't in the table");
+            if (!with_output<P, Outputs>(out, stages, run)) report(result, outcome::unsupported, "this output and epilogue aren't in the table");
         });
     }
 
@@ -129,8 +138,9 @@ struct operations {
     }
     static void release(void* packed) noexcept { delete static_cast<packed_rhs<P>*>(packed); }
 
+    template <unsigned Outputs>
     static void multiply(const gemm_call& call, outcome& result) noexcept {
-        run_with_output(call.out, call.stages, result, [&](const auto& out, const auto& stages) {
+        run_with_output<Outputs>(call.out, call.stages, result, [&](const auto& out, const auto& stages) {
             const auto lhs = view_of<lhs_view<P>>(call.lhs);
             if (call.packed)
                 gemm<P>(lhs, *static_cast<const packed_rhs<P>*>(call.packed), out, stages, pool_of(call.threads));
@@ -148,46 +158,59 @@ struct operations {
     }
     static void release_filter(void* packed) noexcept { delete static_cast<packed_filter<P>*>(packed); }
 
+    template <unsigned Outputs>
     static void forward(const conv_call& call, outcome& result) noexcept {
-        run_with_output(call.out, call.stages, result, [&](const auto& out, const auto& stages) {
+        run_with_output<Outputs>(call.out, call.stages, result, [&](const auto& out, const auto& stages) {
             conv_forward<P>(geometry_of(call.shape), static_cast<const lhs_storage*>(call.lhs), call.lhs_scale,
                             *static_cast<const packed_filter<P>*>(call.packed), out, stages, pool_of(call.threads));
         });
     }
     static void input_gradient(const conv_call& call, outcome& result) noexcept {
-        run_with_output(call.out, call.stages, result, [&](const auto& out, const auto& stages) {
+        run_with_output<raw | real>(call.out, call.stages, result, [&](const auto& out, const auto& stages) {
             conv_input_gradient<P>(geometry_of(call.shape), static_cast<const lhs_storage*>(call.lhs), call.lhs_scale,
                                    static_cast<const rhs_storage*>(call.rhs), call.rhs_scale, out, stages, pool_of(call.threads));
         });
     }
     static void weight_gradient(const conv_call& call, outcome& result) noexcept {
-        run_with_output(call.out, call.stages, result, [&](const auto& out, const auto& stages) {
+        run_with_output<raw | real>(call.out, call.stages, result, [&](const auto& out, const epilogue<>&) {
             conv_weight_gradient<P>(geometry_of(call.shape), static_cast<const lhs_storage*>(call.lhs), call.lhs_scale,
-                                    static_cast<const rhs_storage*>(call.rhs), call.rhs_scale, out, stages, pool_of(call.threads));
+                                    static_cast<const rhs_storage*>(call.rhs), call.rhs_scale, out, pool_of(call.threads));
         });
     }
 };
 
-/// Products alone, for lhs policies that a convolution doesn't take.
-template <GemmPolicy P, bool Stages = false>
+/// Products alone.
+template <GemmPolicy P, unsigned Outputs = raw | real>
 constexpr kernel products(const char* policy) {
-    using o = operations<P, Stages>;
-    return {policy, o::pack, o::release, o::multiply, nullptr, nullptr, nullptr, nullptr, nullptr, Stages};
+    using o = operations<P>;
+    kernel k{};
+    k.policy = policy;
+    k.pack = o::pack;
+    k.release = o::release;
+    k.gemm = o::template multiply<Outputs>;
+    k.fused = (Outputs & fused) != 0;
+    return k;
 }
 
-/// Products and the forward convolution.
-template <GemmPolicy P, bool Stages = false>
+/// Products and the forward convolution, which takes any lhs that shares one scale.
+template <GemmPolicy P, unsigned Outputs = raw | real, unsigned ConvOutputs = Outputs>
 constexpr kernel products_and_forward(const char* policy) {
-    using o = operations<P, Stages>;
-    return {policy, o::pack, o::release, o::multiply, o::pack_filter, o::release_filter, o::forward, nullptr, nullptr, Stages};
+    using o = operations<P>;
+    kernel k = products<P, Outputs>(policy);
+    k.pack_filter = o::pack_filter;
+    k.release_filter = o::release_filter;
+    k.conv_forward = o::template forward<ConvOutputs>;
+    return k;
 }
 
 /// Products and all three passes of the convolution.
-template <GemmPolicy P, bool Stages = false>
+template <GemmPolicy P, unsigned Outputs = raw | real, unsigned ConvOutputs = Outputs>
 constexpr kernel all_passes(const char* policy) {
-    using o = operations<P, Stages>;
-    return {policy,    o::pack,           o::release,         o::multiply, o::pack_filter, o::release_filter,
-            o::forward, o::input_gradient, o::weight_gradient, Stages};
+    using o = operations<P>;
+    kernel k = products_and_forward<P, Outputs, ConvOutputs>(policy);
+    k.conv_input_gradient = o::input_gradient;
+    k.conv_weight_gradient = o::weight_gradient;
+    return k;
 }
 
 template <std::size_t N>

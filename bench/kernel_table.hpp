@@ -41,7 +41,7 @@ struct output_data {
     float inverse_scale = 1;
 };
 
-/// The epilogue. Each kind is one composition of stages; which go with which output is in kernel_operations.hpp.
+/// The epilogue. Each kind is one composition of stages; with which outputs they were instantiated says kernel_operations.hpp.
 struct stage_data {
     enum kinds { none, bias_relu, normalized }; ///< normalized: scale_shift, add, relu, max_magnitude
     kinds kind = none;
@@ -96,7 +96,7 @@ struct kernel {
     conv_function conv_forward;
     conv_function conv_input_gradient;
     conv_function conv_weight_gradient;
-    bool stages; ///< whether compositions other than stage_data::none were instantiated
+    bool fused; ///< whether it has outputs with stages
 };
 
 /// One shape of a peak (peak.hpp): runs so many rounds of an atom with operands that stay in registers or L1, and returns how

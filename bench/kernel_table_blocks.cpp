@@ -8,9 +8,9 @@
 namespace kernel_tables::INTAGLIO_ABI {
 
 static constexpr kernel blocks_kernels[] = {
-    products_and_forward<ternary8_inference<1, 16>>("ternary8_inference<1,16>"),
-    products_and_forward<ternary8_inference<2, 16>>("ternary8_inference<2,16>"),
-    products_and_forward<ternary8_inference<1, 65536>>("ternary8_inference<1,all>"),
+    products<ternary8_inference<1, 16>, raw>("ternary8_inference<1,16>"),
+    products_and_forward<ternary8_inference<2, 16>, raw>("ternary8_inference<2,16>"),
+    products<ternary8_inference<1, 65536>, raw>("ternary8_inference<1,all>"),
     products_and_forward<int4_blocks>("int4_blocks"),
     products<int16_blocks>("int16_blocks"),
     products_and_forward<int32_mantissas>("int32_mantissas"),

@@ -8,8 +8,8 @@
 namespace kernel_tables::INTAGLIO_ABI {
 
 static constexpr kernel training_kernels[] = {
-    all_passes<fp32, true>("fp32"),
-    all_passes<dfp16_training, true>("dfp16_training"),
+    all_passes<fp32, raw | real | fused | variety, real | fused>("fp32"),
+    all_passes<dfp16_training, raw | real | fused, raw | real | fused>("dfp16_training"),
     all_passes<dfp16_bytes>("dfp16_bytes"),
 };
 

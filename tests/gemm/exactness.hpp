@@ -294,6 +294,18 @@ void for_each_policy(const Visit& visit) {
     visit.template operator()<int32_mantissas>("int32_mantissas");
 }
 
+/// The longest reduction that can't pass an integral total, whatever the numbers.
+template <GemmPolicy P>
+constexpr index longest_reduction() {
+    if constexpr (std::is_integral_v<typename P::total>) {
+        constexpr std::int64_t product = P::lhs::format::max_magnitude * P::rhs::format::max_magnitude;
+        constexpr std::int64_t scaled = product * (P::rhs::block > 0 ? 255 : 1) * intaglio::detail::stored_planes<typename P::rhs::format>;
+        return static_cast<index>(std::numeric_limits<typename P::total>::max() / scaled);
+    } else {
+        return std::numeric_limits<index>::max();
+    }
+}
+
 inline constexpr int thread_counts[] = {1, 2, 3, 8};
 
 } // namespace exactness
