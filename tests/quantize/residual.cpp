@@ -104,6 +104,43 @@ TEST_CASE("every greedy plane lowers the error by the proven share", "[unit]") {
     }
 }
 
+TEST_CASE("the first planes are the conversion with fewer planes", "[unit][exact]") {
+    const index rows = 30, cols = 100;
+    auto w = gaussian(rows * cols, 10);
+    for (index i = 0; i < 100; ++i) w[static_cast<std::size_t>(i)] = i == 5 ? 100.0F : 30.0F; // a block whose second scale is the largest of all
+    const auto all = quantize_residual(w, rows, cols, {.planes = 4});
+    REQUIRE(all.scale(1, 0, 0) == 255);
+    REQUIRE(all.scale(0, 0, 0) < 255);
+    for (index planes = 1; planes < 4; ++planes) {
+        const auto some = quantize_residual(w, rows, cols, {.planes = planes});
+        REQUIRE(some.factor() == all.factor());
+        REQUIRE(std::equal(some.trits(), some.trits() + planes * some.plane_stride(), all.trits()));
+        REQUIRE(std::equal(some.scales(), some.scales() + planes * rows * some.blocks(), all.scales()));
+        REQUIRE(nmse(w, some) == nmse(w, all, planes));
+    }
+}
+
+TEST_CASE("sum-zero rounding of greedy planes acts on the last one", "[unit]") {
+    const index rows = 40, cols = 64;
+    auto w = gaussian(rows * cols, 11);
+    for (float& x : w) x += 0.2F;
+    const auto plain = quantize_residual(w, rows, cols, {.planes = 2}), balanced = quantize_residual(w, rows, cols, {.planes = 2, .sum_zero = true});
+    REQUIRE(std::equal(plain.trits(), plain.trits() + plain.plane_stride(), balanced.trits()));
+    double before = 0, after = 0;
+    for (index row = 0; row < rows; ++row) {
+        double e = 0, f = 0;
+        for (index col = 0; col < cols; ++col) {
+            const auto x = static_cast<double>(w[static_cast<std::size_t>(row * cols + col)]);
+            e += x - plain.value(row, col);
+            f += x - balanced.value(row, col);
+        }
+        before += std::abs(e);
+        after += std::abs(f);
+    }
+    REQUIRE(after < before / 4);
+    REQUIRE(nmse(w, balanced) < 1.3 * nmse(w, plain));
+}
+
 TEST_CASE("sum-zero rounding makes the errors of a block cancel", "[unit]") {
     const index rows = 20, cols = 200; // a ragged last block of 8
     auto w = gaussian(rows * cols, 6);

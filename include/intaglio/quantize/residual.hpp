@@ -96,21 +96,20 @@ inline double factor_of(std::span<const double> scales) noexcept {
 } // namespace detail
 
 /// Greedy planes of a row-major matrix of rows x cols (an output channel is a row). Throws shape_error or value_error (NaN, infinity), with `name`.
-/// The planes do not depend on how many follow, only the factor and so the rounding of scales does.
+/// Planes do not depend on how many follow (unless sum_zero is asked for): the first L planes are what a call with planes = L gives.
 inline ternary_tensor quantize_residual(std::span<const float> weights, index rows, index cols, const residual_options& options = {},
                                         std::string_view name = "weights", executor_ref exec = {}) {
     detail::check_weights(weights, rows, cols, options.block, name, exec);
     ternary_tensor out(options.planes, rows, cols, options.block);
 
-    // The largest scale over all planes, from planes with real scales.
+    // The largest scale over all planes that could ever follow, from planes with real scales: an outlier among equal weights gets its scale late.
     std::vector<double> largest(static_cast<std::size_t>(rows), 0.0);
     detail::for_each_block(rows, cols, options.block, exec, [&](index row, index, index first, index count, detail::block_scratch& scratch) {
         scratch.load(weights.data() + row * cols + first, count);
         double& mine = largest[static_cast<std::size_t>(row)];
-        for (index p = 0; p < options.planes; ++p) {
+        while (scratch.largest() > mine) { // no scale is larger than the largest rest, which falls with each plane
             const double a = scratch.solver.solve(scratch.rest, scratch.trits.data()).scale;
             mine = std::max(mine, a);
-            if (scratch.largest() <= mine) break; // no later scale is larger than the largest rest
             for (std::size_t i = 0; i < scratch.rest.size(); ++i) scratch.rest[i] -= a * scratch.trits[i];
         }
     });
