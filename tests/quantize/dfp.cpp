@@ -25,8 +25,8 @@ template <class T, class Rule>
 std::vector<T> normative(const std::vector<float>& values, int exponent, dfp_spec spec, const Rule& rule) {
     std::vector<T> out(values.size());
     for (std::size_t i = 0; i < values.size(); ++i)
-        out[i] = static_cast<T>(round_saturated(static_cast<double>(values[i]) * power_of_two(-exponent), -spec.max_mantissa(), spec.max_mantissa(), rule,
-                                                static_cast<index>(i)));
+        out[i] = static_cast<T>(
+            round_saturated(static_cast<double>(values[i]) * power_of_two(-exponent), -spec.max_mantissa(), spec.max_mantissa(), rule, static_cast<index>(i)));
     return out;
 }
 
@@ -116,8 +116,28 @@ TEST_CASE("vector code equals the scalar text", "[unit][exact]") {
     thread_pool pool(3);
     std::vector<float> values = random_values(70001, 1);
     // Ties, edges of the range, tiny, huge and special values at places that fall into vectors and into tails.
-    const float special[] = {0.0F, -0.0F, 0.5F, 1.5F, 2.5F, -0.5F, -1.5F, -2.5F, 32766.5F, 32767.5F, -32767.5F, 32768.0F, 127.5F, -127.5F, limits::max(), -limits::max(),
-                             limits::min(), limits::denorm_min(), -limits::denorm_min(), limits::infinity(), -limits::infinity(), limits::quiet_NaN()};
+    const float special[] = {0.0F,
+                             -0.0F,
+                             0.5F,
+                             1.5F,
+                             2.5F,
+                             -0.5F,
+                             -1.5F,
+                             -2.5F,
+                             32766.5F,
+                             32767.5F,
+                             -32767.5F,
+                             32768.0F,
+                             127.5F,
+                             -127.5F,
+                             limits::max(),
+                             -limits::max(),
+                             limits::min(),
+                             limits::denorm_min(),
+                             -limits::denorm_min(),
+                             limits::infinity(),
+                             -limits::infinity(),
+                             limits::quiet_NaN()};
     for (std::size_t i = 0; i < std::size(special); ++i) {
         values[i] = special[i];
         values[65530 + i] = special[i];

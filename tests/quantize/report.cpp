@@ -18,7 +18,7 @@ TEST_CASE("accounting gives the figures of the paper", "[unit]") {
     REQUIRE(cost_of_planes(1, 4).size_vs_8_8 == 2);
     REQUIRE(cost_of_planes(1, 4).multiplications_vs_8_8 == 4);
     REQUIRE(cost_of_planes(1, 64).bits_per_weight == 2.125);
-    REQUIRE(1 - 1 / cost_of_planes(1, 4).multiplications_vs_8_8 == 0.75);                 // FGQ, N = 4
+    REQUIRE(1 - 1 / cost_of_planes(1, 4).multiplications_vs_8_8 == 0.75);                    // FGQ, N = 4
     REQUIRE(rounded(100 * (1 - 1 / cost_of_planes(1, 64).multiplications_vs_8_8)) == 98.44); // FGQ, N = 64
 }
 

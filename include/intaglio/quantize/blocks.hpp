@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Symmetric integers with one real scale per row or per block of a row. One text for 8-bit weights with a scale for each output channel ("8-8"), 4-bit weights in
-// blocks, 16-bit mantissas in blocks: they differ by the format and the block.
+// Symmetric integers with one real scale per row or per block of a row. One text for 8-bit weights with a scale for each output channel ("8-8"),
+// 4-bit weights in blocks, 16-bit mantissas in blocks: they differ by the format and the block.
 //
 //   c_i = saturate(nearest_even(w_i / s)),   w_i ~ s c_i
 //

@@ -45,15 +45,16 @@ inline plane_plan evaluate(std::span<const layer_profile> layers, std::vector<st
 }
 } // namespace detail
 
-/// The codings of least estimated perturbation that fit `budget` bytes. Throws value_error if a layer has no choices or more than 255, a cost is negative, or the
-/// cheapest codings do not fit; the text has both sizes.
+/// The codings of least estimated perturbation that fit `budget` bytes. Throws value_error if a layer has no choices or more than 255, a cost is
+/// negative, or the cheapest codings do not fit; the text has both sizes.
 inline plane_plan choose_planes(std::span<const layer_profile> layers, index budget) {
     std::vector<std::size_t> cheapest;
     for (const layer_profile& layer : layers) {
         require<value_error>(!layer.choices.empty() && layer.choices.size() <= 255, "budget: layer ", layer.name, " has ", layer.choices.size(),
                              " codings; 1 to 255 are supported");
         for (const plane_choice& c : layer.choices)
-            require<value_error>(c.bytes >= 0 && c.nmse >= 0 && layer.sensitivity >= 0, "budget: layer ", layer.name, " has a negative size, error or sensitivity");
+            require<value_error>(c.bytes >= 0 && c.nmse >= 0 && layer.sensitivity >= 0, "budget: layer ", layer.name,
+                                 " has a negative size, error or sensitivity");
         const auto least = std::min_element(layer.choices.begin(), layer.choices.end(), [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
         cheapest.push_back(static_cast<std::size_t>(least - layer.choices.begin()));
     }

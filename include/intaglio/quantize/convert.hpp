@@ -49,7 +49,8 @@ inline std::uint32_t largest_magnitude_bits(std::span<const float> values, execu
     std::atomic<std::uint32_t> largest{0};
     for_each_chunk(size, exec, [&](index first, index count) {
         const std::uint32_t mine = largest_magnitude_bits(values.data() + first, count);
-        for (std::uint32_t seen = largest.load(); seen < mine && !largest.compare_exchange_weak(seen, mine);) {}
+        for (std::uint32_t seen = largest.load(); seen < mine && !largest.compare_exchange_weak(seen, mine);) {
+        }
     });
     return largest.load();
 }
@@ -67,8 +68,7 @@ template <class T, Rounding Rule>
 void convert_scalar(const float* in, T* out, index position, index count, int t, int bits, const Rule& rule) noexcept {
     const double unit = power_of_two(t);
     const std::int64_t limit = (std::int64_t{1} << (bits - 1)) - 1;
-    for (index i = 0; i < count; ++i)
-        out[i] = static_cast<T>(round_saturated(static_cast<double>(in[i]) * unit, -limit, limit, rule, position + i));
+    for (index i = 0; i < count; ++i) out[i] = static_cast<T>(round_saturated(static_cast<double>(in[i]) * unit, -limit, limit, rule, position + i));
 }
 
 template <class T>
@@ -127,8 +127,8 @@ void convert(const float* in, T* out, index position, index count, int t, int bi
     std::array<std::uint16_t, 8 * blocks> random;
     for (index i = 0; i < count; i += 8 * blocks) {
         fill_random_bits16<blocks>(random, rule.seed, rule.stream, static_cast<std::uint64_t>((position + i) / 8));
-        convert_stochastic(in + i, out + i, std::min(8 * blocks, count - i), scale_steps(t),
-                           static_cast<float>((std::int32_t{1} << (bits - 1)) - 1), random.data());
+        convert_stochastic(in + i, out + i, std::min(8 * blocks, count - i), scale_steps(t), static_cast<float>((std::int32_t{1} << (bits - 1)) - 1),
+                           random.data());
     }
 }
 

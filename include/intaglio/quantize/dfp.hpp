@@ -83,8 +83,8 @@ inline float largest_magnitude(std::span<const float> values, std::string_view n
 template <std::signed_integral T, Rounding Rule = nearest_even>
 void dfp_quantize(std::span<const float> values, std::span<T> mantissas, int exponent, dfp_spec spec, const Rule& rule = {}, executor_ref exec = {}) {
     spec.check(std::numeric_limits<T>::digits + 1);
-    require<value_error>(exponent >= -detail::max_scale_exponent && exponent <= detail::max_scale_exponent, "dfp: exponent ", exponent,
-                         " is outside -", detail::max_scale_exponent, " .. ", detail::max_scale_exponent);
+    require<value_error>(exponent >= -detail::max_scale_exponent && exponent <= detail::max_scale_exponent, "dfp: exponent ", exponent, " is outside -",
+                         detail::max_scale_exponent, " .. ", detail::max_scale_exponent);
     require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, room for ", mantissas.size(), " mantissas");
     detail::for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
         detail::convert(values.data() + first, mantissas.data() + first, first, count, -exponent, spec.bits, rule);
@@ -136,8 +136,8 @@ void quantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values, c
 
 /// Both passes into a new tensor: `quantize_dfp<fixed<16>>(values, {8, 8}, {.bits = 16}, "conv1.weight")`.
 template <IntegerFormat Format, Rounding Rule = nearest_even>
-dfp_tensor<Format> quantize_dfp(std::span<const float> values, const extents& shape, dfp_spec spec = {Format::bits},
-                                std::string_view name = "tensor", executor_ref exec = {}, const Rule& rule = {}) {
+dfp_tensor<Format> quantize_dfp(std::span<const float> values, const extents& shape, dfp_spec spec = {Format::bits}, std::string_view name = "tensor",
+                                executor_ref exec = {}, const Rule& rule = {}) {
     dfp_tensor<Format> out;
     quantize_dfp_into(out, values, shape, spec, name, exec, rule);
     return out;

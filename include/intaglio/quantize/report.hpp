@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a coding of weights costs and loses, in the terms of the ternary residual paper (arXiv 1707.04679), against 8-bit weights and 8-bit activations ("8-8").
-// With blocks of N weights, r planes on average and c bits per trit:
+// What a coding of weights costs and loses, in the terms of the ternary residual paper (arXiv 1707.04679), against 8-bit weights and
+// activations ("8-8"). With blocks of N weights, r planes on average and c bits per trit:
 //
 //   bits per weight   r (c + 8/N)     one 8-bit scale for each block of each plane;  locked digits share one: D c + 8/N
 //   size              8 / bits per weight
 //   multiplications   N / r           8-8 multiplies once for each weight and output, ternary planes once for each block, plane and output
 //
-// With c = 2 and N = 64 this gives the paper's figures: r = 2.4 is 1.57x and 26.7x, r = 2 is 1.88x and 32x. Five trits fit a byte (3^5 = 243), so c = 1.6 is as real.
+// With c = 2 and N = 64 this gives the paper's figures: r = 2.4 is 1.57x and 26.7x, r = 2 is 1.88x and 32x. Five trits fit a byte (3^5 = 243),
+// so c = 1.6 is as real.
 // "Multiplications" counts as the paper does: adding and subtracting activations is free of them. Locked digits are counted as D planes.
 
 #include <concepts>
@@ -25,7 +26,7 @@ enum class trit_coding { two_bits, five_per_byte };
 constexpr double bits_per_trit(trit_coding coding) noexcept { return coding == trit_coding::two_bits ? 2.0 : 1.6; }
 
 struct weight_cost {
-    double planes = 0;                 ///< per weight, 0 where the word does not apply
+    double planes = 0; ///< per weight, 0 where the word does not apply
     double bits_per_weight = 8;
     double size_vs_8_8 = 1;            ///< > 1: smaller
     double multiplications_vs_8_8 = 1; ///< > 1: fewer
@@ -76,6 +77,12 @@ concept ApproximateWeights = requires(const T& w, index i) {
     { w.value(i, i) } -> std::convertible_to<double>;
 };
 
+/// One that can also be taken at fewer planes: ternary_tensor.
+template <class T>
+concept PlaneWeights = ApproximateWeights<T> && requires(const T& w, index i) {
+    { w.value(i, i, i) } -> std::convertible_to<double>;
+};
+
 /// Normalised squared error ||w - approximation||^2 / ||w||^2, 0 for weights that are all zero; `value(row, col)` is the approximation.
 template <class Value>
 double nmse_of(std::span<const float> weights, index rows, index cols, const Value& value) {
@@ -98,10 +105,8 @@ double nmse(std::span<const float> weights, const T& approximation) {
 }
 
 /// The error of the first `planes` planes alone.
-template <ApproximateWeights T>
-double nmse(std::span<const float> weights, const T& approximation, index planes)
-    requires requires { approximation.value(0, 0, planes); }
-{
+template <PlaneWeights T>
+double nmse(std::span<const float> weights, const T& approximation, index planes) {
     return nmse_of(weights, approximation.rows(), approximation.cols(), [&](index row, index col) { return approximation.value(row, col, planes); });
 }
 

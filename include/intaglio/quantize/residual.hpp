@@ -7,11 +7,11 @@
 //
 //   R_0 = w,   (a_r, t_r) = ternary(R_(r-1)),   R_r = R_(r-1) - a_r t_r,   w ~ sum of a_r t_r
 //
-// so each prefix of the planes is the best that its predecessors allow, and the error falls by a factor of at least 1 - 1/H_N with each (H_N = 1 + 1/2 + ... + 1/N).
+// so each plane is the best that its predecessors allow, and leaves at most 1 - 1/H_N of the squared error (H_N = 1 + 1/2 + ... + 1/N).
 //
-// Locked: one scale s per block, and the digits of the integer nearest to w / s in balanced ternary as the planes, whose scales are then 3^(D-1) s .. s. Codes
-// of D digits are -(3^D - 1)/2 .. (3^D - 1)/2 and cost one pass of the kernel. The error is much smaller than greedy's (Gaussian weights,
-// blocks of 64: 0.026 against 0.038 with two planes, 0.0030 against 0.0128 with three), the first plane alone is a little worse.
+// Locked: one scale s per block, and the digits of the integer nearest to w / s in balanced ternary as the planes, whose scales are then
+// 3^(D-1) s .. s. Codes of D digits are -(3^D - 1)/2 .. (3^D - 1)/2 and cost one pass of the kernel. The error is much smaller than greedy's
+// (Gaussian weights, blocks of 64: 0.026 against 0.038 with two planes, 0.0030 against 0.0128 with three), the first plane alone is a little worse.
 //
 // Scales are stored in 8 bits: a = factor * q with one factor for the tensor, chosen so that the largest scale is q = 255. Codes are chosen after their scale
 // was rounded, so that rounding a scale costs little; a block whose weights are some 500 times below the largest block's rounds to q = 0
@@ -208,8 +208,7 @@ inline void fuse_locked(std::span<const std::int8_t> planes, int digits, std::sp
                          locked_tensor::max_digits);
     require(planes.size() == codes.size() * static_cast<std::size_t>(digits), "locked codes: ", planes.size(), " trits for ", codes.size(), " codes of ",
             digits, " digits");
-    for (std::size_t i = 0; i < planes.size(); ++i)
-        require<value_error>(planes[i] >= -1 && planes[i] <= 1, "locked codes: trit ", i, " is ", int{planes[i]});
+    for (std::size_t i = 0; i < planes.size(); ++i) require<value_error>(planes[i] >= -1 && planes[i] <= 1, "locked codes: trit ", i, " is ", int{planes[i]});
     for (std::size_t i = 0; i < codes.size(); ++i) {
         int code = 0;
         for (std::size_t p = 0; p < static_cast<std::size_t>(digits); ++p) code = 3 * code + planes[p * codes.size() + i];
@@ -217,8 +216,8 @@ inline void fuse_locked(std::span<const std::int8_t> planes, int digits, std::sp
     }
 }
 
-/// The dial: the first `digits` digits of each code, scales as they are, the factor 3 times larger for each digit left out. Dropping a balanced digit is rounding to the
-/// nearest multiple of three. Throws value_error unless 1 <= digits <= w.digits().
+/// The dial: the first `digits` digits of each code, scales as they are, the factor 3 times larger for each digit left out. Dropping a balanced
+/// digit is rounding to the nearest multiple of three. Throws value_error unless 1 <= digits <= w.digits().
 inline locked_tensor truncate_locked(const locked_tensor& w, int digits) {
     require<value_error>(digits >= 1 && digits <= w.digits(), "locked tensor: ", digits, " digits of ", w.digits());
     locked_tensor out(digits, w.rows(), w.cols(), w.block());

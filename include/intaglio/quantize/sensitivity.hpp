@@ -26,8 +26,8 @@ namespace intaglio::inline INTAGLIO_ABI {
 /// One coding of a layer: what it costs and what it loses.
 struct plane_choice {
     int planes = 1;
-    index bytes = 0;  ///< of the coded weights, scales included
-    double nmse = 0;  ///< ||w - approximation||^2 / ||w||^2
+    index bytes = 0; ///< of the coded weights, scales included
+    double nmse = 0; ///< ||w - approximation||^2 / ||w||^2
 };
 
 /// A layer and its codings, from the cheapest to the dearest.
@@ -54,9 +54,7 @@ inline double perturbation_bound(std::span<const double> sensitivities, std::spa
 }
 
 namespace detail {
-inline index bytes_of(const weight_cost& cost, index weights) {
-    return static_cast<index>(std::ceil(cost.bits_per_weight * static_cast<double>(weights) / 8));
-}
+inline index bytes_of(const weight_cost& cost, index weights) { return static_cast<index>(std::ceil(cost.bits_per_weight * static_cast<double>(weights) / 8)); }
 } // namespace detail
 
 /// Errors and bytes of locked digits, 1 .. max_digits, of a matrix of rows x cols. Throws as quantize_locked does.

@@ -54,9 +54,7 @@ public:
         return View{matrix().transposed(), 1.0, scales_.data(), 0};
     }
 
-    double value(index row, index col) const noexcept {
-        return static_cast<double>(values(row)[col]) * static_cast<double>(scale(row, col / block_));
-    }
+    double value(index row, index col) const noexcept { return static_cast<double>(values(row)[col]) * static_cast<double>(scale(row, col / block_)); }
 
 private:
     index rows_ = 0;

@@ -136,9 +136,7 @@ public:
         return View{matrix().transposed(), factor_, scales_.data(), rows_ * cols_};
     }
 
-    double value(index row, index col) const noexcept {
-        return static_cast<double>(index{scale(row, col / block_)} * index{codes(row)[col]}) * factor_;
-    }
+    double value(index row, index col) const noexcept { return static_cast<double>(index{scale(row, col / block_)} * index{codes(row)[col]}) * factor_; }
 
 private:
     int digits_ = 1;
