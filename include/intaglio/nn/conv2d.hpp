@@ -15,6 +15,7 @@
 
 #include "intaglio/conv/conv.hpp"
 #include "intaglio/core/config.hpp"
+#include "intaglio/nn/chunks.hpp"
 #include "intaglio/nn/layer.hpp"
 #include "intaglio/nn/product_operand.hpp"
 

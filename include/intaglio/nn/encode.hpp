@@ -62,7 +62,7 @@ inline coded_network encode(const folded_network& network, std::span<const weigh
             continue;
         }
         if (std::holds_alternative<average_pool_stage>(stage)) {
-            coded.stages.push_back(average_pool_stage{});
+            coded.stages.emplace_back(std::in_place_type<average_pool_stage>);
             continue;
         }
         const auto& conv = std::get<folded_conv>(stage);

@@ -80,7 +80,7 @@ public:
     }
     void visit(const global_average_pool&) override {
         finish_hidden();
-        result.stages.push_back(average_pool_stage{});
+        result.stages.emplace_back(std::in_place_type<average_pool_stage>);
     }
     void visit(const residual&) override { fail<value_error>("fold: residual blocks are not supported yet"); }
 

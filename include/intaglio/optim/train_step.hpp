@@ -14,12 +14,12 @@
 namespace intaglio::inline INTAGLIO_ABI::optim {
 
 /// Forward, loss, backward, update. Returns the loss and the correct answers of this batch, before the update. `p` says with which threads and what is
-/// counted; training is switched on.
+/// counted; training is switched on. `smoothing` is that of the labels (nn/loss.hpp).
 inline nn::batch_result train_step(nn::sequential& network, const nn::feature_map& images, std::span<const std::uint8_t> labels, sgd& optimizer,
-                                   float rate, nn::pass p = {}) {
+                                   float rate, nn::pass p = {}, float smoothing = 0) {
     p.training = true;
     nn::feature_map d_logits;
-    const nn::batch_result result = nn::softmax_cross_entropy(network.forward(images, p), labels, &d_logits);
+    const nn::batch_result result = nn::softmax_cross_entropy(network.forward(images, p), labels, &d_logits, smoothing);
     network.backward(d_logits, nullptr, p);
     optimizer.step(rate, p.exec);
     return result;
