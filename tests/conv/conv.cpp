@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The edge of the three passes: what they refuse, with both sides named and the output left as it was; empty images; the checked mode; the
+// portable tile arch.
+
+#include "intaglio/conv/conv.hpp"
+
+#include <cstdint>
+#include <vector>
+
+#include "intaglio/conv/reference.hpp"
+#include "support/catch.hpp"
+
+using namespace intaglio;
+using Catch::Matchers::Contains;
+
+namespace {
+
+constexpr conv_geometry shape{.batch = 2, .height = 6, .width = 5, .in_channels = 4, .out_channels = 6, .kernel_h = 3, .kernel_w = 3, .pad_h = 1, .pad_w = 1, .groups = 2};
+
+template <class T>
+std::vector<T> pattern(std::ptrdiff_t count, int low, int high) {
+    std::vector<T> v(static_cast<std::size_t>(count));
+    for (std::size_t i = 0; i < v.size(); ++i) v[i] = static_cast<T>(low + static_cast<int>((i * 7919U + i / 13U) % static_cast<unsigned>(high - low + 1)));
+    return v;
+}
+
+} // namespace
+
+TEST_CASE("filters are packed for their geometry", "[unit]") {
+    const auto w = pattern<float>(shape.out_channels * shape.filter_size(), -3, 3);
+    const rhs_view<fp32> filter{filter_matrix(shape, w.data())};
+    CHECK(filter.values.rows == 18);
+    CHECK(filter.values.cols == 6);
+    const auto packed = pack_filter<fp32>(shape, filter);
+    CHECK(packed.bytes() > 0);
+    CHECK_THROWS_AS(pack_filter<fp32>(shape, rhs_view<fp32>{{w.data(), 17, 6}}), shape_error);
+    CHECK_THROWS_WITH(pack_filter<fp32>(shape, rhs_view<fp32>{{w.data(), 17, 6}}), Contains("17 x 6") && Contains("18 x 6"));
+
+    const auto x = pattern<float>(shape.in_pixels() * shape.in_channels, -3, 3);
+    std::vector<float> out(static_cast<std::size_t>(shape.out_pixels() * shape.out_channels), 8.0F);
+    const matrix_view<float> view(out.data(), shape.out_pixels(), shape.out_channels);
+    conv_geometry other = shape;
+    other.groups = 1;
+    CHECK_THROWS_AS(conv_forward<fp32>(other, x.data(), 1, packed, view), shape_error);
+    CHECK_THROWS_AS(conv_forward<fp32>(shape, x.data(), 1, packed, matrix_view<float>(out.data(), 59, 6)), shape_error);
+    CHECK_THROWS_AS(conv_forward<fp32>(shape, nullptr, 1, packed, view), value_error);
+    other = shape;
+    other.stride_h = 0;
+    CHECK_THROWS_AS(conv_forward<fp32>(other, x.data(), 1, packed, view), shape_error);
+    CHECK(out == std::vector<float>(out.size(), 8.0F));
+}
+
+TEST_CASE("gradients refuse what they can't read or write", "[unit]") {
+    const auto x = pattern<float>(shape.in_pixels() * shape.in_channels, -3, 3);
+    const auto w = pattern<float>(shape.out_channels * shape.filter_size(), -3, 3);
+    const auto d_out = pattern<float>(shape.out_pixels() * shape.out_channels, -3, 3);
+    std::vector<float> out(1000, 8.0F);
+    const matrix_view<float> d_x(out.data(), shape.in_pixels(), shape.in_channels), d_w(out.data(), shape.out_channels, shape.filter_size());
+    CHECK_THROWS_AS(conv_input_gradient<fp32>(shape, nullptr, 1, w.data(), 1, d_x), value_error);
+    CHECK_THROWS_AS(conv_input_gradient<fp32>(shape, d_out.data(), 1, nullptr, 1, d_x), value_error);
+    CHECK_THROWS_AS(conv_input_gradient<fp32>(shape, d_out.data(), 1, w.data(), 1, d_w), shape_error);
+    CHECK_THROWS_AS(conv_weight_gradient<fp32>(shape, nullptr, 1, d_out.data(), 1, d_w), value_error);
+    CHECK_THROWS_AS(conv_weight_gradient<fp32>(shape, x.data(), 1, nullptr, 1, d_w), value_error);
+    CHECK_THROWS_AS(conv_weight_gradient<fp32>(shape, x.data(), 1, d_out.data(), 1, d_x), shape_error);
+    CHECK(out == std::vector<float>(out.size(), 8.0F));
+}
+
+TEST_CASE("elements outside of their format are refused and named", "[unit]") {
+    auto x = pattern<std::int16_t>(shape.in_pixels() * shape.in_channels, -300, 300);
+    const auto w = pattern<std::int16_t>(shape.out_channels * shape.filter_size(), -300, 300);
+    std::vector<std::int64_t> out(static_cast<std::size_t>(shape.out_pixels() * shape.out_channels), 8);
+    const auto packed = pack_filter<dfp16_training>(shape, rhs_view<dfp16_training>{filter_matrix(shape, w.data())});
+    x[17] = -32768;
+    CHECK_THROWS_WITH(conv_forward<dfp16_training>(shape, x.data(), 1, packed, matrix_view<std::int64_t>(out.data(), shape.out_pixels(), shape.out_channels)),
+                      Contains("-32768") && Contains("input"));
+    CHECK(out == std::vector<std::int64_t>(out.size(), 8));
+}
+
+TEST_CASE("no images and no channels", "[unit]") {
+    conv_geometry none = shape;
+    none.batch = 0;
+    const auto w = pattern<std::int16_t>(none.out_channels * none.filter_size(), -300, 300);
+    const auto packed = pack_filter<dfp16_training>(none, rhs_view<dfp16_training>{filter_matrix(none, w.data())});
+    conv_forward<dfp16_training>(none, nullptr, 1, packed, matrix_view<float>(nullptr, 0, none.out_channels));
+    conv_input_gradient<dfp16_training>(none, nullptr, 1, w.data(), 1, matrix_view<float>(nullptr, 0, none.in_channels));
+    std::vector<float> d_w(w.size(), 5.0F);
+    conv_weight_gradient<dfp16_training>(none, nullptr, 1, nullptr, 1, matrix_view<float>(d_w.data(), none.out_channels, none.filter_size()));
+    CHECK(d_w == std::vector<float>(d_w.size(), 0.0F)); // the sum over no pixels
+
+    conv_geometry hollow = shape;
+    hollow.in_channels = 0;
+    const auto empty = pack_filter<dfp16_training>(hollow, rhs_view<dfp16_training>{filter_matrix<std::int16_t>(hollow, nullptr)});
+    std::vector<float> out(static_cast<std::size_t>(hollow.out_pixels() * hollow.out_channels), 5.0F);
+    conv_forward<dfp16_training>(hollow, nullptr, 1, empty, matrix_view<float>(out.data(), hollow.out_pixels(), hollow.out_channels));
+    CHECK(out == std::vector<float>(out.size(), 0.0F)); // the sum over no channels
+}
+
+TEST_CASE("the checked mode and an atom of sixteen rows agree with the scalar text", "[unit][exact]") {
+    const auto x = pattern<std::int16_t>(shape.in_pixels() * shape.in_channels, 30000, 32767);
+    const auto w = pattern<std::int16_t>(shape.out_channels * shape.filter_size(), -32767, -30000);
+    const std::ptrdiff_t size = shape.out_pixels() * shape.out_channels;
+    std::vector<std::int64_t> expected(static_cast<std::size_t>(size)), out(expected.size());
+    const rhs_view<dfp16_training> filter{filter_matrix(shape, w.data())};
+    reference_conv_forward<dfp16_training>(shape, x.data(), 1, filter, matrix_view<std::int64_t>(expected.data(), shape.out_pixels(), shape.out_channels));
+    audit check;
+    conv_forward<dfp16_training>(shape, x.data(), 1, pack_filter<dfp16_training>(shape, filter),
+                                 matrix_view<std::int64_t>(out.data(), shape.out_pixels(), shape.out_channels), epilogue<>{}, {}, &check);
+    CHECK(out == expected);
+    CHECK(check.overflows() == 0);
+    CHECK(check.chains() >= size);
+
+    using tile = simd::arch::portable_tile;
+    const rhs_view<dfp16_bytes> bytes{filter_matrix(shape, w.data())};
+    std::fill(out.begin(), out.end(), 0);
+    conv_forward<dfp16_bytes, tile>(shape, x.data(), 1, pack_filter<dfp16_bytes, tile>(shape, bytes),
+                                    matrix_view<std::int64_t>(out.data(), shape.out_pixels(), shape.out_channels));
+    CHECK(out == expected);
+}

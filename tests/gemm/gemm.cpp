@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The edge of gemm: what it refuses, with both sides named and every argument left as it was; empty products; packed operands that are
+// shared; the checked mode; the portable tile arch, which proves that nothing above the atom assumes single rows.
+
+#include "intaglio/gemm/gemm.hpp"
+
+#include <cstdint>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "intaglio/gemm/reference.hpp"
+#include "support/catch.hpp"
+
+using namespace intaglio;
+using Catch::Matchers::Contains;
+
+namespace {
+
+template <class T>
+std::vector<T> pattern(std::size_t count, int low, int high) {
+    std::vector<T> v(count);
+    for (std::size_t i = 0; i < count; ++i) v[i] = static_cast<T>(low + static_cast<int>((i * 7919U + i / 13U) % static_cast<unsigned>(high - low + 1)));
+    return v;
+}
+
+template <class T>
+bool untouched(const std::vector<T>& v, T expected) {
+    for (const T& x : v)
+        if (std::memcmp(&x, &expected, sizeof(T)) != 0) return false;
+    return true;
+}
+
+} // namespace
+
+TEST_CASE("gemm refuses shapes that don't fit and names them", "[unit]") {
+    const auto a = pattern<float>(100, -5, 5);
+    std::vector<float> out(100, 42.0F);
+    const auto product = [&](matrix_view<const float> lhs, matrix_view<const float> rhs, matrix_view<float> o) {
+        gemm<fp32>(lhs_view<fp32>{lhs}, rhs_view<fp32>{rhs}, o);
+    };
+    const float* p = a.data();
+    CHECK_THROWS_AS(product({p, 3, 4}, {p, 5, 2}, {out.data(), 3, 2}), shape_error);
+    CHECK_THROWS_WITH(product({p, 3, 4}, {p, 5, 2}, {out.data(), 3, 2}), Contains("3 x 4") && Contains("5 x 2"));
+    CHECK_THROWS_AS(product({p, 3, 4}, {p, 4, 2}, {out.data(), 3, 3}), shape_error);
+    CHECK_THROWS_WITH(product({p, 3, 4}, {p, 4, 2}, {out.data(), 3, 3}), Contains("3 x 2") && Contains("3 x 3"));
+    CHECK_THROWS_AS(product({p, -1, 4}, {p, 4, 2}, {out.data(), -1, 2}), shape_error);
+    CHECK_THROWS_AS(product({p, 3, -4}, {p, -4, 2}, {out.data(), 3, 2}), shape_error);
+    CHECK_THROWS_AS(product({nullptr, 3, 4}, {p, 4, 2}, {out.data(), 3, 2}), value_error);
+    CHECK_THROWS_AS(product({p, 3, 4}, {nullptr, 4, 2}, {out.data(), 3, 2}), value_error);
+    CHECK_THROWS_AS(product({p, 3, 4}, {p, 4, 2}, {nullptr, 3, 2}), value_error);
+    CHECK(untouched(out, 42.0F));
+
+    const auto packed = pack_rhs<fp32>(rhs_view<fp32>{{p, 4, 2}});
+    CHECK(packed.k() == 4);
+    CHECK(packed.n() == 2);
+    CHECK(packed.bytes() > 0);
+    CHECK_THROWS_AS(gemm<fp32>(lhs_view<fp32>{{p, 3, 5}}, packed, matrix_view<float>(out.data(), 3, 2)), shape_error);
+    CHECK(untouched(out, 42.0F));
+}
+
+TEST_CASE("gemm refuses elements outside of their format and names the first", "[unit]") {
+    auto a = pattern<std::int16_t>(6, -100, 100), b = pattern<std::int16_t>(6, -100, 100);
+    std::vector<std::int64_t> out(4, -7);
+    const auto product = [&] {
+        gemm<dfp16_training>(lhs_view<dfp16_training>{{a.data(), 2, 3}}, rhs_view<dfp16_training>{{b.data(), 3, 2}}, matrix_view<std::int64_t>(out.data(), 2, 2));
+    };
+    b[3] = -32768; // row 1, column 1
+    CHECK_THROWS_AS(product(), value_error);
+    CHECK_THROWS_WITH(product(), Contains("rhs") && Contains("-32768") && Contains("(1, 1)"));
+    b[3] = 1;
+    a[4] = -32768; // row 1, column 1
+    CHECK_THROWS_AS(product(), value_error);
+    CHECK_THROWS_WITH(product(), Contains("lhs") && Contains("-32768") && Contains("(1, 1)"));
+    CHECK(untouched<std::int64_t>(out, -7));
+    a[4] = 1;
+    product();
+    CHECK(out[0] == std::int64_t{a[0]} * b[0] + std::int64_t{a[1]} * b[2] + std::int64_t{a[2]} * b[4]);
+
+    const std::uint8_t u[] = {1, 2};
+    const std::int8_t not_a_trit[] = {0, 2};
+    const std::uint8_t scales[] = {1};
+    std::int32_t total = 0;
+    CHECK_THROWS_AS((gemm<ternary8_inference<1>>(lhs_view<ternary8_inference<1>>{{u, 1, 2}}, rhs_view<ternary8_inference<1>>{{not_a_trit, 2, 1}, 1, scales},
+                                                 matrix_view<std::int32_t>(&total, 1, 1))),
+                    value_error);
+    const std::int8_t trits[] = {0, 1};
+    CHECK_THROWS_AS((gemm<ternary8_inference<1>>(lhs_view<ternary8_inference<1>>{{u, 1, 2}}, rhs_view<ternary8_inference<1>>{{trits, 2, 1}, 1, nullptr},
+                                                 matrix_view<std::int32_t>(&total, 1, 1))),
+                    value_error); // no scales
+}
+
+TEST_CASE("gemm refuses a reduction whose sum may not fit the total", "[unit]") {
+    // 255 * 127 * k passes 2^31 - 1 at k = 66,312; no element is read before the refusal
+    const std::vector<std::uint8_t> a(66'312);
+    const std::vector<std::int8_t> b(66'312);
+    const float one = 1;
+    std::int32_t out = 9;
+    const auto product = [&](std::ptrdiff_t k) {
+        gemm<int8_inference>(lhs_view<int8_inference>{{a.data(), 1, k}}, rhs_view<int8_inference>{{b.data(), k, 1}, 1, &one}, matrix_view<std::int32_t>(&out, 1, 1));
+    };
+    CHECK_THROWS_AS(product(66'312), value_error);
+    CHECK_THROWS_WITH(product(66'312), Contains("66312") && Contains("66311"));
+    CHECK(out == 9);
+    product(66'311);
+    CHECK(out == 0);
+}
+
+TEST_CASE("gemm of an empty reduction gives zeros, then the stages", "[unit]") {
+    std::vector<float> out(6, 9.0F);
+    const float b[] = {1, -2, 3};
+    gemm<fp32>(lhs_view<fp32>{{nullptr, 2, 0}}, rhs_view<fp32>{{nullptr, 0, 3}}, matrix_view<float>(out.data(), 2, 3), epilogue{bias{b}, relu{}});
+    CHECK(out == std::vector<float>{1, 0, 3, 1, 0, 3});
+    std::vector<std::int64_t> totals(6, 9);
+    gemm<dfp16_training>(lhs_view<dfp16_training>{{nullptr, 2, 0}}, rhs_view<dfp16_training>{{nullptr, 0, 3}}, matrix_view<std::int64_t>(totals.data(), 2, 3));
+    CHECK(untouched<std::int64_t>(totals, 0));
+    gemm<fp32>(lhs_view<fp32>{{nullptr, 0, 0}}, rhs_view<fp32>{{nullptr, 0, 0}}, matrix_view<float>(nullptr, 0, 0));
+}
+
+TEST_CASE("one packed rhs serves several threads at once", "[unit]") {
+    const std::ptrdiff_t m = 37, n = 29, k = 301;
+    const auto a = pattern<std::int16_t>(static_cast<std::size_t>(m * k), -32767, 32767);
+    const auto b = pattern<std::int16_t>(static_cast<std::size_t>(k * n), -32767, 32767);
+    std::vector<std::int64_t> expected(static_cast<std::size_t>(m * n));
+    const lhs_view<dfp16_training> lhs{{a.data(), m, k}};
+    const rhs_view<dfp16_training> rhs{{b.data(), k, n}};
+    reference_gemm<dfp16_training>(lhs, rhs, matrix_view<std::int64_t>(expected.data(), m, n));
+    const auto packed = pack_rhs<dfp16_training>(rhs);
+    std::vector<std::vector<std::int64_t>> results(4, std::vector<std::int64_t>(static_cast<std::size_t>(m * n)));
+    std::vector<std::thread> threads;
+    for (auto& result : results)
+        threads.emplace_back([&] { gemm<dfp16_training>(lhs, packed, matrix_view<std::int64_t>(result.data(), m, n)); });
+    for (std::thread& t : threads) t.join();
+    for (const auto& result : results) CHECK(result == expected);
+}
+
+TEST_CASE("byte planes and one plane of int16 give the same product", "[unit][exact]") {
+    const std::ptrdiff_t m = 19, n = 35, k = 517;
+    const auto a = pattern<std::int16_t>(static_cast<std::size_t>(m * k), -32767, 32767);
+    const auto b = pattern<std::int16_t>(static_cast<std::size_t>(k * n), -32767, 32767);
+    std::vector<std::int64_t> one(static_cast<std::size_t>(m * n)), two(one.size());
+    gemm<dfp16_training>(lhs_view<dfp16_training>{{a.data(), m, k}}, rhs_view<dfp16_training>{{b.data(), k, n}}, matrix_view<std::int64_t>(one.data(), m, n));
+    gemm<dfp16_bytes>(lhs_view<dfp16_bytes>{{a.data(), m, k}}, rhs_view<dfp16_bytes>{{b.data(), k, n}}, matrix_view<std::int64_t>(two.data(), m, n));
+    CHECK(one == two);
+}
+
+TEST_CASE("the checked mode sees every chain and no overflow", "[unit][exact]") {
+    const std::ptrdiff_t m = 9, n = 17, k = 1500;
+    for (const int largest : {3, 5000, 16383, 32767}) {
+        const auto a = pattern<std::int16_t>(static_cast<std::size_t>(m * k), -largest, largest);
+        const auto b = pattern<std::int16_t>(static_cast<std::size_t>(k * n), largest - 1, largest); // all of one sign: sums grow as fast as they can
+        std::vector<std::int64_t> out(static_cast<std::size_t>(m * n)), expected(out.size());
+        const lhs_view<dfp16_training> lhs{{a.data(), m, k}};
+        const rhs_view<dfp16_training> rhs{{b.data(), k, n}};
+        audit check;
+        gemm<dfp16_training>(lhs, rhs, matrix_view<std::int64_t>(out.data(), m, n), epilogue<>{}, {}, &check);
+        reference_gemm<dfp16_training>(lhs, rhs, matrix_view<std::int64_t>(expected.data(), m, n));
+        INFO("largest magnitude " << largest << ", " << check.chains() << " chains, largest sum " << check.largest());
+        CHECK(out == expected);
+        CHECK(check.chains() >= m * n);
+        CHECK(check.overflows() == 0);
+        CHECK(check.largest() <= std::int64_t{0x7fffffff});
+    }
+}
+
+TEST_CASE("an atom of sixteen rows gives the same product", "[unit][exact]") {
+    using tile = simd::arch::portable_tile;
+    const std::ptrdiff_t m = 45, n = 50, k = 331;
+    const auto a = pattern<std::int16_t>(static_cast<std::size_t>(m * k), -32768, 32767);
+    const auto b = pattern<std::int16_t>(static_cast<std::size_t>(k * n), -32768, 32767);
+    std::vector<std::int64_t> out(static_cast<std::size_t>(m * n)), expected(out.size());
+    const lhs_view<dfp16_bytes> lhs{{a.data(), m, k}};
+    const rhs_view<dfp16_bytes> rhs{{b.data(), k, n}};
+    gemm<dfp16_bytes, tile>(lhs, rhs, matrix_view<std::int64_t>(out.data(), m, n));
+    reference_gemm<dfp16_bytes>(lhs, rhs, matrix_view<std::int64_t>(expected.data(), m, n));
+    CHECK(out == expected);
+
+    const auto u = pattern<std::uint8_t>(static_cast<std::size_t>(m * k), 0, 255);
+    const auto w = pattern<std::int8_t>(static_cast<std::size_t>(k * n), -127, 127);
+    const std::vector<float> scales(static_cast<std::size_t>(n), 0.5F);
+    std::vector<std::int32_t> out8(out.size()), expected8(out.size());
+    const lhs_view<int8_inference> lhs8{{u.data(), m, k}};
+    const rhs_view<int8_inference> rhs8{{w.data(), k, n}, 1, scales.data()};
+    gemm<int8_inference, tile>(lhs8, rhs8, matrix_view<std::int32_t>(out8.data(), m, n));
+    reference_gemm<int8_inference>(lhs8, rhs8, matrix_view<std::int32_t>(expected8.data(), m, n));
+    CHECK(out8 == expected8);
+}
