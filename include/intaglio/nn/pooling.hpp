@@ -4,7 +4,7 @@
 // Layers that make images smaller: the largest value of each window, and the average over the whole image.
 
 #include <algorithm>
-#include <string>
+#include <vector>
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/nn/layer.hpp"
@@ -30,41 +30,55 @@ public:
     }
 
     void forward(const feature_map& in, feature_map& out, const pass& p) override {
-        for_each_window(in, out, p.exec, [&, x = in.data(), y = out.data()](index out_at, auto&& taps) {
-            float best = x[taps(0, 0)];
+        const auto visit = [&, channels = in.channels()](index out_at, auto&& tap) {
+            float* const y = out.data() + out_at;
+            std::copy_n(in.data() + tap(0, 0), channels, y);
             for (index r = 0; r < window_; ++r)
-                for (index s = 0; s < window_; ++s) best = std::max(best, x[taps(r, s)]);
-            y[out_at] = best;
-        });
+                for (index s = 0; s < window_; ++s) {
+                    const float* const x = in.data() + tap(r, s);
+                    for (index c = 0; c < channels; ++c) y[c] = x[c] > y[c] ? x[c] : y[c];
+                }
+        };
+        for_each_window(in, out, p.exec, [&] { return visit; });
     }
 
     void backward(const feature_map& in, const feature_map& out, const feature_map& d_out, feature_map* d_in, const pass& p) override {
         if (!d_in) return;
         std::fill_n(d_in->data(), d_in->size(), 0.0f);
-        for_each_window(in, out, p.exec, [&, x = in.data(), y = out.data(), d = d_out.data(), result = d_in->data()](index out_at, auto&& taps) {
+        const index channels = in.channels();
+        // rest: the gradient of each channel, until a tap takes it
+        const auto visit = [&, rest = std::vector<float>(static_cast<std::size_t>(channels))](index out_at, auto&& tap) mutable {
+            const float* const y = out.data() + out_at;
+            std::copy_n(d_out.data() + out_at, channels, rest.begin());
             for (index r = 0; r < window_; ++r)
-                for (index s = 0; s < window_; ++s)
-                    if (x[taps(r, s)] == y[out_at]) {
-                        result[taps(r, s)] += d[out_at];
-                        return;
+                for (index s = 0; s < window_; ++s) {
+                    const float* const x = in.data() + tap(r, s);
+                    float* const result = d_in->data() + tap(r, s);
+                    for (index c = 0; c < channels; ++c) {
+                        float& left = rest[static_cast<std::size_t>(c)];
+                        const float taken = x[c] == y[c] ? left : 0.0f;
+                        result[c] += taken;
+                        left -= taken;
                     }
-        });
+                }
+        };
+        for_each_window(in, out, p.exec, [&] { return visit; }); // each image has its own copy
     }
     void accept(layer_visitor& visitor) const override { visitor.visit(*this); }
 
 private:
-    /// visit(position in out, (r, s) -> position in `in`). Images in parallel, so that overlapping windows never meet in two threads.
-    template <class Visit>
-    void for_each_window(const feature_map& in, const feature_map& out, executor_ref exec, Visit&& visit) const {
+    /// visit(position in out, (r, s) -> position in `in`) for each window, where `visit` is made anew by `make_visit` for each image; positions are of the
+    /// first channel. Images in parallel, so that overlapping windows never meet in two threads.
+    template <class MakeVisit>
+    void for_each_window(const feature_map& in, const feature_map& out, executor_ref exec, MakeVisit&& make_visit) const {
         const index channels = in.channels(), height = in.height(), width = in.width();
         exec.for_each(in.batch(), [&](index image, int) {
+            auto visit = make_visit();
             for (index y = 0; y < out.height(); ++y)
-                for (index x = 0; x < out.width(); ++x)
-                    for (index c = 0; c < channels; ++c) {
-                        const index corner = ((image * height + y * stride_) * width + x * stride_) * channels + c;
-                        visit(((image * out.height() + y) * out.width() + x) * channels + c,
-                              [=](index r, index s) { return corner + (r * width + s) * channels; });
-                    }
+                for (index x = 0; x < out.width(); ++x) {
+                    const index corner = ((image * height + y * stride_) * width + x * stride_) * channels;
+                    visit(((image * out.height() + y) * out.width() + x) * channels, [=](index r, index s) { return corner + (r * width + s) * channels; });
+                }
         });
     }
 
