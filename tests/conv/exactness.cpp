@@ -192,7 +192,7 @@ void check_geometry(tally& count, source& random, const char* policy, const conv
 
 TEST_CASE("convolutions give the bits of the scalar text on every arch, for every thread count", "[exact]") {
     tally count{"conv"};
-    const int draws = run_whole() ? 60 : 6;
+    const int draws = run_whole() ? 150 : 15;
     for_each_policy([&]<GemmPolicy P>(const char* policy) {
         if constexpr (std::is_same_v<typename P::lhs::sharing, per_tensor>) {
             source random(1);

@@ -133,7 +133,7 @@ void check_product(tally& count, source& random, const char* policy, product_sha
 
 TEST_CASE("gemm gives the bits of the scalar text on every arch, for every thread count", "[exact]") {
     tally count{"gemm"};
-    const int draws = run_whole() ? 80 : 12;
+    const int draws = run_whole() ? 200 : 30;
     for_each_policy([&]<GemmPolicy P>(const char* policy) {
         source random(2024);
         for (const product_shape shape : {product_shape{0, 0, 0}, {1, 1, 1}, {3, 5, 0}, {0, 7, 9}, {17, 0, 64}, {33, 65, 129}})
