@@ -128,16 +128,18 @@ public:
 
     /// Norms of a piece of the reduction: the channels that it takes from each of its taps, bounded by the largest of any pixel.
     std::vector<piece_norms> norms(executor_ref exec) const {
-        const index channels = image_.count, chunks = ceil_div(channels, norm_step), lines = image_.batch * image_.height;
-        const index tasks = std::min<index>(lines, 64);
-        std::vector<piece_norms> partial(static_cast<std::size_t>(tasks * chunks));
-        exec.for_each(tasks, [&](index task, int) {
-            piece_norms* most = partial.data() + task * chunks;
-            for (index line = lines * task / tasks; line < lines * (task + 1) / tasks; ++line)
-                measure_line(image_.pixel(0, line, 0), most);
-        });
-        for (index task = 1; task < tasks; ++task)
-            for (index c = 0; c < chunks; ++c) raise(partial[static_cast<std::size_t>(c)], partial[static_cast<std::size_t>(task * chunks + c)]);
+        // pixels of few channels are too short to be worth a norm each: a whole line of them bounds a piece of any
+        constexpr index few = 16;
+        const index channels = image_.count, pixels = image_.batch * image_.height * image_.width;
+        std::vector<piece_norms> channel_norms;
+        if (channels >= few || image_.width < few || channels < image_.channels) {
+            channel_norms = measure_columns(image_.pixel(0, 0, 0), pixels, image_.channels, channels, exec);
+        } else {
+            channel_norms.resize(1);
+            for (const piece_norms& n : measure_columns(image_.pixel(0, 0, 0), image_.batch * image_.height, image_.width * channels, image_.width * channels, exec))
+                raise(channel_norms.front(), n);
+            channel_norms.front().l2 = std::min(channel_norms.front().l2, round_norm_up(channel_norms.front().largest * std::sqrt(static_cast<float>(channels))));
+        }
         std::vector<piece_norms> result(static_cast<std::size_t>(ceil_div(depth(), norm_step)));
         for (index p = 0; p < static_cast<index>(result.size()); ++p) {
             const index end = std::min((p + 1) * norm_step, depth());
@@ -145,7 +147,7 @@ public:
             piece_norms& n = result[static_cast<std::size_t>(p)];
             for (index k = p * norm_step; k < end;) {
                 const index c = k % channels, length = std::min({end - k, channels - c, norm_step - c % norm_step});
-                const piece_norms& chunk = partial[static_cast<std::size_t>(c / norm_step)];
+                const piece_norms& chunk = channel_norms[static_cast<std::size_t>(c / norm_step)];
                 n.largest = std::max(n.largest, chunk.largest);
                 squares += std::min(chunk.l2 * chunk.l2, static_cast<float>(length) * chunk.largest * chunk.largest);
                 k += length;
@@ -175,21 +177,6 @@ private:
                 for (index e = 0; e < count; ++e) q[e] = digit_of<digit, Traits::lhs_planes>(p[e], plane);
             }
         }
-    }
-
-    /// Raises `most` (one entry per norm_step channels) by the pixels of one image line.
-    void measure_line(const T* line, piece_norms* most) const {
-        constexpr index few = 16; // below, a pixel is too short to be worth a norm of its own: the line's maximum bounds it
-        if (image_.count < few) {
-            for (index x = 0; x < image_.width; ++x)
-                for (index c = 0; c < image_.count; ++c)
-                    most->largest = std::max(most->largest, static_cast<float>(std::abs(static_cast<int>(line[x * image_.channels + c]))));
-            most->l2 = round_norm_up(most->largest * std::sqrt(static_cast<float>(image_.count)));
-            return;
-        }
-        for (index x = 0; x < image_.width; ++x)
-            for (index c = 0; c < image_.count; c += norm_step)
-                raise(most[c / norm_step], measure_piece(line + x * image_.channels + c, std::min(norm_step, image_.count - c)));
     }
 
     image_view<T> image_;

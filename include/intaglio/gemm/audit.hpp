@@ -28,12 +28,11 @@ public:
             for (index j = 0; j < Traits::cols; ++j) {
                 std::int64_t shadow = 0;
                 const auto* b = panel + c.offset + j * k;
-                detail::for_each_segment(lhs, c.lhs_plane, c.k, c.steps * k, [&](const auto* a, index length) {
-                    for (index s = 0; s < length / k; ++s, b += k * Traits::cols)
+                for (detail::segment_walk piece(lhs, c.lhs_plane, c.k, c.steps * k); piece.next();)
+                    for (index s = 0; s < piece.length / k; ++s, b += k * Traits::cols)
                         for (index q = 0; q < k; ++q)
-                            shadow += value<Traits::lhs_planes>(a[i * lhs.row_stride + s * lhs.step_stride + q], c.lhs_plane) *
+                            shadow += value<Traits::lhs_planes>(piece.data[i * lhs.row_stride + s * lhs.step_stride + q], c.lhs_plane) *
                                       value<Traits::split_planes>(b[q], c.rhs_plane);
-                });
                 wrong += shadow != static_cast<std::int64_t>(sums[i * Traits::cols + j]);
                 most = std::max(most, shadow < 0 ? -shadow : shadow);
             }

@@ -18,11 +18,12 @@
 #include <vector>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/parallel.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
-/// Elements of the reduction that share one entry of the norm tables.
-inline constexpr index norm_step = 64;
+/// Elements of the reduction that share one entry of the norm tables. Shorter pieces give longer chains at full 16 bits and cost more to measure.
+inline constexpr index norm_step = 32;
 
 /// A run of the packed rhs: elements [k, k + length) of the reduction, one plane, at `offset` digits from the panel's start.
 struct rhs_run {
@@ -54,21 +55,66 @@ struct piece_norms {
 /// Rounds a norm up by a little more than the rounding of the few float operations that made it.
 inline float round_norm_up(float v) { return v * (1.0F + 0x1p-18F); }
 
-/// The norms of `count` <= norm_step int16 values, with sum v^2 taken from v / 8 so that it fits int32:
+/// Norms of the columns of a matrix of int16, a piece of norm_step columns at a time: the largest l2 norm that any row has in the piece, and the
+/// largest magnitude of the whole matrix for all pieces. Sums of squares are taken of v / 8, so that they fit int32:
 /// |v| <= 8 (|v >> 3| + 1), hence |v|_2 <= 8 |v >> 3|_2 + 8 sqrt(count).
-inline piece_norms measure_piece(const std::int16_t* v, index count) {
-    std::int32_t squares = 0;
-    std::int16_t low = 0, high = 0;
-    for (index e = 0; e < count; ++e) {
-        const auto eighth = static_cast<std::int16_t>(v[e] >> 3);
-        squares += eighth * eighth;
-        low = std::min(low, v[e]);
-        high = std::max(high, v[e]);
+class column_norms {
+public:
+    explicit column_norms(index columns) : columns_(columns), squares_(static_cast<std::size_t>((columns + norm_step - 1) / norm_step), -1) {}
+
+    void add_row(const std::int16_t* row) {
+        std::int16_t low = low_, high = high_;
+        for (index c = 0; c < columns_; ++c) {
+            low = std::min(low, row[c]);
+            high = std::max(high, row[c]);
+        }
+        low_ = low;
+        high_ = high;
+        std::int32_t* most = squares_.data();
+        index c = 0;
+        for (; c + norm_step <= columns_; c += norm_step, ++most) *most = std::max(*most, eighth_squares(row + c, norm_step));
+        if (c < columns_) *most = std::max(*most, eighth_squares(row + c, columns_ - c));
     }
-    piece_norms n;
-    n.largest = static_cast<float>(std::max<std::int32_t>(high, -static_cast<std::int32_t>(low)));
-    n.l2 = n.largest == 0 ? 0.0F : 8.0F * std::sqrt(round_norm_up(static_cast<float>(squares))) + 8.0F * std::sqrt(static_cast<float>(count));
-    return n;
+    void merge(const column_norms& other) {
+        low_ = std::min(low_, other.low_);
+        high_ = std::max(high_, other.high_);
+        for (std::size_t p = 0; p < squares_.size(); ++p) squares_[p] = std::max(squares_[p], other.squares_[p]);
+    }
+    std::vector<piece_norms> result() const {
+        std::vector<piece_norms> norms(squares_.size());
+        for (std::size_t p = 0; p < norms.size(); ++p) {
+            const auto count = static_cast<float>(std::min(norm_step, columns_ - static_cast<index>(p) * norm_step));
+            norms[p].largest = static_cast<float>(std::max<std::int32_t>(high_, -static_cast<std::int32_t>(low_)));
+            const float l2 = 8.0F * std::sqrt(round_norm_up(static_cast<float>(std::max(squares_[p], 0)))) + 8.0F * std::sqrt(count);
+            norms[p].l2 = std::min(l2, round_norm_up(norms[p].largest * std::sqrt(count)));
+        }
+        return norms;
+    }
+
+private:
+    static std::int32_t eighth_squares(const std::int16_t* v, index count) {
+        std::int32_t sum = 0;
+        for (index e = 0; e < count; ++e) {
+            const auto eighth = static_cast<std::int16_t>(v[e] >> 3);
+            sum += eighth * eighth;
+        }
+        return sum;
+    }
+
+    index columns_;
+    std::int16_t low_ = 0, high_ = 0;
+    std::vector<std::int32_t> squares_; ///< the largest of any row; -1: no row yet
+};
+
+/// The norms of a dense or evenly spaced matrix of int16 whose rows are contiguous.
+inline std::vector<piece_norms> measure_columns(const std::int16_t* data, index rows, index row_stride, index columns, executor_ref exec) {
+    const index tasks = std::clamp<index>(rows * columns / 16384, 1, 64);
+    std::vector<column_norms> parts(static_cast<std::size_t>(tasks), column_norms(columns));
+    exec.for_each(tasks, [&](index task, int) {
+        for (index r = rows * task / tasks; r < rows * (task + 1) / tasks; ++r) parts[static_cast<std::size_t>(task)].add_row(data + r * row_stride);
+    });
+    for (index task = 1; task < tasks; ++task) parts.front().merge(parts[static_cast<std::size_t>(task)]);
+    return parts.front().result();
 }
 
 /// most = the larger of both, norm by norm.
@@ -103,9 +149,12 @@ inline void cut_proven(const rhs_run& run, index k_begin, index k_end, int atom_
         if (k > start) append(start, k);
         start = k;
         sum = bound;
-        if (bound > limit) { // one piece alone: as many products as the largest magnitudes allow, at least one step
-            const double product = static_cast<double>(a.largest) * static_cast<double>(b.largest);
-            const index safe = std::max<index>(atom_k, static_cast<index>(limit / product) / atom_k * atom_k);
+        if (bound > limit) { // one piece alone is too much: L of its products are at most the least of the bounds below
+            const double a_inf = static_cast<double>(a.largest), b_inf = static_cast<double>(b.largest);
+            const double by_magnitude = limit / (a_inf * b_inf);                                           // L |a|inf |b|inf
+            const double root = limit / std::min(a_inf * static_cast<double>(b.l2), static_cast<double>(a.l2) * b_inf); // sqrt(L) |a|inf |b|2
+            const auto longest = static_cast<index>(std::max(by_magnitude, root * root) * (1 - 0x1p-16));
+            const index safe = std::max<index>(atom_k, longest / atom_k * atom_k);
             for (; start + safe < end; start += safe) append(start, start + safe);
             append(start, end);
             start = end;

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <span>
 #include <vector>
 
@@ -97,13 +98,39 @@ struct product_call {
     const Stages& stages;
     const RowMap& row_map;
     audit* check;
+    float power = power_factor(); ///< the factor of every output if it is one power of two, else 0
+
+    /// int32 totals times a power of two need no detour over double: float(t) rounds once, the product is exact while it is a normal number.
+    float power_factor() const {
+        if constexpr (std::is_same_v<typename Traits::lane, std::int32_t> && !Traits::policy::lhs::sharing::by_row && !Traits::policy::rhs::sharing::by_row) {
+            int exponent = 0;
+            const double factor = rhs.n() > 0 ? lhs_scale * rhs.factors()[0] : 0.0;
+            if (std::frexp(factor, &exponent) == 0.5 && exponent > -125 && exponent < 96) return static_cast<float>(factor);
+        }
+        return 0.0F;
+    }
 };
+
+/// The output of a product that is stored column by column, as a weight gradient is: each column of the tile is one run.
+template <class Traits, class Call, class Total>
+void finish_transposed(const Call& call, const Total* totals, index i0, index rows, index j0, index cols) {
+    constexpr int height = Traits::rows;
+    alignas(64) float v[Traits::cols * height];
+    const double* factors = call.rhs.factors() + j0;
+    for (index i = 0; i < rows; ++i)
+        for (int j = 0; j < Traits::cols; ++j) v[j * height + i] = static_cast<float>(to_double(totals[i * Traits::cols + j]) * (call.lhs_scale * factors[j]));
+    for (index j = 0; j < cols; ++j)
+        std::copy_n(v + j * height, rows, call.out.data + call.row_map(i0) * call.out.row_stride + (j0 + j) * call.out.col_stride);
+}
 
 /// From the totals of one tile to the output.
 template <class Traits, class Call, class Total>
 INTAGLIO_INLINE void finish_tile(const Call& call, const Total* totals, index i0, index rows, index j0, index cols) {
     using out_traits = output_traits<std::remove_cvref_t<decltype(call.out)>>;
     constexpr bool row_scales = Traits::policy::lhs::sharing::by_row && Traits::policy::lhs::block == 0;
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.out)>, matrix_view<float>> && !row_scales && std::remove_cvref_t<decltype(call.stages)>::empty &&
+                  std::is_same_v<std::remove_cvref_t<decltype(call.row_map)>, same_row>)
+        if (call.out.row_stride == 1 && call.out.col_stride != 1) return finish_transposed<Traits>(call, totals, i0, rows, j0, cols);
     for (index i = 0; i < rows; ++i) {
         const Total* t = totals + i * Traits::cols;
         const index row = call.row_map(i0 + i);
@@ -112,12 +139,15 @@ INTAGLIO_INLINE void finish_tile(const Call& call, const Total* totals, index i0
             for (index j = 0; j < cols; ++j) view(row, j0 + j) = static_cast<typename out_traits::stored>(t[j]);
         } else {
             alignas(64) float v[Traits::cols];
-            const double* factors = call.rhs.factors() + j0;
-            double row_factor = call.lhs_scale;
-            for (int j = 0; j < Traits::cols; ++j) {
-                double factor = row_factor * factors[j];
-                if constexpr (row_scales) factor *= static_cast<double>(call.lhs_scales[i0 + i]);
-                v[j] = static_cast<float>(to_double(t[j]) * factor);
+            if (std::is_same_v<Total, std::int32_t> && call.power != 0.0F) {
+                for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(t[j]) * call.power;
+            } else {
+                const double* factors = call.rhs.factors() + j0;
+                for (int j = 0; j < Traits::cols; ++j) {
+                    double factor = call.lhs_scale * factors[j];
+                    if constexpr (row_scales) factor *= static_cast<double>(call.lhs_scales[i0 + i]);
+                    v[j] = static_cast<float>(to_double(t[j]) * factor);
+                }
             }
             if (cols == Traits::cols) { // a constant count lets the stages vectorise without a remainder
                 call.stages(v, row, j0, Traits::cols);
@@ -157,7 +187,7 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
               index rows) {
     alignas(64) typename Traits::lane sums[Down * Traits::atom::m * Traits::cols];
     const std::size_t blocks = call.plan.blocks().size();
-    flush_scales<Traits> scales{call.rhs.scales(panel), nullptr, 0, rows};
+    flush_scales<Traits> scales{call.rhs.folded() ? nullptr : call.rhs.scales(panel), nullptr, 0, rows};
     if constexpr (Traits::policy::lhs::block > 0) {
         scales.lhs_stride = ceil_div(call.rhs.k(), Traits::block);
         scales.lhs = call.lhs_scales + i0 * scales.lhs_stride;
@@ -165,7 +195,7 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
     const bool in_sums = microkernel<Traits, Down>(lhs, call.rhs.panel(panel), call.plan.chains(panel, block), scales, sums, totals, block == 0, blocks == 1, call.check);
     if (block + 1 < blocks) return;
     const index j0 = panel * Traits::cols, cols = std::min<index>(Traits::cols, call.rhs.n() - j0);
-    if constexpr (!Traits::floats && !Traits::float_total && !Traits::integer_scales)
+    if constexpr (!Traits::floats && !Traits::float_total)
         if (in_sums) return finish_tile<Traits>(call, sums, i0, rows, j0, cols);
     finish_tile<Traits>(call, totals, i0, rows, j0, cols);
 }

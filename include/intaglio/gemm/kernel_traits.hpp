@@ -98,8 +98,23 @@ struct kernel_traits {
     static constexpr bool proven = std::is_same_v<typename P::chain, proven_chain> && lhs_planes == 1;
     static constexpr index block = scale_block<P>;
     static constexpr bool integer_scales = block > 0 && !float_total;
-    /// The atom multiplies its int16 sums by 8-bit scales while widening them.
-    static constexpr bool scales_in_flush = integer_scales && requires { atom::scale_pair; };
+    /// Where bytes are multiplied as fast as trits, integer scales may be folded into the digits while packing, all planes of an element into one byte:
+    /// sum over planes of scale * digit. It is done where every such sum fits a byte (packed_rhs), and then nothing is flushed between blocks.
+    static constexpr bool can_fold_scales = integer_scales && std::is_same_v<typename digits::acc, std::int32_t> && is_byte<rhs_digit>;
+    /// The atom multiplies its sums by 8-bit scales while widening them. Those that take them as int16 pairs (scale, 0) need sums that fit int16.
+    static constexpr bool scales_in_flush = [] {
+        if constexpr (!integer_scales || !requires { atom::scale_pair; })
+            return false;
+        else if constexpr (requires { atom::largest_scaled; })
+            return block * P::lhs::format::max_magnitude * P::rhs::format::max_magnitude <= atom::largest_scaled;
+        else
+            return true;
+    }();
+    /// What stands beside a scale in its pair: itself, for atoms with two sums an output, or zero.
+    static constexpr std::int16_t second_scale(std::int16_t scale) {
+        if constexpr (requires { atom::second_scale; }) return atom::second_scale;
+        return scale;
+    }
 
     /// The longest chain in products, a multiple of the atom's k. With an exact total where a chain is cut has no effect on the result,
     /// so it is as long as the formats and the accumulator in use allow; with a float total it is the policy's own.
@@ -110,7 +125,7 @@ struct kernel_traits {
             return chain_traits<typename P::chain>::length;
         } else {
             constexpr std::int64_t l = lhs_planes == 2 ? 255 : P::lhs::format::max_magnitude;
-            constexpr std::int64_t r = split_planes == 2 ? 255 : P::rhs::format::max_magnitude;
+            constexpr std::int64_t r = split_planes == 2 ? 255 : can_fold_scales ? 127 : P::rhs::format::max_magnitude;
             constexpr auto safe = static_cast<index>(static_cast<std::int64_t>(std::numeric_limits<typename digits::acc>::max()) / (l * r));
             static_assert(safe >= k, "one step of the atom can overflow its accumulator");
             return safe / k * k;

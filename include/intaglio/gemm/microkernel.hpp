@@ -21,7 +21,7 @@ namespace intaglio::inline INTAGLIO_ABI::detail {
 template <class Traits>
 struct flush_scales {
     using block_scale = typename packed_rhs<typename Traits::policy, typename Traits::arch>::block_scale;
-    const block_scale* rhs = nullptr; ///< of the panel, scales_per_run for each scale index
+    const block_scale* rhs = nullptr; ///< of the panel, scales_per_run for each scale index; nullptr where they are folded into the digits
     const float* lhs = nullptr;       ///< of the tile's first row, one for each block, `lhs_stride` from row to row; nullptr where lhs has none
     index lhs_stride = 0;
     index rows = 0; ///< rows of the tile that exist
@@ -43,10 +43,11 @@ template <class Traits, int Rows, class Scale>
 INTAGLIO_INLINE void flush_scaled(const typename Traits::lane* __restrict sums, typename Traits::total* __restrict totals, const Scale* __restrict scales,
                                   bool fresh) {
     using total = typename Traits::total;
+    constexpr int step = Traits::scales_in_flush ? 2 : 1; // scales come in pairs where an atom wants them so
     for (int i = 0; i < Rows; ++i)
         for (int j = 0; j < Traits::cols; ++j) {
             const int e = i * Traits::cols + j;
-            const total product = static_cast<total>(sums[e]) * static_cast<total>(scales[j]);
+            const total product = static_cast<total>(sums[e]) * static_cast<total>(scales[j * step]);
             totals[e] = fresh ? product : totals[e] + product;
         }
 }
@@ -66,28 +67,27 @@ INTAGLIO_INLINE void flush_float(const typename Traits::lane* __restrict sums, f
     }
 }
 
-/// One chain of planes (LhsPlane, RhsPlane): zero, multiply, and store the sums or flush them at once.
+/// One chain of planes (LhsPlane, RhsPlane): zero, multiply, and store the sums, or flush them at once where the atom does that and nobody checks.
 template <class Traits, int Down, int LhsPlane, int RhsPlane>
 INTAGLIO_INLINE void run_chain(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, const chain& c,
-                               const flush_scales<Traits>& scales, typename Traits::lane* sums, typename Traits::total* totals, bool fresh) {
+                               const flush_scales<Traits>& scales, typename Traits::lane* sums, typename Traits::total* totals, bool fresh, bool checked) {
     using atom = typename Traits::template plane_atom<LhsPlane, RhsPlane>;
     simd::register_tile<atom, Down, Traits::tile::across> tile;
     const auto* b = reinterpret_cast<const typename atom::rhs*>(panel + c.offset);
     if constexpr (Traits::floats)
         if (!fresh) tile.load(totals);
     if (!Traits::floats || fresh) tile.zero();
-    for_each_segment(lhs, c.lhs_plane, c.k, c.steps * Traits::k, [&](const auto* a, index length) __attribute__((always_inline)) {
-        const index steps = length / Traits::k;
-        tile.run(reinterpret_cast<const typename atom::lhs*>(a), lhs.row_stride, lhs.step_stride, b, steps);
+    for (segment_walk piece(lhs, c.lhs_plane, c.k, c.steps * Traits::k); piece.next();) {
+        const index steps = piece.length / Traits::k;
+        tile.run(reinterpret_cast<const typename atom::lhs*>(piece.data), lhs.row_stride, lhs.step_stride, b, steps);
         b += steps * Traits::k * Traits::cols;
-    });
+    }
     if constexpr (Traits::floats) {
         tile.store(totals);
     } else {
         if constexpr (Traits::scales_in_flush)
-            tile.multiply_add(totals, scales.rhs + c.scale * 2 * Traits::cols, fresh);
-        else
-            tile.store(sums);
+            if (scales.rhs && !checked) return tile.multiply_add(totals, scales.rhs + c.scale * 2 * Traits::cols, sums);
+        tile.store(sums);
     }
 }
 
@@ -98,24 +98,28 @@ bool microkernel(const lhs_panel<typename Traits::lhs_digit>& lhs, const typenam
                  const flush_scales<Traits>& scales, typename Traits::lane* __restrict sums, typename Traits::total* __restrict totals, bool fresh, bool only,
                  audit* check) {
     constexpr int rows = Down * Traits::atom::m;
-    if (chains.empty() && fresh) std::fill_n(totals, rows * Traits::cols, typename Traits::total{0}); // an empty reduction
+    const bool checked = check != nullptr;
+    // An empty reduction leaves zeros; a flush that multiplies adds to them.
+    if (fresh && ((Traits::scales_in_flush && scales.rhs) || chains.empty())) std::fill_n(totals, rows * Traits::cols, typename Traits::total{0});
     for (const chain& c : chains) {
         if constexpr (Traits::lhs_planes == 2 && is_byte<typename Traits::lhs_digit>) {
             if (c.lhs_plane == 0 && c.rhs_plane == 0)
-                run_chain<Traits, Down, 0, 0>(lhs, panel, c, scales, sums, totals, fresh);
+                run_chain<Traits, Down, 0, 0>(lhs, panel, c, scales, sums, totals, fresh, checked);
             else if (c.lhs_plane == 0)
-                run_chain<Traits, Down, 0, 1>(lhs, panel, c, scales, sums, totals, fresh);
+                run_chain<Traits, Down, 0, 1>(lhs, panel, c, scales, sums, totals, fresh, checked);
             else if (c.rhs_plane == 0)
-                run_chain<Traits, Down, 1, 0>(lhs, panel, c, scales, sums, totals, fresh);
+                run_chain<Traits, Down, 1, 0>(lhs, panel, c, scales, sums, totals, fresh, checked);
             else
-                run_chain<Traits, Down, 1, 1>(lhs, panel, c, scales, sums, totals, fresh);
+                run_chain<Traits, Down, 1, 1>(lhs, panel, c, scales, sums, totals, fresh, checked);
         } else {
-            run_chain<Traits, Down, 0, 0>(lhs, panel, c, scales, sums, totals, fresh);
+            run_chain<Traits, Down, 0, 0>(lhs, panel, c, scales, sums, totals, fresh, checked);
         }
-        if constexpr (!Traits::floats && !Traits::scales_in_flush) {
+        if constexpr (!Traits::floats) {
             if (check) check->template count<Traits, rows>(lhs, panel, c, sums);
-            if constexpr (Traits::integer_scales) {
-                flush_scaled<Traits, rows>(sums, totals, scales.rhs + c.scale * Traits::cols, fresh);
+            if (Traits::integer_scales && scales.rhs) {
+                if constexpr (Traits::integer_scales)
+                    if (!Traits::scales_in_flush || checked)
+                        flush_scaled<Traits, rows>(sums, totals, scales.rhs + c.scale * (Traits::scales_in_flush ? 2 : 1) * Traits::cols, fresh);
             } else if constexpr (Traits::float_total) {
                 flush_float<Traits, rows>(sums, totals, scales, c.scale, fresh);
             } else {

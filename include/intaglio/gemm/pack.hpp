@@ -35,19 +35,36 @@ struct lhs_panel {
     index segment_length = 0;
 };
 
-/// Calls f(start of row 0, elements) for the pieces of [k, k + length) that lie evenly in memory.
-template <class Digit, class F>
-INTAGLIO_INLINE void for_each_segment(const lhs_panel<Digit>& lhs, int plane, index k, index length, F&& f) {
-    const Digit* data = lhs.data + plane * lhs.plane_stride;
-    if (!lhs.segments) return f(data + (k - lhs.first) * lhs.k_scale, length);
-    while (length > 0) {
-        const index segment = k / lhs.segment_length, inside = k - segment * lhs.segment_length;
-        const index count = std::min(length, lhs.segment_length - inside);
-        f(data + lhs.segments[segment] + inside, count);
-        k += count;
-        length -= count;
+/// Walks the pieces of [k, k + length) of a panel's plane that lie evenly in memory: `for (segment_walk piece(...); piece.next();)`.
+template <class Digit>
+class segment_walk {
+public:
+    const Digit* data = nullptr; ///< row 0, first element of the piece
+    index length = 0;            ///< of the piece
+
+    INTAGLIO_INLINE segment_walk(const lhs_panel<Digit>& lhs, int plane, index k, index length_)
+        : lhs_(lhs), start_(lhs.data + plane * lhs.plane_stride), k_(k), left_(length_) {}
+
+    INTAGLIO_INLINE bool next() {
+        if (left_ <= 0) return false;
+        if (lhs_.segments) {
+            const index segment = k_ / lhs_.segment_length, inside = k_ - segment * lhs_.segment_length;
+            length = std::min(left_, lhs_.segment_length - inside);
+            data = start_ + lhs_.segments[segment] + inside;
+        } else {
+            length = left_;
+            data = start_ + (k_ - lhs_.first) * lhs_.k_scale;
+        }
+        k_ += length;
+        left_ -= length;
+        return true;
     }
-}
+
+private:
+    const lhs_panel<Digit>& lhs_;
+    const Digit* start_;
+    index k_, left_;
+};
 
 /// A row length, in digits, for the layout by rows: whole cache lines, an odd number of them so that the rows of a tile spread over the sets of L1.
 template <class Digit>

@@ -99,6 +99,8 @@ public:
     const block_scale* scales(index p) const { return scales_.data() + p * scale_rows_ * scales_per_run; }
     /// The norms of panel p, one for each norm_step elements of the reduction.
     const detail::piece_norms* norms(index p) const { return norms_.data() + p * detail::ceil_div(k_, detail::norm_step); }
+    /// The block scales are folded into the digits; there is one run and no scales.
+    bool folded() const { return folded_; }
     /// scale * row scale of column j, without lhs's part; padded to whole panels.
     const double* factors() const { return factors_.data(); }
 
@@ -107,10 +109,14 @@ public:
         packed_rhs out;
         out.k_ = k;
         out.n_ = n;
+        if constexpr (traits::can_fold_scales) out.folded_ = scales_fold(view, k, n);
         out.lay_out();
         out.copy_scales(view);
-        const index panels = out.panels();
-        exec.for_each(panels, [&](index p, int) { out.pack_panel(rows, view.plane_stride, p); });
+        exec.for_each(out.panels(), [&](index p, int) {
+            if constexpr (traits::can_fold_scales)
+                if (out.folded_) return out.pack_folded(rows, view, p);
+            out.pack_panel(rows, view.plane_stride, p);
+        });
         return out;
     }
 
@@ -121,7 +127,9 @@ private:
             runs_.push_back({from, length, offset, plane, scale});
             offset += detail::ceil_div(length, traits::k) * traits::k * traits::cols;
         };
-        if constexpr (traits::block > 0) {
+        if (folded_) {
+            add(0, k_, 0, 0);
+        } else if constexpr (traits::block > 0) {
             int scale = 0;
             for (index b = 0; b * traits::block < k_; ++b)
                 for (int p = 0; p < traits::rhs_planes; ++p) add(b * traits::block, std::min(traits::block, k_ - b * traits::block), p, scale++);
@@ -143,6 +151,7 @@ private:
     void copy_scales(const V& view) {
         constexpr bool by_column = P::rhs::sharing::by_row && P::rhs::block == 0;
         for (index j = 0; j < n_; ++j) factors_[static_cast<std::size_t>(j)] = by_column ? view.scale * static_cast<double>(view.scales[j]) : view.scale;
+        if (folded_) return;
         if constexpr (P::rhs::block > 0) {
             const index blocks = detail::ceil_div(k_, traits::block);
             for (index j = 0; j < n_; ++j)
@@ -151,14 +160,41 @@ private:
                         const auto value = static_cast<block_scale>(view.scales[(p * n_ + j) * blocks + b]);
                         const index row = (j / traits::cols * scale_rows_ + b * traits::rhs_planes + p) * scales_per_run;
                         const index col = j % traits::cols;
-                        if constexpr (traits::scales_in_flush)
-                            scales_[row + 2 * col] = scales_[row + 2 * col + 1] = value;
-                        else
+                        if constexpr (traits::scales_in_flush) {
+                            scales_[row + 2 * col] = value;
+                            scales_[row + 2 * col + 1] = traits::second_scale(value);
+                        } else {
                             scales_[row + col] = value;
+                        }
                     }
         } else if constexpr (traits::block > 0) { // only lhs has scales per block
             std::fill(scales_.begin(), scales_.end(), block_scale{1});
         }
+    }
+
+    /// Whether every sum over planes of scale * digit fits a signed byte.
+    template <class V>
+    static bool scales_fold(const V& view, index k, index n) {
+        const index blocks = detail::ceil_div(k, traits::block);
+        for (index e = 0; e < n * blocks; ++e) {
+            index sum = 0;
+            for (index p = 0; p < traits::rhs_planes; ++p) sum += view.scales[p * n * blocks + e];
+            if (sum * P::rhs::format::max_magnitude > 127) return false;
+        }
+        return true;
+    }
+
+    template <class V>
+    void pack_folded(const detail::rhs_rows<typename P::rhs::storage>& rows, const V& view, index panel) {
+        const index first = panel * traits::cols, count = std::min<index>(traits::cols, n_ - first), blocks = detail::ceil_div(k_, traits::block);
+        digit* out = data_.data() + panel * panel_digits_;
+        for (index j = 0; j < count; ++j)
+            for (index k = 0; k < k_; ++k) {
+                int sum = 0;
+                for (index p = 0; p < traits::rhs_planes; ++p)
+                    sum += rows.row(k)[p * view.plane_stride + (first + j) * rows.col_stride] * view.scales[(p * n_ + first + j) * blocks + k / traits::block];
+                out[k / traits::k * (traits::k * traits::cols) + j * traits::k + k % traits::k] = static_cast<digit>(sum);
+            }
     }
 
     void pack_panel(const detail::rhs_rows<typename P::rhs::storage>& rows, index plane_stride, index p) {
@@ -241,6 +277,7 @@ private:
     }
 
     index k_ = 0, n_ = 0, panel_digits_ = 0, scale_rows_ = 0;
+    bool folded_ = false;
     std::vector<detail::rhs_run> runs_;
     buffer<digit> data_;
     buffer<block_scale> scales_;

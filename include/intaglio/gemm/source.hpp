@@ -68,21 +68,14 @@ public:
     }
 
     std::vector<piece_norms> norms(executor_ref exec) const {
-        std::vector<piece_norms> result(static_cast<std::size_t>(ceil_div(depth(), norm_step)));
-        exec.for_each(static_cast<index>(result.size()), [&](index piece, int) {
-            const index k0 = piece * norm_step, count = std::min(norm_step, depth() - k0);
-            piece_norms& most = result[static_cast<std::size_t>(piece)];
-            std::int16_t copy[norm_step];
-            for (index i = 0; i < rows(); ++i) {
-                const T* row = v_.data + i * v_.row_stride + k0 * v_.col_stride;
-                if (v_.col_stride != 1) {
-                    for (index e = 0; e < count; ++e) copy[e] = row[e * v_.col_stride];
-                    row = copy;
-                }
-                raise(most, measure_piece(row, count));
-            }
-        });
-        return result;
+        if (v_.col_stride == 1) return measure_columns(v_.data, rows(), v_.row_stride, depth(), exec);
+        std::vector<std::int16_t> row(static_cast<std::size_t>(depth())); // rows are copied into order first
+        column_norms norms(depth());
+        for (index i = 0; i < rows(); ++i) {
+            for (index k = 0; k < depth(); ++k) row[static_cast<std::size_t>(k)] = v_(i, k);
+            norms.add_row(row.data());
+        }
+        return norms.result();
     }
 
 private:

@@ -18,9 +18,9 @@
 
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "intaglio/simd/arch.hpp"
-#include "intaglio/simd/unroll.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::simd {
 
@@ -105,7 +105,16 @@ constexpr bool multiplies_bytes(arch::portable_tile) { return true; }
 constexpr bool multiplies_byte_planes(arch::portable) { return false; }
 constexpr bool multiplies_byte_planes(arch::portable_tile) { return true; }
 
+/// The same pointer, as one whose target the compiler does not know: a barrier that keeps values in the memory where they were put.
+template <class T>
+INTAGLIO_INLINE T* opaque(T* p) {
+    asm("" : "+r"(p) : : "memory");
+    return p;
+}
+
 /// A tile of Down x Across atoms held in registers: what one run of the micro-kernel accumulates into. Row-major (rows x cols) when stored.
+///
+/// Loops over the tile are folds over index packs, so that every register has a constant name.
 template <class Atom, int Down, int Across>
 class register_tile {
 public:
@@ -115,21 +124,10 @@ public:
     static constexpr int rows = Down * Atom::m;
     static constexpr int cols = Across * Atom::n;
 
-    INTAGLIO_INLINE void zero() {
-        unroll<Down * Across>([&](auto e) __attribute__((always_inline)) { acc_[e] = Atom::zero(); });
-    }
-
+    INTAGLIO_INLINE void zero() { zero(atoms{}); }
     /// Continues sums that `store` wrote.
-    INTAGLIO_INLINE void load(const lane* in) {
-        unroll<Down * Across>([&](auto e) __attribute__((always_inline)) {
-            Atom::load(acc_[e], in + (e / Across) * Atom::m * cols + (e % Across) * Atom::n, cols);
-        });
-    }
-    INTAGLIO_INLINE void store(lane* out) const {
-        unroll<Down * Across>([&](auto e) __attribute__((always_inline)) {
-            Atom::store(acc_[e], out + (e / Across) * Atom::m * cols + (e % Across) * Atom::n, cols);
-        });
-    }
+    INTAGLIO_INLINE void load(const lane* in) { load(in, atoms{}); }
+    INTAGLIO_INLINE void store(lane* out) const { store(out, atoms{}); }
 
     /// Adds `steps` steps of Atom::k products. Row i of lhs at step s starts at a + i * row_stride + s * step_stride; rhs is a
     /// packed panel, cols * k elements a step.
@@ -137,37 +135,69 @@ public:
     /// Rows are reached from one pointer for each four of them, plus 0, 1, 2 or 3 strides: x86 adds those in the
     /// addressing mode, so fourteen rows take six registers and no spill.
     INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, const rhs* b, index steps) {
-        constexpr int groups = (Down + 3) / 4;
-        const index atom_stride = row_stride * Atom::m;
-        const index three = 3 * atom_stride;
-        const lhs* base[groups];
-        unroll<groups>([&](auto g) __attribute__((always_inline)) { base[g] = a + 4 * g * atom_stride; });
-        for (index s = 0; s < steps; ++s) {
-            typename Atom::rhs_fragment r[Across];
-            unroll<Across>([&](auto j) __attribute__((always_inline)) { r[j] = Atom::load_rhs(b + j * Atom::n * Atom::k); });
-            unroll<Down>([&](auto i) __attribute__((always_inline)) {
-                constexpr int in_group = i % 4;
-                const lhs* row = base[i / 4] + (in_group == 3 ? three : in_group * atom_stride);
-                const auto l = Atom::load_lhs(row, row_stride);
-                unroll<Across>([&](auto j) __attribute__((always_inline)) { Atom::step(acc_[i * Across + j], l, r[j]); });
-            });
-            unroll<groups>([&](auto g) __attribute__((always_inline)) { base[g] += step_stride; });
-            b += cols * Atom::k;
-        }
+        run(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, (Down + 3) / 4>{}, std::make_integer_sequence<int, Down>{}, across{});
     }
 
-    /// total(row, col) += sum * scale[col] for atoms that can multiply their sums by 8-bit scales while widening them.
-    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::int16_t* scales, bool fresh) const
+    /// total(row, col) += sum * scale[col] for atoms that can multiply their sums by 8-bit scales while widening them. The sums pass through
+    /// `scratch`: multiplied where they are, they make GCC 12 spill the tile in every step of `run` (three times slower).
+    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::int16_t* scales, std::int32_t* scratch) const
         requires requires { Atom::scale_pair; }
     {
-        unroll<Down * Across>([&](auto e) __attribute__((always_inline)) {
-            std::int32_t* out = total + (e / Across) * Atom::m * cols + (e % Across) * Atom::n;
-            Atom::multiply_add(acc_[e], scales + (e % Across) * Atom::n * 2, out, fresh);
-        });
+        multiply_add(total, scales, scratch, atoms{});
     }
 
 private:
-    typename Atom::accumulator acc_[Down * Across];
+    using accumulator = typename Atom::accumulator;
+    using atoms = std::make_integer_sequence<int, Down * Across>;
+    using across = std::make_integer_sequence<int, Across>;
+    /// Where atom e begins in the row-major tile.
+    static constexpr int place(int e) { return (e / Across) * Atom::m * cols + (e % Across) * Atom::n; }
+
+    template <int... E>
+    INTAGLIO_INLINE void zero(std::integer_sequence<int, E...>) {
+        ((acc_[E] = Atom::zero()), ...);
+    }
+    template <int... E>
+    INTAGLIO_INLINE void load(const lane* in, std::integer_sequence<int, E...>) {
+        (Atom::load(acc_[E], in + place(E), cols), ...);
+    }
+    template <int... E>
+    INTAGLIO_INLINE void store(lane* out, std::integer_sequence<int, E...>) const {
+        (Atom::store(acc_[E], out + place(E), cols), ...);
+    }
+    template <int... E>
+    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::int16_t* scales, std::int32_t* scratch, std::integer_sequence<int, E...>) const {
+        (Atom::store_raw(acc_[E], scratch + E * Atom::n), ...);
+        const std::int32_t* sums = opaque(scratch);
+        (Atom::multiply_add(sums + E * Atom::n, scales + (E % Across) * Atom::n * 2, total + place(E)), ...);
+    }
+
+    template <int... G, int... I, int... J>
+    INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, const rhs* b, index steps, std::integer_sequence<int, G...>,
+                             std::integer_sequence<int, I...>, std::integer_sequence<int, J...> columns) {
+        const index atom_stride = row_stride * Atom::m, three = 3 * atom_stride;
+        const lhs* base[] = {(a + 4 * G * atom_stride)...};
+        accumulator c[Down * Across];
+        copy(c, acc_, atoms{});
+        for (index s = 0; s < steps; ++s) {
+            const typename Atom::rhs_fragment r[] = {Atom::load_rhs(b + J * Atom::n * Atom::k)...};
+            (row<I>(c, Atom::load_lhs(base[I / 4] + (I % 4 == 3 ? three : I % 4 * atom_stride), row_stride), r, columns), ...);
+            ((base[G] += step_stride), ...);
+            b += cols * Atom::k;
+        }
+        copy(acc_, c, atoms{});
+    }
+    template <int I, int... J>
+    static INTAGLIO_INLINE void row(accumulator (&c)[Down * Across], const typename Atom::lhs_fragment& l, const typename Atom::rhs_fragment (&r)[Across],
+                                    std::integer_sequence<int, J...>) {
+        (Atom::step(c[I * Across + J], l, r[J]), ...);
+    }
+    template <int... E>
+    static INTAGLIO_INLINE void copy(accumulator (&to)[Down * Across], const accumulator (&from)[Down * Across], std::integer_sequence<int, E...>) {
+        ((to[E] = from[E]), ...);
+    }
+
+    accumulator acc_[Down * Across];
 };
 
 template <class Arch, class Product>

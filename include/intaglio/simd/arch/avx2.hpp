@@ -56,9 +56,10 @@ struct avx2_u8_codes {
     static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_256(panel); }
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm256_add_epi16(c, _mm256_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_256(out, _mm256_madd_epi16(c, _mm256_set1_epi16(1))); }
-    static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out, bool fresh) {
-        const __m256i sum = _mm256_madd_epi16(c, detail::load_256(scales));
-        detail::store_256(out, fresh ? sum : _mm256_add_epi32(detail::load_256(out), sum));
+    static INTAGLIO_INLINE void store_raw(accumulator c, lane* out) { detail::store_256(out, c); }
+    static INTAGLIO_INLINE void multiply_add(const lane* sums, const std::int16_t* scales, lane* out) {
+        const __m256i sum = _mm256_madd_epi16(detail::load_256(sums), detail::load_256(scales));
+        detail::store_256(out, _mm256_add_epi32(detail::load_256(out), sum));
     }
 };
 

@@ -27,6 +27,15 @@ struct avx512_vnni_u8s8 {
     static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_512(panel); }
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_dpbusd_epi32(c, l, r); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_512(out, c); }
+
+    /// Sums that fit int16 are, seen as int16 pairs, (sum, sign); with pairs (scale, 0) one vpdpwssd multiplies them and adds.
+    static constexpr bool scale_pair = true;
+    static constexpr std::int16_t second_scale = 0;
+    static constexpr std::int32_t largest_scaled = 32767;
+    static INTAGLIO_INLINE void store_raw(accumulator c, lane* out) { detail::store_512(out, c); }
+    static INTAGLIO_INLINE void multiply_add(const lane* sums, const std::int16_t* scales, lane* out) {
+        detail::store_512(out, _mm512_dpwssd_epi32(detail::load_512(out), detail::load_512(sums), detail::load_512(scales)));
+    }
 };
 
 avx512_vnni_s16 atom_of(arch::avx512_vnni, product<std::int16_t, std::int16_t, std::int32_t>);

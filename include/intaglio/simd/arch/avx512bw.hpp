@@ -56,9 +56,10 @@ struct avx512_u8_codes {
     static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_512(panel); }
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_add_epi16(c, _mm512_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_512(out, _mm512_madd_epi16(c, _mm512_set1_epi16(1))); }
-    static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out, bool fresh) {
-        const __m512i sum = _mm512_madd_epi16(c, detail::load_512(scales));
-        detail::store_512(out, fresh ? sum : _mm512_add_epi32(detail::load_512(out), sum));
+    static INTAGLIO_INLINE void store_raw(accumulator c, lane* out) { detail::store_512(out, c); }
+    static INTAGLIO_INLINE void multiply_add(const lane* sums, const std::int16_t* scales, lane* out) {
+        const __m512i sum = _mm512_madd_epi16(detail::load_512(sums), detail::load_512(scales));
+        detail::store_512(out, _mm512_add_epi32(detail::load_512(out), sum));
     }
 };
 

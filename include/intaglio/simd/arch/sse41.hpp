@@ -54,11 +54,13 @@ struct sse41_u8_codes {
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) {
         _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_madd_epi16(c, _mm_set1_epi16(1)));
     }
+    static INTAGLIO_INLINE void store_raw(accumulator c, lane* out) { _mm_storeu_si128(reinterpret_cast<__m128i*>(out), c); }
     /// out += (both int16 sums) * scale: the widening multiply-add takes the scale for nothing.
-    static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out, bool fresh) {
+    static INTAGLIO_INLINE void multiply_add(const lane* sums, const std::int16_t* scales, lane* out) {
+        const __m128i c = _mm_loadu_si128(reinterpret_cast<const __m128i*>(sums));
         const __m128i sum = _mm_madd_epi16(c, _mm_loadu_si128(reinterpret_cast<const __m128i*>(scales)));
         auto* o = reinterpret_cast<__m128i*>(out);
-        _mm_storeu_si128(o, fresh ? sum : _mm_add_epi32(_mm_loadu_si128(o), sum));
+        _mm_storeu_si128(o, _mm_add_epi32(_mm_loadu_si128(o), sum));
     }
 };
 
