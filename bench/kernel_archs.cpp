@@ -15,6 +15,7 @@
     namespace kernel_tables::abi_##ARCH {                               \
     [[gnu::weak]] extern const kernel_list training, inference, blocks; \
     [[gnu::weak]] extern const peak_list peaks;                         \
+    [[gnu::weak]] extern const conversion_list conversions;             \
     }
 KERNEL_TABLES_OF(portable)
 KERNEL_TABLES_OF(sse41)
@@ -40,7 +41,8 @@ List or_empty(const List* list) {
 #define KERNEL_TABLES_ENTRY(ARCH)                                                                                             \
     arch_table {                                                                                                              \
         #ARCH, &abi_##ARCH::training != nullptr, intaglio::simd::cpu_supports(#ARCH), or_empty(&abi_##ARCH::training),         \
-            or_empty(&abi_##ARCH::inference), or_empty(&abi_##ARCH::blocks), or_empty(&abi_##ARCH::peaks)                      \
+            or_empty(&abi_##ARCH::inference), or_empty(&abi_##ARCH::blocks), or_empty(&abi_##ARCH::peaks),                     \
+            or_empty(&abi_##ARCH::conversions)                                                                                 \
     }
 
 } // namespace
@@ -65,6 +67,12 @@ const kernel* arch_table::find(const char* policy) const {
     for (const kernel_list& list : {training, inference, blocks})
         for (std::size_t i = 0; i < list.count; ++i)
             if (std::strcmp(list.kernels[i].policy, policy) == 0) return &list.kernels[i];
+    return nullptr;
+}
+
+const conversion* arch_table::find_conversion(const char* conversion_name) const {
+    for (std::size_t i = 0; i < conversions.count; ++i)
+        if (std::strcmp(conversions.conversions[i].name, conversion_name) == 0) return &conversions.conversions[i];
     return nullptr;
 }
 

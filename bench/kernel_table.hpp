@@ -106,6 +106,14 @@ struct peak {
     double (*run)(std::ptrdiff_t rounds) noexcept;
 };
 
+/// A pass over memory: `count` floats in, whatever it writes out (at most 4 bytes a float). Together with the passes "read" and "copy", which do
+/// nothing but move bytes, it tells how much of the memory's bandwidth quantization reaches.
+struct conversion {
+    const char* name; ///< "read", "copy", "largest_magnitude", "dfp16_convert" (exponent given), "dfp16" (both passes)
+    double bytes;     ///< moved for each element
+    void (*run)(const float* values, std::ptrdiff_t count, void* out, int threads, outcome&) noexcept;
+};
+
 /// The part of an arch's table that one unit holds.
 struct kernel_list {
     const kernel* kernels;
@@ -113,6 +121,10 @@ struct kernel_list {
 };
 struct peak_list {
     const peak* peaks;
+    std::size_t count;
+};
+struct conversion_list {
+    const conversion* conversions;
     std::size_t count;
 };
 
@@ -123,10 +135,13 @@ struct arch_table {
     bool runs_here = false;  ///< whether this CPU has its instructions
     kernel_list training{}, inference{}, blocks{};
     peak_list peaks{};
+    conversion_list conversions{};
 
     bool usable() const { return built && runs_here; }
     /// The kernel of a policy, or null.
     const kernel* find(const char* policy) const;
+    /// The conversion of a name, or null.
+    const conversion* find_conversion(const char* name) const;
     /// Multiply-adds per second of a peak, the best of all its shapes and of `repeats` runs of some milliseconds each; 0 where the arch lacks it.
     double measure_peak(const char* peak_name, int repeats = 5) const;
 };

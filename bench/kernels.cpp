@@ -167,6 +167,7 @@ public:
         squares();
         vectors();
         formats();
+        conversions();
     }
     const std::vector<report::row>& rows() const { return rows_; }
 
@@ -256,6 +257,40 @@ private:
                              function(call, r);
                              static_cast<void>(lhs), static_cast<void>(rhs), static_cast<void>(result_memory), static_cast<void>(packed);
                          }});
+        if constexpr (std::is_same_v<P, intaglio::dfp16_training>)
+            if (const auto* quantize = table_.find_conversion("dfp16"))
+                works.push_back({"dfp16_training + quantize", peak_of<P>(), false,
+                                 with_quantization(*kernel, *quantize, function, call, forward ? l.out_channels * l.depth() : rhs->size(), lhs->size(), lhs, result_memory)});
+    }
+
+    /// The same pass from FP32 operands: both are quantized, filters are packed, then the product; what a training step does for one layer.
+    std::function<void()> with_quantization(const kernel_tables::kernel& kernel, const kernel_tables::conversion& quantize,
+                                            kernel_tables::conv_function function, kernel_tables::conv_call call, size rhs_count, size lhs_count,
+                                            std::shared_ptr<void> keep_lhs, std::shared_ptr<void> keep_out) const {
+        const auto lhs = std::make_shared<buffer<std::int16_t>>(lhs_count);
+        const auto rhs = std::make_shared<buffer<std::int16_t>>(rhs_count);
+        const auto lhs_floats = std::make_shared<buffer<float>>(numbers<intaglio::float32>(lhs_count, call.packed != nullptr));
+        const auto rhs_floats = std::make_shared<buffer<float>>(numbers<intaglio::float32>(rhs_count, false));
+        call.lhs = lhs->data();
+        call.rhs = rhs->data();
+        return [=, this] {
+            kernel_tables::outcome r;
+            kernel_tables::conv_call now = call;
+            quantize.run(lhs_floats->data(), lhs->size(), lhs->data(), threads_, r);
+            quantize.run(rhs_floats->data(), rhs->size(), rhs->data(), threads_, r);
+            if (call.packed) {
+                kernel_tables::operand_data filter;
+                filter.values = rhs->data();
+                filter.cols = call.shape.out_channels;
+                filter.rows = rhs->size() / filter.cols;
+                filter.row_stride = 1;
+                filter.col_stride = filter.rows;
+                now.packed = kernel.pack_filter(call.shape, filter, threads_, r);
+            }
+            function(now, r);
+            if (call.packed) kernel.release_filter(const_cast<void*>(now.packed));
+            static_cast<void>(keep_lhs), static_cast<void>(keep_out);
+        };
     }
 
     /// Times our works and the peers in turns; a row for each of ours.
@@ -404,6 +439,51 @@ private:
         product("gemm", "resnet50/conv4_b", 1, m, n, k, true, std::move(works));
     }
 
+    /// Quantization as a share of the bandwidth of L2 (256 KiB) and of the memory (64 MiB). Figures are 10^9 elements a second.
+    void conversions() {
+        if (!wanted(options_.operations, "quantize") || !table_.find_conversion("read")) return;
+        std::printf("\nquantize: 10^9 elements a second (share of the bandwidth measured beside)\n");
+        for (const size count : {size{1} << 16, size{1} << 24}) {
+            const buffer<float> values = numbers<intaglio::float32>(count, false);
+            buffer<float> out(count);
+            std::vector<std::function<void()>> runs;
+            const auto& list = table_.conversions;
+            for (std::size_t c = 0; c < list.count; ++c)
+                runs.push_back([&, c] {
+                    kernel_tables::outcome r;
+                    list.conversions[c].run(values.data(), count, out.data(), threads_, r);
+                });
+            const auto times = timing::interleaved(runs, options_.budget);
+            double read = 0, copy = 0; // bytes a second
+            for (std::size_t c = 0; c < list.count; ++c) {
+                const double rate = static_cast<double>(count) / times[c].best;
+                if (std::strcmp(list.conversions[c].name, "read") == 0) read = rate * list.conversions[c].bytes;
+                if (std::strcmp(list.conversions[c].name, "copy") == 0) copy = rate * list.conversions[c].bytes;
+            }
+            const std::string name = std::to_string(count * 4 >> 10) + " KiB";
+            std::printf("%-24s   read %.1f GB/s, copy %.1f GB/s", name.c_str(), read * 1e-9, copy * 1e-9);
+            for (std::size_t c = 0; c < list.count; ++c) {
+                const kernel_tables::conversion& conversion = list.conversions[c];
+                report::row r;
+                r.operation = "quantize";
+                r.policy = conversion.name;
+                if (r.policy == "read" || r.policy == "copy") continue;
+                if (count == size{1} << 16) r.policy += " in L2";
+                r.layer = name;
+                r.threads = threads_;
+                r.arch = table_.name;
+                r.gmacs = static_cast<double>(count) / times[c].best * 1e-9;
+                r.median_gmacs = static_cast<double>(count) / times[c].median * 1e-9;
+                // the time that moving the bytes takes: those of the first pass read, those of the second read and written
+                const double seconds = conversion.bytes == 4 ? 4 / read : conversion.bytes == 6 ? 6 / copy : 4 / read + 6 / copy;
+                r.peak_gmacs = 1e-9 / seconds;
+                std::printf(" | %s %.2f (%.0f%%)", conversion.name, r.gmacs, 100 * r.of_peak());
+                rows_.push_back(std::move(r));
+            }
+            std::printf("\n");
+        }
+    }
+
     const options& options_;
     const kernel_tables::arch_table& table_;
     int threads_;
@@ -447,7 +527,7 @@ int main(int argc, char** argv) {
     app.add_option("--arch", o.archs, "instruction sets (default: the best of this CPU)")->delimiter(',');
     app.add_option("--threads", o.threads, "thread counts (default: 1 and 2)")->delimiter(',');
     app.add_option("--batch", o.batches, "images at once (default: 1 and 8; quick: 1)")->delimiter(',');
-    app.add_option("--case", o.operations, "gemm, gemv, conv_forward, conv_input_gradient, conv_weight_gradient (default: all)")->delimiter(',');
+    app.add_option("--case", o.operations, "gemm, gemv, conv_forward, conv_input_gradient, conv_weight_gradient, quantize (default: all)")->delimiter(',');
     app.add_option("--policy", o.policies, "names of presets as in the tables (default: all)")->expected(1)->take_all();
     app.add_option("--network", o.networks, "resnet50, vgg16, googlenet, alexnet (default: all)")->delimiter(',');
     app.add_option("--budget", o.budget, "seconds for each work on each layer (default: 0.15; quick: 0.03)");

@@ -16,7 +16,7 @@
 namespace report {
 
 struct row {
-    std::string operation; ///< "gemm", "conv_forward", "conv_input_gradient", "conv_weight_gradient", "gemv"
+    std::string operation; ///< "gemm", "gemv", "conv_forward", "conv_input_gradient", "conv_weight_gradient", "quantize"
     std::string policy, layer;
     std::ptrdiff_t batch = 1;
     int threads = 1;
@@ -108,7 +108,7 @@ inline void print_summary(const std::vector<summary>& all) {
         std::printf("%-22s %-22s %-12s %7d %9.1f", s.operation.c_str(), s.policy.c_str(), s.arch.c_str(), s.threads, s.gmacs.value());
         for (const double share : {s.of_peak.value(), s.of_peak_3x3.value()})
             share > 0 ? static_cast<void>(std::printf(" %7.1f%%", 100 * share)) : static_cast<void>(std::printf(" %8s", "-"));
-        std::printf(" %9.2f", s.of_fma.value());
+        s.of_fma.value() > 0 ? static_cast<void>(std::printf(" %9.2f", s.of_fma.value())) : static_cast<void>(std::printf(" %9s", "-"));
         if (s.ratio.value() > 0) std::printf("  %.2f x %s", s.ratio.value(), s.peer.c_str());
         std::printf("\n");
     }
