@@ -14,6 +14,7 @@
 #include <numeric>
 #include <vector>
 
+#include "intaglio/conv/line_source.hpp"
 #include "intaglio/conv/sources.hpp"
 #include "intaglio/gemm/gemm.hpp"
 
@@ -90,7 +91,7 @@ void require_data(const char* what, const T* data, index size) {
     require<value_error>(data || size == 0, "convolution: the pointer to the ", what, " is null");
 }
 
-/// Both signs of the excluded value, in dense data of `size` elements.
+/// An operand that is checked here and not by the product: one that is rhs, or of which every group is a product of its own.
 template <class Format, class T>
 void require_dense_range(const char* name, const T* data, index pixels, index channels) {
     require_range<Format>(name, rhs_rows<T>{data, channels, 1}, pixels, channels);
@@ -150,7 +151,7 @@ void conv_forward(const conv_geometry& g, const typename P::lhs::storage* x, dou
             "conv_forward: the packed filters are ", filter.groups.size(), " groups of ", filter.groups.empty() ? 0 : filter.groups.front().k(), " x ",
             filter.groups.empty() ? 0 : filter.groups.front().n(), ", the geometry needs ", g.groups, " of ", g.filter_size(), " x ", g.group_out_channels());
     detail::check_output<P, Out, epilogue<Stages...>>("conv_forward", out, g.out_pixels(), g.out_channels);
-    detail::require_dense_range<typename P::lhs::format>("the input", x, g.in_pixels(), g.in_channels);
+    if (g.groups > 1) detail::require_dense_range<typename P::lhs::format>("the input", x, g.in_pixels(), g.in_channels);
     for (index group = 0; group < g.groups; ++group) {
         const index count = g.group_in_channels(), first = group * g.group_out_channels();
         const detail::image_view<typename P::lhs::storage> image{x, g.batch, g.height, g.width, g.in_channels, group * count, count};
@@ -171,7 +172,7 @@ void conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage*
     detail::require_data("filters", filter, g.out_channels * g.filter_size());
     detail::check_output<P, Out, epilogue<Stages...>>("conv_input_gradient", d_x, g.in_pixels(), g.in_channels);
     detail::check_reduction<P>(g.kernel_h * g.kernel_w * g.group_out_channels());
-    detail::require_dense_range<typename P::lhs::format>("the output gradient", d_out, g.out_pixels(), g.out_channels);
+    if (g.groups > 1) detail::require_dense_range<typename P::lhs::format>("the output gradient", d_out, g.out_pixels(), g.out_channels);
     detail::require_dense_range<typename P::rhs::format>("the filters", filter, g.out_channels, g.filter_size());
     const index filters = g.group_out_channels(), channels = g.group_in_channels();
     std::vector<index> offsets;
@@ -210,17 +211,37 @@ void conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage
     detail::require_data("output gradient", d_out, g.out_pixels() * g.out_channels);
     detail::check_output<P, matrix_view<T>, epilogue<>>("conv_weight_gradient", d_filter, g.out_channels, g.filter_size());
     detail::check_reduction<P>(g.out_pixels());
-    detail::require_dense_range<typename P::lhs::format>("the input", x, g.in_pixels(), g.in_channels);
-    detail::require_dense_range<typename P::rhs::format>("the output gradient", d_out, g.out_pixels(), g.out_channels);
+    if (g.groups > 1) detail::require_dense_range<typename P::lhs::format>("the input", x, g.in_pixels(), g.in_channels);
+    using traits = detail::kernel_traits<P, Arch>;
+    if (g.groups > 1 || !traits::proven) detail::require_dense_range<typename P::rhs::format>("the output gradient", d_out, g.out_pixels(), g.out_channels);
     const index filters = g.group_out_channels(), channels = g.group_in_channels();
+    const auto y = detail::forward_y(g), x_axis = detail::forward_x(g);
+    // Single taps are read pixel by pixel; windows line by line. Very short lines are not worth the transposition.
+    const bool by_lines = g.kernel_h * g.kernel_w > 1 && g.out_width() >= 4 && channels > 0;
+    const index line = by_lines ? detail::round_up(g.out_width(), traits::k) : g.out_width();
+    std::vector<index> offsets; // of the rows of rhs: output pixels, and rows of zeros that pad the lines
+    std::vector<storage> padded;
+    const storage* rhs_data = d_out;
+    if (line != g.out_width()) {
+        padded.assign(static_cast<std::size_t>(g.out_pixels() * g.out_channels + g.out_channels), storage{0});
+        std::copy_n(d_out, g.out_pixels() * g.out_channels, padded.data());
+        rhs_data = padded.data();
+        for (index l = 0; l < g.batch * g.out_height(); ++l)
+            for (index p = 0; p < line; ++p) offsets.push_back((p < g.out_width() ? l * g.out_width() + p : g.out_pixels()) * g.out_channels);
+    }
     for (index group = 0; group < g.groups; ++group) {
         const detail::image_view<storage> image{x, g.batch, g.height, g.width, g.in_channels, group * channels, channels};
         rhs_view<P> scale_only;
         scale_only.scale = d_out_scale;
-        const auto rhs = packed_rhs<P, Arch>::make({d_out + group * filters, g.out_channels, 1, nullptr}, g.out_pixels(), filters, scale_only, exec);
+        const detail::rhs_rows<storage> rows{rhs_data + group * filters, g.out_channels, 1, offsets.empty() ? nullptr : offsets.data()};
+        const auto rhs = packed_rhs<P, Arch>::make(rows, g.batch * g.out_height() * line, filters, scale_only, exec);
+        detail::require_proven_range<P>("the output gradient", rhs.largest(), detail::rhs_rows<storage>{d_out, g.out_channels, 1}, g.out_pixels(), g.out_channels);
         const auto out = detail::columns_from(d_filter.transposed(), group * filters, filters);
-        detail::multiply<P, Arch>(detail::pixel_source(image, detail::forward_y(g), detail::forward_x(g)), x_scale, nullptr, rhs, out, epilogue<>{},
-                                  detail::same_row{}, exec, check);
+        const auto run = [&](const auto& source) { detail::multiply<P, Arch>(source, x_scale, nullptr, rhs, out, epilogue<>{}, detail::same_row{}, exec, check); };
+        if (by_lines)
+            run(detail::line_source(image, y, x_axis, traits::k, exec));
+        else
+            run(detail::pixel_source(image, y, x_axis));
     }
 }
 

@@ -3,7 +3,8 @@
 
 // How an image is read as the left-hand side of a product (gemm/source.hpp says what a source is). A convolution has no loops of
 // its own: forward and input gradient are products whose rows are pixels and whose reduction runs over taps and channels
-// (`tap_source`); the weight gradient is a product whose rows are taps and channels and whose reduction runs over pixels (`pixel_source`).
+// (`tap_source`); the weight gradient is a product whose rows are taps and channels and whose reduction runs over pixels: `pixel_source` for a
+// single tap, line_source.hpp for more.
 // Nothing is unrolled in memory; the driver copies the runs of one block at a time.
 
 #include <algorithm>
@@ -37,6 +38,12 @@ struct image_view {
     index first_channel = 0, count = 0;
 
     const T* pixel(index b, index y, index x) const { return data + ((b * height + y) * width + x) * channels + first_channel; }
+
+    /// Throws unless every element is in its format's range.
+    template <class Format>
+    void require_range(const char* name) const {
+        detail::require_range<Format>(name, rhs_rows<T>{data + first_channel, channels, 1}, batch * height * width, count);
+    }
 };
 
 /// Rows are window positions (batch, y, x); the reduction is (tap row, tap column, channel), ascending.
@@ -47,6 +54,11 @@ public:
     static constexpr bool has_column_runs = false;
     static constexpr bool has_windows = true;
     tap_source(const image_view<T>& image, const window_axis& y, const window_axis& x) : image_(image), y_(y), x_(x) {}
+
+    template <class Format>
+    void require_range(const char* name) const {
+        image_.template require_range<Format>(name);
+    }
 
     index rows() const { return image_.batch * y_.outputs * x_.outputs; }
     index depth() const { return y_.taps * x_.taps * image_.count; }
@@ -103,7 +115,7 @@ public:
         const index span = (x_.outputs - 1) * x_.stride + std::abs((x_.taps - 1) * x_.step) + 1;
         const index low_y = std::min(index{0}, (y_.taps - 1) * y_.step), reach_y = std::abs((y_.taps - 1) * y_.step);
         const index line0 = i0 / x_.outputs, line1 = (i1 - 1) / x_.outputs;
-        out.begin(x_.outputs, line0, x_.stride * channels);
+        out.begin(line0, x_.outputs, x_.stride * channels);
         for (index r = 0; r < y_.taps; ++r) // from a window's first line and pixel in the patch to its segments
             for (index s = 0; s < (rows_of_taps ? 1 : x_.taps); ++s)
                 out.segments.push_back(((r * y_.step - low_y) * span + x_.first - first_x + s * x_.step) * channels);
@@ -192,6 +204,11 @@ public:
     static constexpr bool has_row_runs = false;
     static constexpr bool has_windows = false;
     pixel_source(const image_view<T>& image, const window_axis& y, const window_axis& x) : image_(image), y_(y), x_(x) {}
+
+    template <class Format>
+    void require_range(const char* name) const {
+        image_.template require_range<Format>(name);
+    }
 
     index rows() const { return y_.taps * x_.taps * image_.count; }
     index depth() const { return image_.batch * y_.outputs * x_.outputs; }

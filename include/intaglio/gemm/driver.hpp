@@ -220,7 +220,7 @@ void gather_rows(const Source& source, index i0, index i1, index k0, index k1, w
     for (index i = i0; i < i1; i += Traits::rows) {
         const index count = std::min<index>(Traits::rows, i1 - i), tile_rows = atoms_for<Traits>(count) * Traits::atom::m;
         if constexpr (Source::has_windows) {
-            if (scratch.image.in_line(i, count) && count == tile_rows) {
+            if (scratch.image.in_group(i, count) && count == tile_rows) {
                 scratch.panels.push_back(scratch.image.template panel<Traits>(i));
                 continue;
             }
@@ -320,7 +320,13 @@ void multiply(const Source& source, double lhs_scale, const float* lhs_scales, c
     const cache_sizes cache = cache_sizes::of_this_machine();
     const index kc = reduction_block<traits>(cache);
     std::vector<piece_norms> norms;
-    if constexpr (traits::proven) norms = source.norms(exec);
+    if constexpr (traits::proven) {
+        norms = source.norms(exec);
+        for (const piece_norms& n : norms)
+            if (n.largest > static_cast<float>(P::lhs::format::max_magnitude)) source.template require_range<typename P::lhs::format>("lhs");
+    } else {
+        source.template require_range<typename P::lhs::format>("lhs");
+    }
     const chain_plan<traits> plan(rhs, kc, norms, exec);
     const product_call<traits, Source, Out, Stages, RowMap> call{source, rhs, plan, lhs_scale, lhs_scales, out, stages, row_map, check};
     run_product<traits>(call, kc, cache, exec);

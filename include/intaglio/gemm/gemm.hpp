@@ -29,15 +29,6 @@ void check_output(const char* name, const Out& out, index m, index n) {
     require<value_error>(view.data || m == 0 || n == 0, name, ": the output is ", m, " x ", n, " but its pointer is null");
 }
 
-/// Signed bytes and int16 have one value that their formats exclude; the others' formats hold all that their storage does.
-template <GemmPolicy P>
-void check_lhs_range(const lhs_view<P>& lhs) {
-    using storage = typename P::lhs::storage;
-    if (lhs.values.rows > 0 && lhs.values.cols > 0)
-        require_range<typename P::lhs::format>("lhs", rhs_rows<storage>{lhs.values.data, lhs.values.row_stride, lhs.values.col_stride}, lhs.values.rows,
-                                               lhs.values.cols);
-}
-
 } // namespace detail
 
 /// out = lhs * rhs with a packed rhs. Throws shape_error where sizes do not fit and value_error for null pointers or elements outside
@@ -49,7 +40,6 @@ void gemm(const lhs_view<P>& lhs, const packed_rhs<P, Arch>& rhs, Out out, const
     require(lhs.values.cols == rhs.k(), "gemm: lhs is ", lhs.values.rows, " x ", lhs.values.cols, ", rhs is ", rhs.k(), " x ", rhs.n(),
             "; lhs needs as many columns as rhs has rows");
     detail::check_output<P, Out, epilogue<Stages...>>("gemm", out, lhs.values.rows, rhs.n());
-    detail::check_lhs_range<P>(lhs);
     const detail::matrix_source<typename P::lhs::storage> source(lhs.values);
     detail::multiply<P, Arch>(source, lhs.scale, lhs.scales, rhs, out, stages, detail::same_row{}, exec, check);
 }

@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <string>
 #include <vector>
 
 #include "intaglio/core/buffer.hpp"
@@ -21,22 +20,11 @@
 #include "intaglio/gemm/blocking.hpp"
 #include "intaglio/gemm/chains.hpp"
 #include "intaglio/gemm/kernel_traits.hpp"
+#include "intaglio/gemm/range.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
 namespace detail {
-
-/// How the rows of rhs are found: row k starts at row(k), its columns lie `col_stride` apart. Rows need not be evenly spaced, so a
-/// subset of a filter's taps is a source too.
-template <class T>
-struct rhs_rows {
-    const T* data = nullptr;
-    index row_stride = 0;
-    index col_stride = 1;
-    const index* offsets = nullptr; ///< of each row, instead of k * row_stride
-
-    const T* row(index k) const { return data + (offsets ? offsets[k] : k * row_stride); }
-};
 
 /// Plane `p` of `planes` that a value is taken apart into: all of it, or its high (signed) and low byte.
 template <class Digit, int planes, class T>
@@ -45,32 +33,6 @@ constexpr Digit digit_of(T value, int p) {
         return static_cast<Digit>(value);
     else
         return static_cast<Digit>(p == 0 ? value >> 8 : value & 255);
-}
-
-/// Throws unless each element is in its format's range; `name` says whose.
-template <class Format, class T>
-void require_range(const char* name, const rhs_rows<T>& v, index rows, index cols) {
-    if constexpr (IntegerFormat<Format>) {
-        if constexpr (Format::min_value > std::numeric_limits<T>::min() || Format::max_magnitude < std::numeric_limits<T>::max()) {
-            const bool by_column = v.col_stride != 1 && !v.offsets && v.row_stride == 1;
-            for (index outer = 0; outer < (by_column ? cols : rows); ++outer) {
-                const T* line = by_column ? v.data + outer * v.col_stride : v.row(outer);
-                const index count = by_column ? rows : cols, step = by_column ? 1 : v.col_stride;
-                T low = 0, high = 0;
-                for (index e = 0; e < count; ++e) {
-                    low = std::min(low, line[e * step]);
-                    high = std::max(high, line[e * step]);
-                }
-                if (low >= Format::min_value && high <= Format::max_magnitude) continue;
-                for (index e = 0; e < count; ++e) {
-                    const auto value = static_cast<std::int64_t>(line[e * step]);
-                    require<value_error>(value >= Format::min_value && value <= Format::max_magnitude, "gemm: ", name, " holds ", value, " at (",
-                                         by_column ? e : outer, ", ", by_column ? outer : e, "), outside its format's range ", Format::min_value, " .. ",
-                                         Format::max_magnitude, "; quantize it again or use a wider format");
-                }
-            }
-        }
-    }
 }
 
 } // namespace detail
@@ -84,6 +46,12 @@ public:
     index k() const { return k_; }
     index n() const { return n_; }
     index panels() const { return detail::ceil_div(n_, traits::cols); }
+    /// Proven policies: the largest magnitude of any element.
+    float largest() const {
+        float most = 0;
+        for (const detail::piece_norms& n : norms_) most = std::max(most, n.largest);
+        return most;
+    }
     /// Memory held: digits, scales and norms.
     index bytes() const {
         return data_.size() * static_cast<index>(sizeof(digit)) + scales_.size() * static_cast<index>(sizeof(block_scale)) +
@@ -251,28 +219,40 @@ private:
         }
     }
 
-    /// Norms of the panel just packed, the largest over its columns.
+    /// Norms of the panel just packed, the largest over its columns. Lanes are summed as they lie (k of them to a column), squares of v / 8 as in chains.hpp.
     void measure(index p) {
+        constexpr index lanes = traits::k * traits::cols;
         const index pieces = detail::ceil_div(k_, detail::norm_step);
-        constexpr index group = traits::k * traits::cols;
         const digit* data = panel(p);
         for (index g = 0; g < pieces; ++g) {
-            float largest[traits::cols] = {}, l1[traits::cols] = {}, squares[traits::cols] = {};
+            std::int32_t largest[lanes] = {}, l1[lanes] = {}, squares[lanes] = {};
             const index end = std::min((g + 1) * detail::norm_step, detail::round_up(k_, traits::k));
-            for (index s = g * detail::norm_step; s < end; s += traits::k)
-                for (index j = 0; j < traits::cols; ++j)
-                    for (index q = 0; q < traits::k; ++q) {
-                        const float v = std::fabs(static_cast<float>(data[s / traits::k * group + j * traits::k + q]));
-                        largest[j] = std::max(largest[j], v);
-                        l1[j] += v;
-                        squares[j] = squares[j] + v * v;
-                    }
-            detail::piece_norms& n = norms_[static_cast<std::size_t>(p * pieces + g)];
-            for (index j = 0; j < traits::cols; ++j) {
-                n.largest = std::max(n.largest, largest[j]);
-                n.l1 = std::max(n.l1, detail::round_norm_up(l1[j]));
-                n.l2 = std::max(n.l2, detail::round_norm_up(std::sqrt(detail::round_norm_up(squares[j]))));
+            for (index s = g * detail::norm_step; s < end; s += traits::k) {
+                const digit* __restrict v = data + s * traits::cols;
+                for (index e = 0; e < lanes; ++e) {
+                    const std::int32_t magnitude = v[e] < 0 ? -v[e] : v[e], eighth = magnitude >> 3;
+                    largest[e] = std::max(largest[e], magnitude);
+                    l1[e] += magnitude;
+                    squares[e] += eighth * eighth;
+                }
             }
+            std::int32_t most_l1 = 0, most_squares = 0, most = 0;
+            for (index j = 0; j < lanes; j += traits::k) {
+                std::int32_t column_l1 = 0, column_squares = 0;
+                for (index q = 0; q < traits::k; ++q) {
+                    most = std::max(most, largest[j + q]);
+                    column_l1 += l1[j + q];
+                    column_squares += squares[j + q];
+                }
+                most_l1 = std::max(most_l1, column_l1);
+                most_squares = std::max(most_squares, column_squares);
+            }
+            detail::piece_norms& n = norms_[static_cast<std::size_t>(p * pieces + g)];
+            n.largest = static_cast<float>(most);
+            n.l1 = detail::round_norm_up(static_cast<float>(most_l1));
+            const float count = static_cast<float>(detail::norm_step);
+            const float l2 = 8.0F * std::sqrt(detail::round_norm_up(static_cast<float>(most_squares))) + 8.0F * std::sqrt(count);
+            n.l2 = std::min(l2, detail::round_norm_up(n.largest * std::sqrt(count)));
         }
     }
 
@@ -324,14 +304,15 @@ packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, executor_ref exec = {}) {
     detail::check_operand<typename P::rhs>("rhs", rhs);
     detail::check_reduction<P>(rhs.values.rows);
     using storage = typename P::rhs::storage;
+    using format = typename P::rhs::format;
     const detail::rhs_rows<storage> rows{rhs.values.data, rhs.values.row_stride, rhs.values.col_stride};
-    for (int p = 0; p < P::rhs::planes && std::is_same_v<storage, std::int8_t>; ++p) {
-        auto plane = rows;
-        if (rhs.values.rows > 0 && rhs.values.cols > 0) plane.data += p * rhs.plane_stride;
-        detail::require_range<typename P::rhs::format>("rhs", plane, rhs.values.rows, rhs.values.cols);
-    }
-    if constexpr (!std::is_same_v<storage, std::int8_t>) detail::require_range<typename P::rhs::format>("rhs", rows, rhs.values.rows, rhs.values.cols);
-    return packed_rhs<P, Arch>::make(rows, rhs.values.rows, rhs.values.cols, rhs, exec);
+    const index k = rhs.values.rows, n = rhs.values.cols;
+    if constexpr (!detail::kernel_traits<P, Arch>::proven)
+        for (int p = 0; p < (k > 0 && n > 0 ? P::rhs::planes : 0); ++p)
+            detail::require_range<format>("rhs", detail::rhs_rows<storage>{rows.data + p * rhs.plane_stride, rows.row_stride, rows.col_stride}, k, n);
+    auto packed = packed_rhs<P, Arch>::make(rows, k, n, rhs, exec);
+    detail::require_proven_range<P>("rhs", packed.largest(), rows, k, n);
+    return packed;
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI

@@ -9,7 +9,8 @@
 //   (padding 1, four pixels wide)            | 0 | e | f | g | h | 0 |                                         0 e f   segment 1
 //                                            | 0 | i | j | k | l | 0 |                                         0 i j   segment 2
 //
-// Tiles of rows that cross from one output line to the next are packed row by row instead (pack.hpp).
+// Rows come in groups that are evenly spaced (the windows of one output line); a tile that crosses from one group to the next is packed row by row
+// instead (pack.hpp). A patch may also refer to memory of its source that is already laid out so.
 
 #include <vector>
 
@@ -21,7 +22,7 @@ namespace intaglio::inline INTAGLIO_ABI::detail {
 template <class Digit>
 class patch {
 public:
-    std::vector<index> starts;   ///< of each output line of the block: where its first window's first line begins
+    std::vector<index> starts;   ///< of each group of the block: where its first row begins
     std::vector<index> segments; ///< from there, where each segment begins
     index segment_length = 0;
 
@@ -29,31 +30,36 @@ public:
         starts.clear();
         segments.clear();
     }
-    /// Output lines from line0 on, of `outputs` windows each, which lie `window_stride` elements apart.
-    void begin(index outputs, index line0, index window_stride) {
-        outputs_ = outputs;
-        line0_ = line0;
-        window_stride_ = window_stride;
+    /// Groups from `first` on, of `rows` rows each, which lie `row_stride` elements apart.
+    void begin(index first, index rows, index row_stride) {
+        first_ = first;
+        rows_ = rows;
+        row_stride_ = row_stride;
     }
+    /// Memory of its own, one plane of `size` digits after the other.
     void reserve(index size, int planes) {
         plane_stride_ = size;
-        if (data_.size() < size * planes) data_ = buffer<Digit>(size * planes, uninitialized);
+        if (own_.size() < size * planes) own_ = buffer<Digit>(size * planes, uninitialized);
+        data_ = own_.data();
     }
-    Digit* plane(int p) { return data_.data() + p * plane_stride_; }
+    Digit* plane(int p) { return own_.data() + p * plane_stride_; }
+    /// Memory of the source.
+    void refer(const Digit* data) { data_ = data; }
 
-    /// Whether rows [i, i + count) are windows of one output line of the patch.
-    bool in_line(index i, index count) const { return !starts.empty() && i % outputs_ + count <= outputs_; }
+    /// Whether rows [i, i + count) are of one group of the patch.
+    bool in_group(index i, index count) const { return !starts.empty() && i % rows_ + count <= rows_; }
 
-    /// The panel whose first row is window i.
+    /// The panel whose first row is row i.
     template <class Traits>
     lhs_panel<Digit> panel(index i) const {
-        const index start = starts[static_cast<std::size_t>(i / outputs_ - line0_)] + i % outputs_ * window_stride_;
-        return {data_.data() + start, window_stride_, Traits::k, 1, plane_stride_, 0, segments.data(), segment_length};
+        const index start = starts[static_cast<std::size_t>(i / rows_ - first_)] + i % rows_ * row_stride_;
+        return {data_ + start, row_stride_, Traits::k, 1, plane_stride_, 0, segments.data(), segment_length};
     }
 
 private:
-    buffer<Digit> data_;
-    index outputs_ = 1, line0_ = 0, window_stride_ = 0, plane_stride_ = 0;
+    buffer<Digit> own_;
+    const Digit* data_ = nullptr;
+    index first_ = 0, rows_ = 1, row_stride_ = 0, plane_stride_ = 0;
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

@@ -12,6 +12,7 @@
 //                                 has_row_runs or has_column_runs = false
 //   in_place(i, count)            the pointer to row i and the stride between rows if `count` whole rows lie evenly spaced, each contiguous
 //   has_windows, copy_patch(...)  see patch.hpp; only sources whose rows overlap in memory
+//   require_range<Format>(name)   throws unless every element is in its format's range
 //   norms(exec)                   int16 sources: for each norm_step elements of the reduction, the largest norms of any row (chains.hpp)
 
 #include <algorithm>
@@ -20,7 +21,7 @@
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/gemm/blocking.hpp"
 #include "intaglio/gemm/chains.hpp"
-#include "intaglio/gemm/policy.hpp"
+#include "intaglio/gemm/range.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
@@ -65,6 +66,11 @@ public:
     row_span<T> in_place(index i, index /*count*/) const {
         if (v_.col_stride != 1) return {};
         return {v_.data + i * v_.row_stride, v_.row_stride};
+    }
+
+    template <class Format>
+    void require_range(const char* name) const {
+        detail::require_range<Format>(name, rhs_rows<T>{v_.data, v_.row_stride, v_.col_stride}, rows(), depth());
     }
 
     std::vector<piece_norms> norms(executor_ref exec) const {

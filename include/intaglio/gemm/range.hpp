@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Whether the elements of an operand are in their format's range: the edge of the library refuses what its bounds do not cover, and names the first offender.
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+#include "intaglio/core/error.hpp"
+#include "intaglio/gemm/policy.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::detail {
+
+/// How the rows of rhs are found: row k starts at row(k), its columns lie `col_stride` apart. Rows need not be evenly spaced, so a
+/// subset of a filter's taps is a source too.
+template <class T>
+struct rhs_rows {
+    const T* data = nullptr;
+    index row_stride = 0;
+    index col_stride = 1;
+    const index* offsets = nullptr; ///< of each row, instead of k * row_stride
+
+    const T* row(index k) const { return data + (offsets ? offsets[k] : k * row_stride); }
+};
+
+/// Throws unless each element is in its format's range; `name` says whose.
+template <class Format, class T>
+void require_range(const char* name, const rhs_rows<T>& v, index rows, index cols) {
+    if constexpr (IntegerFormat<Format>) {
+        if constexpr (Format::min_value > std::numeric_limits<T>::min() || Format::max_magnitude < std::numeric_limits<T>::max()) {
+            const bool by_column = v.col_stride != 1 && !v.offsets && v.row_stride == 1;
+            for (index outer = 0; outer < (by_column ? cols : rows); ++outer) {
+                const T* line = by_column ? v.data + outer * v.col_stride : v.row(outer);
+                const index count = by_column ? rows : cols, step = by_column ? 1 : v.col_stride;
+                T low = 0, high = 0;
+                for (index e = 0; e < count; ++e) {
+                    low = std::min(low, line[e * step]);
+                    high = std::max(high, line[e * step]);
+                }
+                if (low >= Format::min_value && high <= Format::max_magnitude) continue;
+                for (index e = 0; e < count; ++e) {
+                    const auto value = static_cast<std::int64_t>(line[e * step]);
+                    require<value_error>(value >= Format::min_value && value <= Format::max_magnitude, "gemm: ", name, " holds ", value, " at (",
+                                         by_column ? e : outer, ", ", by_column ? outer : e, "), outside its format's range ", Format::min_value, " .. ",
+                                         Format::max_magnitude, "; quantize it again or use a wider format");
+                }
+            }
+        }
+    }
+}
+
+/// The same for proven policies, whose norms know the largest magnitude already: the elements are looked at only to name the first offender.
+template <GemmPolicy P, class T>
+void require_proven_range(const char* name, float largest, const rhs_rows<T>& v, index rows, index cols) {
+    using format = std::conditional_t<std::is_same_v<T, typename P::rhs::storage>, typename P::rhs::format, typename P::lhs::format>;
+    if constexpr (IntegerFormat<format>)
+        if (largest > static_cast<float>(format::max_magnitude)) require_range<format>(name, v, rows, cols);
+}
+
+} // namespace intaglio::inline INTAGLIO_ABI::detail

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Transposes matrices of 2- and 4-byte elements, in blocks of 8 x 8 held in eight registers: three rounds of interleaving, by the compiler's generic
+// vectors, so that one text serves every instruction set.
+
+#include <cstring>
+
+#include "intaglio/core/config.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::simd {
+
+namespace detail {
+
+template <class T>
+struct vector_of_eight {
+    typedef T type __attribute__((vector_size(8 * sizeof(T))));
+};
+
+/// out(j, i) = in(i, j) for an 8 x 8 block. Each round interleaves rows r and r + 4 of the round before, as a perfect shuffle does.
+template <class T>
+INTAGLIO_INLINE void transpose_eight(const T* in, index in_stride, T* out, index out_stride) {
+    using vec = typename vector_of_eight<T>::type;
+    vec a[8], b[8];
+    for (int r = 0; r < 8; ++r) std::memcpy(&a[r], in + r * in_stride, sizeof(vec));
+    const auto round = [](const vec(&from)[8], vec(&to)[8]) __attribute__((always_inline)) {
+        for (int r = 0; r < 4; ++r) {
+            to[2 * r] = __builtin_shufflevector(from[r], from[r + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+            to[2 * r + 1] = __builtin_shufflevector(from[r], from[r + 4], 4, 12, 5, 13, 6, 14, 7, 15);
+        }
+    };
+    round(a, b);
+    round(b, a);
+    round(a, b);
+    for (int r = 0; r < 8; ++r) std::memcpy(out + r * out_stride, &b[r], sizeof(vec));
+}
+
+} // namespace detail
+
+/// out(j, i) = in(i, j), `in` rows x cols with contiguous rows, `out` cols x rows with contiguous rows.
+template <class T>
+void transpose(const T* in, index in_stride, index rows, index cols, T* out, index out_stride) {
+    index i = 0;
+    for (; i + 8 <= rows; i += 8) {
+        index j = 0;
+        for (; j + 8 <= cols; j += 8) detail::transpose_eight(in + i * in_stride + j, in_stride, out + j * out_stride + i, out_stride);
+        for (; j < cols; ++j)
+            for (index r = i; r < i + 8; ++r) out[j * out_stride + r] = in[r * in_stride + j];
+    }
+    for (; i < rows; ++i)
+        for (index j = 0; j < cols; ++j) out[j * out_stride + i] = in[i * in_stride + j];
+}
+
+} // namespace intaglio::inline INTAGLIO_ABI::simd
