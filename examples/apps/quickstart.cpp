@@ -8,6 +8,7 @@
 //
 // The report is JSON; accuracies are shares, 0 .. 1, of the test images, none of which was ever trained on.
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -104,6 +105,7 @@ void run(const options& o) {
 } // namespace quickstart
 
 int main(int argc, char** argv) {
+    std::setvbuf(stdout, nullptr, _IOLBF, 0); // so that it keeps its place between the progress bars when both go into one log
     quickstart::options o;
     o.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     CLI::App app{"Trains a network on handwritten digits in FP32 and INT16, then runs it with ternary weights."};
