@@ -306,6 +306,7 @@ void run_product(const Call& call, index kc, const cache_sizes& cache, executor_
     column_blocks = std::min(column_blocks, panels);
     std::vector<worker_scratch<Traits>> scratch(static_cast<std::size_t>(workers));
     exec.for_each(row_blocks * column_blocks, [&](index task, int worker) {
+        [[maybe_unused]] const simd::atom_scope<typename Traits::atom> scope{};
         const index ic = task % row_blocks, jc = task / row_blocks;
         run_block<Traits>(call, row_tiles * ic / row_blocks * Traits::rows, std::min(m, row_tiles * (ic + 1) / row_blocks * Traits::rows),
                           panels * jc / column_blocks, panels * (jc + 1) / column_blocks, scratch[static_cast<std::size_t>(worker)]);

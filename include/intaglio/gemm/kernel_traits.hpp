@@ -7,6 +7,7 @@
 //   formats                     digits packed      accumulator   where
 //   float32                     float              float         everywhere
 //   u8 x s8 or trits            u8, s8             int32         archs that multiply bytes (VNNI, AMX, NEON dot product)
+//   s8 x s8                     s8, s8             int32         archs with byte tiles
 //   u8 x codes, int16 wanted    u8, s8             int16         the others: pairs of products are summed in int16 first
 //   any integers to 16 bits     s16, s16           int32         the others: bytes are widened while packing
 //   byte_planes (and fixed<16>  two byte planes    int32         archs with byte tiles
@@ -45,6 +46,8 @@ constexpr auto choose_digits() {
     } else {
         constexpr bool bytes = is_byte<typename L::storage> && is_byte<typename R::storage> &&
                                std::is_same_v<typename L::storage, std::uint8_t> && std::is_same_v<typename R::storage, std::int8_t>;
+        constexpr bool signed_bytes = std::is_same_v<typename L::storage, std::int8_t> && std::is_same_v<typename R::storage, std::int8_t> &&
+                                      simd::multiplies_byte_planes(Arch{});
         constexpr bool sixteen = L::max_magnitude <= 32767 && R::max_magnitude <= 32767;
         constexpr bool split = std::is_same_v<L, byte_planes> || std::is_same_v<R, byte_planes>;
         static_assert(!split || std::is_same_v<L, R>, "gemm policy: one operand has byte planes and the other has not; give both the same format");
@@ -52,6 +55,8 @@ constexpr auto choose_digits() {
                                std::is_same_v<typename P::total, std::int64_t>;
         if constexpr (bytes && simd::multiplies_bytes(Arch{}))
             return digit_choice<std::uint8_t, std::int8_t, std::int32_t, 1, 1>{};
+        else if constexpr (signed_bytes)
+            return digit_choice<std::int8_t, std::int8_t, std::int32_t, 1, 1>{};
         else if constexpr (bytes && std::is_same_v<typename P::accumulator, std::int16_t>)
             return digit_choice<std::uint8_t, std::int8_t, std::int16_t, 1, 1>{};
         else if constexpr (tiles)
@@ -91,6 +96,11 @@ struct kernel_traits {
     using lane = typename atom::lane;
 
     static constexpr int k = atom::k;            ///< products a step adds to one sum
+    /// How many consecutive elements of a column lie together in the packed rhs: those of a step, unless the atom takes them in smaller groups.
+    static constexpr int rhs_group = [] {
+        if constexpr (requires { atom::rhs_group; }) return atom::rhs_group;
+        return atom::k;
+    }();
     static constexpr int cols = tile::across * atom::n;
     static constexpr int rows = tile::down * atom::m;
     static constexpr bool floats = std::is_same_v<lane, float>;

@@ -161,7 +161,7 @@ private:
                 int sum = 0;
                 for (index p = 0; p < traits::rhs_planes; ++p)
                     sum += rows.row(k)[p * view.plane_stride + (first + j) * rows.col_stride] * view.scales[(p * n_ + first + j) * blocks + k / traits::block];
-                out[k / traits::k * (traits::k * traits::cols) + j * traits::k + k % traits::k] = static_cast<digit>(sum);
+                out[k / traits::rhs_group * (traits::rhs_group * traits::cols) + j * traits::rhs_group + k % traits::rhs_group] = static_cast<digit>(sum);
             }
     }
 
@@ -183,7 +183,7 @@ private:
     /// Rows of rhs are contiguous (n ascending): k of them are interleaved.
     static void pack_by_rows(const detail::rhs_rows<typename P::rhs::storage>& rows, index first, index count, const detail::rhs_run& run, int split,
                              digit* __restrict out) {
-        constexpr int k = traits::k;
+        constexpr int k = traits::rhs_group;
         for (index s = 0; s < run.length; s += k, out += k * traits::cols) {
             if (k == 2 && count == traits::cols && s + k <= run.length) {
                 const auto* even = rows.row(run.k + s) + first;
@@ -204,7 +204,7 @@ private:
     /// Columns of rhs are contiguous (k ascending), as the rows of a weight matrix are: k elements of each are copied at a time.
     static void pack_by_columns(const detail::rhs_rows<typename P::rhs::storage>& rows, index first, index count, const detail::rhs_run& run, int split,
                                 digit* __restrict out) {
-        constexpr int k = traits::k;
+        constexpr int k = traits::rhs_group;
         for (index j = 0; j < count; ++j) {
             digit* column = out + j * k;
             index s = 0;

@@ -14,6 +14,10 @@
 //
 //   rhs panel, n = 4, k = 2:   | b00 b10 | b01 b11 | b02 b12 | b03 b13 |        b(k, column)
 //
+// An atom of a long k may take the elements of a column in smaller groups: with rhs_group = g the panel of a whole register tile is its first g
+// elements of each column, then the next g of each, until k are complete. Atoms whose registers are no values (tiles) specialise `register_tile`, and
+// `atom_scope` where a thread has to prepare them.
+//
 // `lanes_atom` below is the normative text: plain lanes, any element types. simd/arch/ has one atom per instruction.
 
 #include <cstdint>
@@ -104,6 +108,10 @@ constexpr bool multiplies_bytes(arch::portable_tile) { return true; }
 /// Whether an arch has tiles that multiply any two byte planes, signed or not: then INT16 as two byte planes is worth it.
 constexpr bool multiplies_byte_planes(arch::portable) { return false; }
 constexpr bool multiplies_byte_planes(arch::portable_tile) { return true; }
+
+/// What a thread sets up before it multiplies with an atom and takes down afterwards, as an object; nothing for most atoms.
+template <class Atom>
+struct atom_scope {};
 
 /// The same pointer, as one whose target the compiler does not know: a barrier that keeps values in the memory where they were put.
 template <class T>
