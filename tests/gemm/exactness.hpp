@@ -164,7 +164,7 @@ struct drawn_output {
     drawn_output(index rows, index cols, index padding = 0, bool transposed = false) {
         const index pitch = (transposed ? rows : cols) + padding;
         memory.resize(static_cast<std::size_t>((transposed ? cols : rows) * pitch + padding));
-        std::memset(static_cast<void*>(memory.data()), 0xA5, memory.size() * sizeof(T));
+        if (!memory.empty()) std::memset(static_cast<void*>(memory.data()), 0xA5, memory.size() * sizeof(T));
         view = matrix_view<T>(memory.data() + padding, rows, cols, transposed ? 1 : pitch, transposed ? pitch : 1);
     }
     drawn_output(const drawn_output&) = delete;
