@@ -18,7 +18,8 @@
 #define INTAGLIO_VERSION_PATCH 0
 
 #ifndef INTAGLIO_ARCH
-#if defined(__AMX_INT8__) && defined(__AMX_TILE__) && defined(__AVX512VNNI__)
+// Clang before 16 writes __AMXINT8__.
+#if (defined(__AMX_INT8__) || defined(__AMXINT8__)) && defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #define INTAGLIO_ARCH amx
 #elif defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #define INTAGLIO_ARCH avx512_vnni
