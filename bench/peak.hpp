@@ -26,10 +26,18 @@ INTAGLIO_INLINE void touch(T& object) {
     asm volatile("" : "+m"(object));
 }
 
-/// Runs `rounds` rounds of a shape and returns the multiply-adds done. `Reload` reads the lhs fragments anew in each round, which frees registers.
-template <class Product, int Down, int Across, bool Reload>
-double run_peak(std::ptrdiff_t rounds) noexcept {
-    using atom = simd::atom_for<simd::native_arch, Product>;
+/// A tile atom's products on the register tile that the kernel uses, of whatever its operands' registers hold.
+template <class Atom>
+double run_tile_peak(std::ptrdiff_t rounds) noexcept {
+    const simd::atom_scope<Atom> scope{};
+    simd::register_tile<Atom, 2, 2> tile;
+    tile.zero();
+    tile.multiply_only(rounds);
+    return static_cast<double>(rounds) * 4 * Atom::m * Atom::n * Atom::k;
+}
+
+template <class atom, int Down, int Across, bool Reload>
+double run_vector_peak(std::ptrdiff_t rounds) noexcept {
     constexpr int unrolled = 4;
 
     alignas(64) typename atom::lhs lhs[atom::m * atom::k * Down + 64] = {};
@@ -57,18 +65,28 @@ double run_peak(std::ptrdiff_t rounds) noexcept {
     return static_cast<double>(rounds) * unrolled * Down * Across * atom::m * atom::n * atom::k;
 }
 
-/// The shapes of one product under one name.
-template <class Product>
+/// Runs `rounds` rounds of a shape and returns the multiply-adds done. `Reload` reads the lhs fragments anew in each round, which frees registers.
+template <class Product, int Down, int Across, bool Reload, int Share>
+double run_peak(std::ptrdiff_t rounds) noexcept {
+    using atom = simd::atom_for<simd::native_arch, Product>;
+    if constexpr (atom::m > 1)
+        return run_tile_peak<atom>(rounds) / Share;
+    else
+        return run_vector_peak<atom, Down, Across, Reload>(rounds) / Share;
+}
+
+/// The shapes of one product under one name. Where one multiply-add takes several of the atom's products, `Share` is how many.
+template <class Product, int Share = 1>
 constexpr std::array<peak, 9> peaks_of(const char* name) {
-    return {{{name, run_peak<Product, 12, 1, false>},
-             {name, run_peak<Product, 10, 1, false>},
-             {name, run_peak<Product, 6, 1, false>},
-             {name, run_peak<Product, 4, 1, false>},
-             {name, run_peak<Product, 6, 2, false>},
-             {name, run_peak<Product, 6, 2, true>},
-             {name, run_peak<Product, 5, 2, false>},
-             {name, run_peak<Product, 4, 2, false>},
-             {name, run_peak<Product, 3, 2, false>}}};
+    return {{{name, run_peak<Product, 12, 1, false, Share>},
+             {name, run_peak<Product, 10, 1, false, Share>},
+             {name, run_peak<Product, 6, 1, false, Share>},
+             {name, run_peak<Product, 4, 1, false, Share>},
+             {name, run_peak<Product, 6, 2, false, Share>},
+             {name, run_peak<Product, 6, 2, true, Share>},
+             {name, run_peak<Product, 5, 2, false, Share>},
+             {name, run_peak<Product, 4, 2, false, Share>},
+             {name, run_peak<Product, 3, 2, false, Share>}}};
 }
 
 } // namespace kernel_tables::INTAGLIO_ABI
