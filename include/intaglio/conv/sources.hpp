@@ -14,6 +14,7 @@
 #include "intaglio/conv/geometry.hpp"
 #include "intaglio/gemm/patch.hpp"
 #include "intaglio/gemm/source.hpp"
+#include "intaglio/simd/column_sums.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
@@ -229,6 +230,7 @@ public:
 
     /// A piece of the reduction visits parts of a few output rows; each is bounded by the whole image row that a tap meets, the largest over taps and channels.
     std::vector<piece_norms> norms(executor_ref exec) const {
+        if (y_.taps == 1 && x_.taps == 1) return norms_of_pixels(exec);
         const index lines = image_.batch * image_.height;
         std::vector<piece_norms> line(static_cast<std::size_t>(lines));
         exec.for_each(lines, [&](index l, int) { line[static_cast<std::size_t>(l)] = measure_line(image_.pixel(0, l, 0)); });
@@ -252,6 +254,42 @@ public:
     }
 
 private:
+    /// A single tap: each channel's squares over the pixels of a piece are summed side by side, in 16 bits so that the pass costs little:
+    /// with e = floor(|v| / 128), e^2 <= 32 (floor(e^2 / 32) + 1) and |v|_2 <= 128 (|e|_2 + sqrt(count)).
+    std::vector<piece_norms> norms_of_pixels(executor_ref exec) const {
+        static_assert(norm_step * ((256 * 256 - 1) / 32 + 1) <= 65536, "the sums fit 16 bits");
+        std::vector<piece_norms> result(static_cast<std::size_t>(ceil_div(depth(), norm_step)));
+        exec.for_each(static_cast<index>(result.size()), [&](index p, int) {
+            const T* pixels[norm_step];
+            index count = 0; // of pixels inside the image
+            for (index e = p * norm_step; e < std::min((p + 1) * norm_step, depth()); ++e)
+                for_each_column_run(e, 0, 1, [&](const T* pixel, index, index) {
+                    if (pixel) pixels[count++] = pixel;
+                });
+            std::int32_t most = 0, largest = 0;
+            const auto raise_by = [&](const simd::column_sums& sums) {
+                most = std::max(most, sums.squares);
+                largest = std::max(largest, sums.magnitude);
+            };
+            index c = 0;
+            for (; c + simd::column_strip <= image_.count; c += simd::column_strip) raise_by(simd::sum_columns(pixels, count, c));
+            if (c < image_.count) { // the last channels, beside zeros
+                std::int16_t rest[norm_step][simd::column_strip] = {};
+                const T* rows[norm_step];
+                for (index e = 0; e < count; ++e) {
+                    std::copy_n(pixels[e] + c, image_.count - c, rest[e]);
+                    rows[e] = rest[e];
+                }
+                raise_by(simd::sum_columns(rows, count, 0));
+            }
+            piece_norms& n = result[static_cast<std::size_t>(p)];
+            const float root = std::sqrt(static_cast<float>(count));
+            n.largest = static_cast<float>(largest);
+            n.l2 = std::min(128.0F * (round_norm_up(std::sqrt(32.0F * static_cast<float>(most + count))) + root), round_norm_up(n.largest * root));
+        });
+        return result;
+    }
+
     /// The largest norms of any channel along one image line.
     piece_norms measure_line(const T* data) const {
         constexpr index strip = 64; // channels at a time

@@ -55,6 +55,13 @@ struct piece_norms {
 /// Rounds a norm up by a little more than the rounding of the few float operations that made it.
 inline float round_norm_up(float v) { return v * (1.0F + 0x1p-18F); }
 
+/// |v|_2 of `count` values, rounded up, from the sum of squares of |v| / 8 (truncated) and the largest magnitude.
+inline float l2_of_eighths(std::int32_t squares, index count, float largest) {
+    const float root = std::sqrt(static_cast<float>(count));
+    const float l2 = 8.0F * std::sqrt(round_norm_up(static_cast<float>(squares))) + 8.0F * root;
+    return std::min(l2, round_norm_up(largest * root));
+}
+
 /// Norms of the columns of a matrix of int16, a piece of norm_step columns at a time: the largest l2 norm that any row has in the piece, and the
 /// largest magnitude of the whole matrix for all pieces. Sums of squares are taken of v / 8, so that they fit int32:
 /// |v| <= 8 (|v >> 3| + 1), hence |v|_2 <= 8 |v >> 3|_2 + 8 sqrt(count).
@@ -83,10 +90,9 @@ public:
     std::vector<piece_norms> result() const {
         std::vector<piece_norms> norms(squares_.size());
         for (std::size_t p = 0; p < norms.size(); ++p) {
-            const auto count = static_cast<float>(std::min(norm_step, columns_ - static_cast<index>(p) * norm_step));
+            const index count = std::min(norm_step, columns_ - static_cast<index>(p) * norm_step);
             norms[p].largest = static_cast<float>(std::max<std::int32_t>(high_, -static_cast<std::int32_t>(low_)));
-            const float l2 = 8.0F * std::sqrt(round_norm_up(static_cast<float>(std::max(squares_[p], 0)))) + 8.0F * std::sqrt(count);
-            norms[p].l2 = std::min(l2, round_norm_up(norms[p].largest * std::sqrt(count)));
+            norms[p].l2 = l2_of_eighths(std::max(squares_[p], 0), count, norms[p].largest);
         }
         return norms;
     }

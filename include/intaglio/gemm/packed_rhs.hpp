@@ -20,6 +20,7 @@
 #include "intaglio/gemm/blocking.hpp"
 #include "intaglio/gemm/chains.hpp"
 #include "intaglio/gemm/kernel_traits.hpp"
+#include "intaglio/gemm/measure.hpp"
 #include "intaglio/gemm/range.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
@@ -219,41 +220,15 @@ private:
         }
     }
 
-    /// Norms of the panel just packed, the largest over its columns. Lanes are summed as they lie (k of them to a column), squares of v / 8 as in chains.hpp.
+    /// Norms of the panel just packed, the largest over its columns.
     void measure(index p) {
-        constexpr index lanes = traits::k * traits::cols;
-        const index pieces = detail::ceil_div(k_, detail::norm_step);
-        const digit* data = panel(p);
-        for (index g = 0; g < pieces; ++g) {
-            std::int32_t largest[lanes] = {}, l1[lanes] = {}, squares[lanes] = {};
-            const index end = std::min((g + 1) * detail::norm_step, detail::round_up(k_, traits::k));
-            for (index s = g * detail::norm_step; s < end; s += traits::k) {
-                const digit* __restrict v = data + s * traits::cols;
-                for (index e = 0; e < lanes; ++e) {
-                    const std::int32_t magnitude = v[e] < 0 ? -v[e] : v[e], eighth = magnitude >> 3;
-                    largest[e] = std::max(largest[e], magnitude);
-                    l1[e] += magnitude;
-                    squares[e] += eighth * eighth;
-                }
-            }
-            std::int32_t most_l1 = 0, most_squares = 0, most = 0;
-            for (index j = 0; j < lanes; j += traits::k) {
-                std::int32_t column_l1 = 0, column_squares = 0;
-                for (index q = 0; q < traits::k; ++q) {
-                    most = std::max(most, largest[j + q]);
-                    column_l1 += l1[j + q];
-                    column_squares += squares[j + q];
-                }
-                most_l1 = std::max(most_l1, column_l1);
-                most_squares = std::max(most_squares, column_squares);
-            }
-            detail::piece_norms& n = norms_[static_cast<std::size_t>(p * pieces + g)];
-            n.largest = static_cast<float>(most);
-            n.l1 = detail::round_norm_up(static_cast<float>(most_l1));
-            const float count = static_cast<float>(detail::norm_step);
-            const float l2 = 8.0F * std::sqrt(detail::round_norm_up(static_cast<float>(most_squares))) + 8.0F * std::sqrt(count);
-            n.l2 = std::min(l2, detail::round_norm_up(n.largest * std::sqrt(count)));
-        }
+        using atom = typename traits::atom;
+        const index pieces = detail::ceil_div(k_, detail::norm_step), steps = detail::norm_step / traits::k;
+        for (index g = 0; g < pieces; ++g)
+            for (index j = 0; j < traits::cols; j += atom::n)
+                detail::raise(norms_[static_cast<std::size_t>(p * pieces + g)],
+                              detail::measure_pairs<atom>(panel(p) + g * detail::norm_step * traits::cols + j * traits::k,
+                                                          std::min(steps, detail::ceil_div(k_ - g * detail::norm_step, traits::k)), traits::k * traits::cols));
     }
 
     index k_ = 0, n_ = 0, panel_digits_ = 0, scale_rows_ = 0;

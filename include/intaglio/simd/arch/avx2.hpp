@@ -37,6 +37,12 @@ struct avx2_s16 {
     static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_256(row); }
     static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_256(panel); }
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm256_add_epi32(c, _mm256_madd_epi16(l, r)); }
+    static INTAGLIO_INLINE void add_norms(accumulator& squares, accumulator& l1, accumulator& largest, rhs_fragment r) {
+        const __m256i magnitude = _mm256_abs_epi16(r), eighth = _mm256_srli_epi16(magnitude, 3);
+        squares = _mm256_add_epi32(squares, _mm256_madd_epi16(eighth, eighth));
+        l1 = _mm256_add_epi32(l1, _mm256_madd_epi16(magnitude, _mm256_set1_epi16(1)));
+        largest = _mm256_max_epu16(largest, magnitude);
+    }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_256(out, c); }
 };
 

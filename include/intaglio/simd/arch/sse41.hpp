@@ -29,6 +29,13 @@ struct sse41_s16 {
     }
     static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(panel)); }
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm_add_epi32(c, _mm_madd_epi16(l, r)); }
+    /// Sums over the columns' pairs: squares of |v| / 8 and magnitudes; and the largest magnitudes, lane by lane (-32768 counts as 32768).
+    static INTAGLIO_INLINE void add_norms(accumulator& squares, accumulator& l1, accumulator& largest, rhs_fragment r) {
+        const __m128i magnitude = _mm_abs_epi16(r), eighth = _mm_srli_epi16(magnitude, 3);
+        squares = _mm_add_epi32(squares, _mm_madd_epi16(eighth, eighth));
+        l1 = _mm_add_epi32(l1, _mm_madd_epi16(magnitude, _mm_set1_epi16(1)));
+        largest = _mm_max_epu16(largest, magnitude);
+    }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { _mm_storeu_si128(reinterpret_cast<__m128i*>(out), c); }
 };
 
