@@ -39,6 +39,7 @@ struct digit_choice {
 
 template <GemmPolicy P, class Arch>
 constexpr auto choose_digits() {
+    using simd::multiplies_byte_planes, simd::multiplies_bytes; // and those of an arch that is declared elsewhere
     using L = typename P::lhs::format;
     using R = typename P::rhs::format;
     if constexpr (std::is_same_v<L, float32>) {
@@ -47,13 +48,13 @@ constexpr auto choose_digits() {
         constexpr bool bytes = is_byte<typename L::storage> && is_byte<typename R::storage> &&
                                std::is_same_v<typename L::storage, std::uint8_t> && std::is_same_v<typename R::storage, std::int8_t>;
         constexpr bool signed_bytes = std::is_same_v<typename L::storage, std::int8_t> && std::is_same_v<typename R::storage, std::int8_t> &&
-                                      simd::multiplies_byte_planes(Arch{});
+                                      multiplies_byte_planes(Arch{});
         constexpr bool sixteen = L::max_magnitude <= 32767 && R::max_magnitude <= 32767;
         constexpr bool split = std::is_same_v<L, byte_planes> || std::is_same_v<R, byte_planes>;
         static_assert(!split || std::is_same_v<L, R>, "gemm policy: one operand has byte planes and the other has not; give both the same format");
-        constexpr bool tiles = simd::multiplies_byte_planes(Arch{}) && L::bits == 16 && R::bits == 16 && scale_block<P> == 0 &&
+        constexpr bool tiles = multiplies_byte_planes(Arch{}) && L::bits == 16 && R::bits == 16 && scale_block<P> == 0 &&
                                std::is_same_v<typename P::total, std::int64_t>;
-        if constexpr (bytes && simd::multiplies_bytes(Arch{}))
+        if constexpr (bytes && multiplies_bytes(Arch{}))
             return digit_choice<std::uint8_t, std::int8_t, std::int32_t, 1, 1>{};
         else if constexpr (signed_bytes)
             return digit_choice<std::int8_t, std::int8_t, std::int32_t, 1, 1>{};
