@@ -21,6 +21,7 @@
 #include "intaglio/gemm/epilogue.hpp"
 #include "intaglio/gemm/microkernel.hpp"
 #include "intaglio/gemm/patch.hpp"
+#include "intaglio/numeric/rescale.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
@@ -86,29 +87,48 @@ private:
     index lists_ = 1;
 };
 
+/// The factors of the columns, as doubles and as floats, and for each panel whether int32 totals may be multiplied in float: float(t) rounds once and the
+/// product is exact where the factor is a power of two; where totals stay below 2^24, float(t) is exact and the product rounds once.
+template <class Traits>
+struct output_factors {
+    std::vector<double> wide; ///< without lhs's row scales
+    std::vector<float> single;
+    std::vector<char> fits; ///< by panel
+
+    template <class Rhs>
+    output_factors(const Rhs& rhs, double lhs_scale) : wide(static_cast<std::size_t>(rhs.panels() * Traits::cols)), single(wide.size()), fits(static_cast<std::size_t>(rhs.panels())) {
+        for (std::size_t j = 0; j < wide.size(); ++j) {
+            wide[j] = lhs_scale * rhs.factors()[j];
+            single[j] = static_cast<float>(wide[j]);
+        }
+        constexpr auto columns = static_cast<std::size_t>(Traits::cols);
+        for (std::size_t p = 0; p < fits.size(); ++p) {
+            bool normal = true, powers = true;
+            for (std::size_t j = p * columns; j < std::min((p + 1) * columns, static_cast<std::size_t>(rhs.n())); ++j) {
+                int exponent = 0;
+                powers = powers && std::fabs(std::frexp(wide[j], &exponent)) == 0.5;
+                normal = normal && exponent > -125 && exponent < 96 && wide[j] != 0;
+            }
+            bool small = false;
+            if constexpr (std::is_same_v<typename Traits::total, std::int32_t>)
+                small = rhs.unit_bound(static_cast<index>(p)) * Traits::policy::lhs::format::max_magnitude < (1 << 24);
+            fits[p] = normal && (powers || small);
+        }
+    }
+};
+
 /// Everything that the loops of one product share.
 template <class Traits, class Source, class Out, class Stages, class RowMap>
 struct product_call {
     const Source& source;
     const packed_rhs<typename Traits::policy, typename Traits::arch>& rhs;
     const chain_plan<Traits>& plan;
-    double lhs_scale;
     const float* lhs_scales; ///< per row, or per row and block; nullptr where the policy has none
     const Out& out;
     const Stages& stages;
     const RowMap& row_map;
     audit* check;
-    float power = power_factor(); ///< the factor of every output if it is one power of two, else 0
-
-    /// int32 totals times a power of two need no detour over double: float(t) rounds once, the product is exact while it is a normal number.
-    float power_factor() const {
-        if constexpr (std::is_same_v<typename Traits::lane, std::int32_t> && !Traits::policy::lhs::sharing::by_row && !Traits::policy::rhs::sharing::by_row) {
-            int exponent = 0;
-            const double factor = rhs.n() > 0 ? lhs_scale * rhs.factors()[0] : 0.0;
-            if (std::frexp(factor, &exponent) == 0.5 && exponent > -125 && exponent < 96) return static_cast<float>(factor);
-        }
-        return 0.0F;
-    }
+    const output_factors<Traits>& factors;
 };
 
 /// The output of a product that is stored column by column, as a weight gradient is: each column of the tile is one run.
@@ -116,9 +136,9 @@ template <class Traits, class Call, class Total>
 void finish_transposed(const Call& call, const Total* totals, index i0, index rows, index j0, index cols) {
     constexpr int height = Traits::rows;
     alignas(64) float v[Traits::cols * height];
-    const double* factors = call.rhs.factors() + j0;
+    const double* factors = call.factors.wide.data() + j0;
     for (index i = 0; i < rows; ++i)
-        for (int j = 0; j < Traits::cols; ++j) v[j * height + i] = static_cast<float>(to_double(totals[i * Traits::cols + j]) * (call.lhs_scale * factors[j]));
+        for (int j = 0; j < Traits::cols; ++j) v[j * height + i] = static_cast<float>(to_double(totals[i * Traits::cols + j]) * output_factor(factors[j]));
     for (index j = 0; j < cols; ++j)
         std::copy_n(v + j * height, rows, call.out.data + call.row_map(i0) * call.out.row_stride + (j0 + j) * call.out.col_stride);
 }
@@ -139,15 +159,14 @@ INTAGLIO_INLINE void finish_tile(const Call& call, const Total* totals, index i0
             for (index j = 0; j < cols; ++j) view(row, j0 + j) = static_cast<typename out_traits::stored>(t[j]);
         } else {
             alignas(64) float v[Traits::cols];
-            if (std::is_same_v<Total, std::int32_t> && call.power != 0.0F) {
-                for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(t[j]) * call.power;
+            const double* wide = call.factors.wide.data() + j0;
+            if (std::is_same_v<Total, std::int32_t> && !row_scales && call.factors.fits[static_cast<std::size_t>(j0 / Traits::cols)]) {
+                const float* single = call.factors.single.data() + j0;
+                for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(t[j]) * single[j];
             } else {
-                const double* factors = call.rhs.factors() + j0;
-                for (int j = 0; j < Traits::cols; ++j) {
-                    double factor = call.lhs_scale * factors[j];
-                    if constexpr (row_scales) factor *= static_cast<double>(call.lhs_scales[i0 + i]);
-                    v[j] = static_cast<float>(to_double(t[j]) * factor);
-                }
+                double row_scale = 1;
+                if constexpr (row_scales) row_scale = static_cast<double>(call.lhs_scales[i0 + i]);
+                for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(to_double(t[j]) * output_factor(wide[j] * row_scale));
             }
             if (cols == Traits::cols) { // a constant count lets the stages vectorise without a remainder
                 call.stages(v, row, j0, Traits::cols);
@@ -329,7 +348,8 @@ void multiply(const Source& source, double lhs_scale, const float* lhs_scales, c
         source.template require_range<typename P::lhs::format>("lhs");
     }
     const chain_plan<traits> plan(rhs, kc, norms, exec);
-    const product_call<traits, Source, Out, Stages, RowMap> call{source, rhs, plan, lhs_scale, lhs_scales, out, stages, row_map, check};
+    const output_factors<traits> factors(rhs, lhs_scale);
+    const product_call<traits, Source, Out, Stages, RowMap> call{source, rhs, plan, lhs_scales, out, stages, row_map, check, factors};
     run_product<traits>(call, kc, cache, exec);
 }
 

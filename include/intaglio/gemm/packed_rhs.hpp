@@ -70,6 +70,8 @@ public:
     const detail::piece_norms* norms(index p) const { return norms_.data() + p * detail::ceil_div(k_, detail::norm_step); }
     /// The block scales are folded into the digits; there is one run and no scales.
     bool folded() const { return folded_; }
+    /// Exact int32 totals: no sum of this panel's columns, times scales, with elements of lhs up to 1, is larger.
+    std::int64_t unit_bound(index p) const { return unit_bounds_[static_cast<std::size_t>(p)]; }
     /// scale * row scale of column j, without lhs's part; padded to whole panels.
     const double* factors() const { return factors_.data(); }
 
@@ -82,9 +84,11 @@ public:
         out.lay_out();
         out.copy_scales(view);
         exec.for_each(out.panels(), [&](index p, int) {
-            if constexpr (traits::can_fold_scales)
-                if (out.folded_) return out.pack_folded(rows, view, p);
-            out.pack_panel(rows, view.plane_stride, p);
+            if (!out.folded_)
+                out.pack_panel(rows, view.plane_stride, p);
+            else if constexpr (traits::can_fold_scales)
+                out.pack_folded(rows, view, p);
+            if constexpr (std::is_same_v<typename P::total, std::int32_t>) out.bound(p);
         });
         return out;
     }
@@ -111,6 +115,7 @@ private:
         panel_digits_ = detail::round_up(offset, std::max<index>(1, 64 / static_cast<index>(sizeof(digit))));
         data_ = buffer<digit>(panels() * panel_digits_);
         scales_ = buffer<block_scale>(panels() * scale_rows_ * scales_per_run);
+        if constexpr (std::is_same_v<typename P::total, std::int32_t>) unit_bounds_.assign(static_cast<std::size_t>(panels()), 0);
         factors_.assign(static_cast<std::size_t>(panels() * traits::cols), 0.0);
         if constexpr (traits::proven)
             norms_.assign(static_cast<std::size_t>(panels() * detail::ceil_div(k_, detail::norm_step)), detail::piece_norms{});
@@ -220,6 +225,24 @@ private:
         }
     }
 
+    /// unit_bound of the panel just packed: the largest l1 norm of its columns, scales included.
+    void bound(index p) {
+        constexpr index group = traits::rhs_group, lanes = group * traits::cols;
+        std::int64_t sums[traits::cols] = {};
+        for (const detail::rhs_run& run : runs_) {
+            std::int32_t magnitudes[lanes] = {};
+            const digit* __restrict v = panel(p) + run.offset;
+            for (index s = 0; s < detail::round_up(run.length, traits::k); s += group, v += lanes)
+                for (index e = 0; e < lanes; ++e) magnitudes[e] += v[e] < 0 ? -v[e] : v[e];
+            for (index e = 0; e < lanes; ++e) {
+                const bool scaled = traits::integer_scales && !folded_;
+                const index scale = run.scale * scales_per_run + e / group * (scales_per_run / traits::cols);
+                sums[e / group] += magnitudes[e] * (scaled ? static_cast<std::int64_t>(scales(p)[scale]) : 1);
+            }
+        }
+        unit_bounds_[static_cast<std::size_t>(p)] = *std::max_element(sums, sums + traits::cols);
+    }
+
     /// Norms of the panel just packed, the largest over its columns.
     void measure(index p) {
         using atom = typename traits::atom;
@@ -237,6 +260,7 @@ private:
     buffer<digit> data_;
     buffer<block_scale> scales_;
     std::vector<double> factors_;
+    std::vector<std::int64_t> unit_bounds_;
     std::vector<detail::piece_norms> norms_;
 };
 

@@ -12,6 +12,13 @@
 
 namespace intaglio::inline INTAGLIO_ABI {
 
+/// The factor by which totals become real numbers: the product of their scales, rounded to float where that is a normal number. So a total
+/// below 2^24 can be multiplied in float with the same result as in double.
+constexpr double output_factor(double scales) noexcept {
+    const double magnitude = scales < 0 ? -scales : scales;
+    return magnitude >= 0x1p-126 && magnitude < 0x1p+128 - 0x1p+103 ? static_cast<double>(static_cast<float>(scales)) : scales;
+}
+
 /// An integer total times its scale. Rounded once or twice: to double (exact up to 2^53), times scale, to float. With a power of two as
 /// the scale the product is exact, and the result is the float nearest to the true value for |total| <= 2^53.
 constexpr float to_real(std::int64_t total, double scale) noexcept { return static_cast<float>(static_cast<double>(total) * scale); }
