@@ -54,7 +54,9 @@ public:
     using element = T;
     static constexpr bool has_column_runs = false;
     static constexpr bool has_windows = true;
-    tap_source(const image_view<T>& image, const window_axis& y, const window_axis& x) : image_(image), y_(y), x_(x) {}
+    /// `segment` >= taps of a row * channels: each row of taps is followed by zeros up to this length, so that the next begins with a whole step of the atom.
+    tap_source(const image_view<T>& image, const window_axis& y, const window_axis& x, index segment) : image_(image), y_(y), x_(x), segment_(segment) {}
+    tap_source(const image_view<T>& image, const window_axis& y, const window_axis& x) : tap_source(image, y, x, x.taps * image.count) {}
 
     template <class Format>
     void require_range(const char* name) const {
@@ -62,7 +64,7 @@ public:
     }
 
     index rows() const { return image_.batch * y_.outputs * x_.outputs; }
-    index depth() const { return y_.taps * x_.taps * image_.count; }
+    index depth() const { return y_.taps * segment_; }
     static constexpr bool along_rows() { return true; }
 
     template <class F>
@@ -71,8 +73,9 @@ public:
         const index column = i % x_.outputs, line = i / x_.outputs;
         const index row = line % y_.outputs, b = line / y_.outputs;
         const index channels = image_.count, tap_row = x_.taps * channels; // the reduction of one row of taps
-        for (index r = k0 / tap_row; r * tap_row < k1; ++r) {
-            const index from = std::max(k0 - r * tap_row, index{0}), to = std::min(k1 - r * tap_row, tap_row);
+        for (index r = k0 / segment_; r * segment_ < k1; ++r) {
+            const index begin = std::max(k0 - r * segment_, index{0}), end = std::min(k1 - r * segment_, segment_);
+            const index from = std::min(begin, tap_row), to = std::min(end, tap_row);
             const index y = y_.at(row, r);
             if (!y_.inside(y)) {
                 f(nullptr, to - from, index{1});
@@ -89,6 +92,7 @@ public:
                     f(x_.inside(x) ? image_.pixel(b, y, x) + c0 : nullptr, c1 - c0, index{1});
                 }
             }
+            if (end - begin > to - from) f(nullptr, (end - begin) - (to - from), index{1});
         }
     }
 
@@ -109,7 +113,7 @@ public:
     void copy_patch(index i0, index i1, patch<typename Traits::lhs_digit>& out) const {
         const index channels = image_.count;
         const bool rows_of_taps = x_.step == 1; // taps of a row are neighbours, one segment; otherwise each tap is one
-        const index segment = rows_of_taps ? x_.taps * channels : channels;
+        const index segment = rows_of_taps ? segment_ : channels;
         out.clear();
         if (y_.taps * x_.taps <= 1 || segment % Traits::k != 0 || Traits::atom::m != 1 || Traits::block % Traits::k != 0) return;
         const index first_x = x_.first + std::min(index{0}, (x_.taps - 1) * x_.step); // the patch's first pixel
@@ -159,7 +163,12 @@ public:
             float squares = 0;
             piece_norms& n = result[static_cast<std::size_t>(p)];
             for (index k = p * norm_step; k < end;) {
-                const index c = k % channels, length = std::min({end - k, channels - c, norm_step - c % norm_step});
+                const index inside = k % segment_, row = x_.taps * channels; // of a row of taps
+                if (inside >= row) {
+                    k += segment_ - inside;
+                    continue;
+                }
+                const index c = inside % channels, length = std::min({end - k, channels - c, norm_step - c % norm_step});
                 const piece_norms& chunk = channel_norms[static_cast<std::size_t>(c / norm_step)];
                 n.largest = std::max(n.largest, chunk.largest);
                 squares += std::min(chunk.l2 * chunk.l2, static_cast<float>(length) * chunk.largest * chunk.largest);
@@ -194,6 +203,7 @@ private:
 
     image_view<T> image_;
     window_axis y_, x_;
+    index segment_;
 };
 
 /// Rows are (tap row, tap column, channel); the reduction is window positions (batch, y, x), ascending. Runs follow columns: all
