@@ -34,9 +34,9 @@ inline coded_weights code_weights(std::span<const float> weights, index rows, in
     require<value_error>(coding.planes >= 1 && coding.planes <= max_planes, name, ": ", coding.planes, " planes; 1 to ", max_planes, " are supported");
     switch (coding.kind) {
     case weight_coding::family::greedy:
-        return quantize_residual(weights, rows, cols, {.planes = coding.planes, .block = scale_run}, name, exec);
+        return quantize_residual(weights, rows, cols, {.planes = coding.planes, .block = scale_run, .largest_scale = foldable_scale(false, coding.planes)}, name, exec);
     case weight_coding::family::locked:
-        return quantize_locked(weights, rows, cols, {.digits = coding.planes, .block = scale_run, .sum_zero = true}, name, exec);
+        return quantize_locked(weights, rows, cols, {.digits = coding.planes, .block = scale_run, .sum_zero = true, .largest_scale = foldable_scale(true, coding.planes)}, name, exec);
     case weight_coding::family::int8:
         break;
     }

@@ -13,7 +13,7 @@
 // 3^(D-1) s .. s. Codes of D digits are -(3^D - 1)/2 .. (3^D - 1)/2 and cost one pass of the kernel. The error is much smaller than greedy's
 // (Gaussian weights, blocks of 64: 0.026 against 0.038 with two planes, 0.0030 against 0.0128 with three), the first plane alone is a little worse.
 //
-// Scales are stored in 8 bits: a = factor * q with one factor for the tensor, chosen so that the largest scale is q = 255. Codes are chosen after their scale
+// Scales are stored in 8 bits: a = factor * q with one factor for the tensor, chosen so that the largest scale is q = 255, or less if asked for. Codes are chosen after their scale
 // was rounded, so that rounding a scale costs little; a block whose weights are some 500 times below the largest block's rounds to q = 0
 // and vanishes. Rows of very different size belong into the epilogue's scale per column, not in here.
 
@@ -40,13 +40,22 @@ struct residual_options {
     index planes = 2;
     index block = 64;      ///< weights that share a scale, along a row
     bool sum_zero = false; ///< let the errors of a block cancel (quantize/sum_zero.hpp); acts on the last plane
+    int largest_scale = 255; ///< q of the largest scale, 1 .. 255; see foldable_scale
 };
 
 struct locked_options {
     int digits = 2;       ///< 1 .. 5
     index block = 64;     ///< weights that share a scale, along a row
     bool sum_zero = true; ///< let the errors of a block cancel (quantize/sum_zero.hpp)
+    int largest_scale = 255; ///< q of the largest scale, 1 .. 255; see foldable_scale
 };
+
+/// A largest scale with which a product may fold the scales into the digits where bytes are as fast as trits: sums of planes of scale * digit then stay
+/// within a signed byte. Up to three greedy planes (scales fall by half and more from plane to plane) and two locked digits keep enough steps; more digits do not.
+constexpr int foldable_scale(bool locked, index planes) noexcept {
+    if (locked) return planes <= 2 ? static_cast<int>(127 / ((detail::power_of_three(static_cast<int>(planes)) - 1) / 2)) : 255;
+    return planes == 1 ? 127 : 72;
+}
 
 namespace detail {
 /// Throws unless `weights` is a finite matrix of rows x cols.
@@ -87,11 +96,12 @@ void for_each_block(index rows, index cols, index block, executor_ref exec, cons
     });
 }
 
-/// The factor that makes the largest of `scales` q = 255; 1 if all are zero.
-inline double factor_of(std::span<const double> scales) noexcept {
+/// The factor that makes the largest of `scales` q = largest_scale; 1 if all are zero.
+inline double factor_of(std::span<const double> scales, int largest_scale) {
+    require<value_error>(largest_scale >= 1 && largest_scale <= 255, "quantize: the largest scale is asked to be ", largest_scale, "; it has 8 bits, 1 to 255");
     double largest = 0;
     for (const double s : scales) largest = std::max(largest, s);
-    return largest > 0 ? largest / 255 : 1.0;
+    return largest > 0 ? largest / largest_scale : 1.0;
 }
 } // namespace detail
 
@@ -113,7 +123,7 @@ inline ternary_tensor quantize_residual(std::span<const float> weights, index ro
             for (std::size_t i = 0; i < scratch.rest.size(); ++i) scratch.rest[i] -= a * scratch.trits[i];
         }
     });
-    const double factor = detail::factor_of(largest);
+    const double factor = detail::factor_of(largest, options.largest_scale);
     out.set_factor(factor);
 
     detail::for_each_block(rows, cols, options.block, exec, [&](index row, index b, index first, index count, detail::block_scratch& scratch) {
@@ -121,7 +131,7 @@ inline ternary_tensor quantize_residual(std::span<const float> weights, index ro
         for (index p = 0; p < options.planes; ++p) {
             std::int8_t* trits = out.trits(p, row) + first;
             const double a = scratch.solver.solve(scratch.rest, trits).scale;
-            const auto q = static_cast<std::uint8_t>(std::min(std::nearbyint(a / factor), 255.0));
+            const auto q = static_cast<std::uint8_t>(std::min(std::nearbyint(a / factor), static_cast<double>(options.largest_scale)));
             out.scale(p, row, b) = q;
             if (q == 0) {
                 std::fill_n(trits, count, std::int8_t{0});
@@ -153,7 +163,7 @@ inline locked_tensor quantize_locked(std::span<const float> weights, index rows,
         scales[static_cast<std::size_t>(row * blocks + b)] =
             options.digits == 1 ? scratch.solver.solve(scratch.rest, scratch.trits.data()).scale : detail::best_scale(scratch.rest, limit);
     });
-    const double factor = detail::factor_of(scales);
+    const double factor = detail::factor_of(scales, options.largest_scale);
     out.set_factor(factor);
 
     detail::for_each_block(rows, cols, options.block, exec, [&](index row, index b, index first, index count, detail::block_scratch& scratch) {
@@ -164,7 +174,7 @@ inline locked_tensor quantize_locked(std::span<const float> weights, index rows,
         const index reach = std::max<index>(1, ideal / 16);
         index best = ideal;
         double least = detail::error_of_scale(scratch.rest, static_cast<double>(best) * factor, limit);
-        for (index q = std::max<index>(1, ideal - reach); q <= std::min<index>(255, ideal + reach); ++q) {
+        for (index q = std::max<index>(1, ideal - reach); q <= std::min<index>(options.largest_scale, ideal + reach); ++q) {
             const double e = detail::error_of_scale(scratch.rest, static_cast<double>(q) * factor, limit);
             if (e < least) {
                 least = e;
