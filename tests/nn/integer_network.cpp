@@ -33,8 +33,8 @@ sequential calibrated_network() {
     for (parameter* p : net.parameters())
         if (p->name.find("norm") == 0 && p->trained)
             for (float& v : p->value) v += 0.5f * random_uniform(4, ++stream, 0) - 0.25f;
-    const auto images = random_images(64);
-    for (int i = 0; i < 60; ++i) net.forward(images, {.training = true});
+    const auto images = random_images(16);
+    for (int i = 0; i < 40; ++i) net.forward(images, {.training = true});
     return net;
 }
 

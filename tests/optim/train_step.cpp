@@ -62,8 +62,8 @@ TEST_CASE("the same weights, bit for bit, for any number of threads", "[exact]")
 
 TEST_CASE("both numerics learn", "[unit]") {
     double fp32 = 0, dfp16 = 0;
-    weights_after_steps<nn::fp32_numerics>(40, {}, &fp32);
-    weights_after_steps<nn::dfp16_numerics>(40, {}, &dfp16);
+    weights_after_steps<nn::fp32_numerics>(20, {}, &fp32);
+    weights_after_steps<nn::dfp16_numerics>(20, {}, &dfp16);
     REQUIRE(fp32 == 1.0);
     REQUIRE(dfp16 == 1.0);
 }
