@@ -103,6 +103,7 @@ template <class L, class R>
 simd::tile_shape<2, 2> tile_of(emulated_amx, simd::product<L, R, std::int32_t>)
     requires(sizeof(L) == 1 && sizeof(R) == 1);
 constexpr bool multiplies_bytes(emulated_amx) { return true; }
+constexpr bool multiplies_signed_bytes(emulated_amx) { return true; }
 constexpr bool multiplies_byte_planes(emulated_amx) { return true; }
 
 } // namespace intaglio

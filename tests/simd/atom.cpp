@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Every atom of this program's arch is lanes_atom with its numbers, step by step: at the extremes of its types, where they are exact, and for random ones.
+
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <type_traits>
+#include <vector>
+
+#include "intaglio/simd/native.hpp"
+#include "support/catch.hpp"
+
+namespace {
+
+using namespace intaglio;
+using intaglio::index; // not the one of <strings.h>
+
+/// Elements of an operand: random, or each the least or the largest. `most` bounds the magnitude.
+template <class T>
+std::vector<T> draw(std::mt19937& random, index count, std::int64_t most, bool extremes) {
+    std::vector<T> values(static_cast<std::size_t>(count));
+    for (T& v : values) {
+        if constexpr (std::is_floating_point_v<T>) {
+            v = static_cast<T>(static_cast<double>(static_cast<std::int64_t>(random()) - (std::int64_t{1} << 31)) * 0x1p-20);
+        } else {
+            const std::int64_t low = std::is_signed_v<T> ? -most : 0;
+            v = static_cast<T>(extremes ? (random() % 2 ? low : most) : low + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(most - low + 1)));
+        }
+    }
+    return values;
+}
+
+/// `most_rhs` and `steps` keep the sums within the accumulator: an int16 one holds half of the products of pair-sums at least.
+template <class Product, class L, class R>
+void check_atom(std::int64_t most_lhs, std::int64_t most_rhs, int steps) {
+    using atom = simd::atom_for<simd::native_arch, Product>;
+    using lane = typename atom::lane;
+    using lanes = simd::lanes_atom<atom::m, atom::n, atom::k, L, R, lane>;
+    static_assert(std::is_same_v<typename atom::lhs, L> && std::is_same_v<typename atom::rhs, R>);
+    std::mt19937 random(3);
+    for (const bool extremes : {true, false})
+        for (int repeat = 0; repeat < 20; ++repeat) {
+            const auto a = draw<L>(random, atom::m * atom::k * steps, most_lhs, extremes);
+            const auto b = draw<R>(random, atom::n * atom::k * steps, most_rhs, extremes);
+            lane sums[atom::m * atom::n], expected[atom::m * atom::n];
+            auto c = atom::zero();
+            auto e = lanes::zero();
+            for (int s = 0; s < steps; ++s) {
+                const L* row = a.data() + s * atom::m * atom::k;
+                const R* panel = b.data() + s * atom::n * atom::k;
+                atom::step(c, atom::load_lhs(row, atom::k), atom::load_rhs(panel));
+                lanes::step(e, lanes::load_lhs(row, atom::k), lanes::load_rhs(panel));
+                atom::store(c, sums, atom::n);
+                lanes::store(e, expected, atom::n);
+                INFO("step " << s << " of a " << atom::m << " x " << atom::n << " x " << atom::k << " atom" << (extremes ? ", extremes" : ""));
+                REQUIRE(std::memcmp(sums, expected, sizeof sums) == 0);
+            }
+            if constexpr (requires { atom::scale_pair; }) { // total += sum * scale
+                std::int16_t scales[2 * atom::n];
+                std::int32_t totals[atom::n], raw[atom::n];
+                for (int j = 0; j < atom::n; ++j) {
+                    const auto scale = static_cast<std::int16_t>(random() % 256);
+                    scales[2 * j] = scale;
+                    if constexpr (requires { atom::second_scale; })
+                        scales[2 * j + 1] = atom::second_scale;
+                    else
+                        scales[2 * j + 1] = scale;
+                    totals[j] = static_cast<std::int32_t>(random() % 1000);
+                    if constexpr (requires { atom::largest_scaled; })
+                        if (expected[j] > atom::largest_scaled || expected[j] < -atom::largest_scaled) return;
+                    expected[j] = totals[j] + expected[j] * scale;
+                }
+                atom::store_raw(c, raw);
+                atom::multiply_add(simd::opaque(raw), scales, totals);
+                CHECK(std::memcmp(totals, expected, sizeof totals) == 0);
+            }
+            if constexpr (std::is_floating_point_v<lane>) { // sums go on from memory
+                atom::load(c, sums, atom::n);
+                lane again[atom::m * atom::n];
+                atom::store(c, again, atom::n);
+                CHECK(std::memcmp(again, sums, sizeof sums) == 0);
+            }
+        }
+}
+
+} // namespace
+
+TEST_CASE("atom: FP32 is one fused multiply-add for each step", "[unit][exact]") {
+    check_atom<simd::product<float, float, float>, float, float>(0, 0, 50);
+}
+
+TEST_CASE("atom: INT16 into INT32", "[unit][exact]") {
+    check_atom<simd::product<std::int16_t, std::int16_t, std::int32_t>, std::int16_t, std::int16_t>(32767, 32767, 1); // two products are all that fits
+    check_atom<simd::product<std::int16_t, std::int16_t, std::int32_t>, std::int16_t, std::int16_t>(4095, 4095, 64);
+}
+
+TEST_CASE("atom: bytes into INT32", "[unit][exact]") {
+    if constexpr (simd::multiplies_bytes(simd::native_arch{}) && !simd::multiplies_byte_planes(simd::native_arch{})) {
+        check_atom<simd::product<std::uint8_t, std::int8_t, std::int32_t>, std::uint8_t, std::int8_t>(255, 127, 200);
+        check_atom<simd::product<std::uint8_t, std::int8_t, std::int32_t>, std::uint8_t, std::int8_t>(255, 1, 16); // sums that fit scale pairs
+    }
+    if constexpr (simd::multiplies_signed_bytes(simd::native_arch{}) && !simd::multiplies_byte_planes(simd::native_arch{}))
+        check_atom<simd::product<std::int8_t, std::int8_t, std::int32_t>, std::int8_t, std::int8_t>(127, 127, 200);
+    check_atom<simd::product<std::int32_t, std::int32_t, std::int64_t>, std::int32_t, std::int32_t>(134217727, 134217727, 100);
+}
+
+TEST_CASE("atom: u8 and small codes into INT16", "[unit][exact]") {
+    using codes = simd::product<std::uint8_t, std::int8_t, std::int16_t>;
+    if constexpr (std::is_same_v<typename simd::atom_for<simd::native_arch, codes>::lane, std::int32_t>) {
+        check_atom<codes, std::uint8_t, std::int8_t>(255, 1, 16);  // 64 products
+        check_atom<codes, std::uint8_t, std::int8_t>(255, 4, 8);   // 32
+        check_atom<codes, std::uint8_t, std::int8_t>(255, 31, 1);  // 4
+    } else {
+        check_atom<codes, std::uint8_t, std::int8_t>(255, 1, 16);
+    }
+}
