@@ -7,7 +7,7 @@
 //   formats                     digits packed      accumulator   where
 //   float32                     float              float         everywhere
 //   u8 x s8 or trits            u8, s8             int32         archs that multiply bytes (VNNI, AMX, NEON dot product)
-//   s8 x s8                     s8, s8             int32         archs with byte tiles
+//   s8 x s8                     s8, s8             int32         archs that multiply signed bytes (AMX, NEON dot product)
 //   u8 x codes, int16 wanted    u8, s8             int16         the others: pairs of products are summed in int16 first
 //   any integers to 16 bits     s16, s16           int32         the others: bytes are widened while packing
 //   byte_planes (and fixed<16>  two byte planes    int32         archs with byte tiles
@@ -39,7 +39,7 @@ struct digit_choice {
 
 template <GemmPolicy P, class Arch>
 constexpr auto choose_digits() {
-    using simd::multiplies_byte_planes, simd::multiplies_bytes; // and those of an arch that is declared elsewhere
+    using simd::multiplies_byte_planes, simd::multiplies_bytes, simd::multiplies_signed_bytes; // and those of an arch that is declared elsewhere
     using L = typename P::lhs::format;
     using R = typename P::rhs::format;
     if constexpr (std::is_same_v<L, float32>) {
@@ -48,7 +48,7 @@ constexpr auto choose_digits() {
         constexpr bool bytes = is_byte<typename L::storage> && is_byte<typename R::storage> &&
                                std::is_same_v<typename L::storage, std::uint8_t> && std::is_same_v<typename R::storage, std::int8_t>;
         constexpr bool signed_bytes = std::is_same_v<typename L::storage, std::int8_t> && std::is_same_v<typename R::storage, std::int8_t> &&
-                                      multiplies_byte_planes(Arch{});
+                                      multiplies_signed_bytes(Arch{});
         constexpr bool sixteen = L::max_magnitude <= 32767 && R::max_magnitude <= 32767;
         constexpr bool split = std::is_same_v<L, byte_planes> || std::is_same_v<R, byte_planes>;
         static_assert(!split || std::is_same_v<L, R>, "gemm policy: one operand has byte planes and the other has not; give both the same format");

@@ -105,6 +105,9 @@ tile_shape<1, 1> tile_of(arch::portable_tile, product<L, R, std::int32_t>)
 /// Whether an arch multiplies bytes into int32 as fast as it can multiply them at all; where it does not, bytes are widened to int16 while packing.
 constexpr bool multiplies_bytes(arch::portable) { return false; }
 constexpr bool multiplies_bytes(arch::portable_tile) { return true; }
+/// The same for two signed bytes.
+constexpr bool multiplies_signed_bytes(arch::portable) { return false; }
+constexpr bool multiplies_signed_bytes(arch::portable_tile) { return true; }
 /// Whether an arch has tiles that multiply any two byte planes, signed or not: then INT16 as two byte planes is worth it.
 constexpr bool multiplies_byte_planes(arch::portable) { return false; }
 constexpr bool multiplies_byte_planes(arch::portable_tile) { return true; }

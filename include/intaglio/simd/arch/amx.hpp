@@ -16,6 +16,7 @@ amx_bytes<L, R, amx_instructions> atom_of(arch::amx, product<L, R, std::int32_t>
 template <class L, class R>
 tile_shape<2, 2> tile_of(arch::amx, product<L, R, std::int32_t>)
     requires(sizeof(L) == 1 && sizeof(R) == 1);
+constexpr bool multiplies_signed_bytes(arch::amx) { return true; }
 constexpr bool multiplies_byte_planes(arch::amx) { return true; }
 
 } // namespace intaglio::inline INTAGLIO_ABI::simd
