@@ -20,8 +20,8 @@ FLOORS = {"core": 1, "numeric": 2, "simd": 3, "tensor": 4, "quantize": 5, "gemm"
           "models": 9, "io": 9, "data": 9, "dist": 9}
 ONLY = {"models": {"models", "nn", "core"}}  # narrower than the floor
 
-INTRINSICS = re.compile(r"\b_mm\d*_|\b__m(?:128|256|512)|\b_tile_|\bv(?:ld|st)1q?_|immintrin\.h|arm_neon\.h|cpuid\.h|__builtin_ia32_|\b__asm__\b|\basm\b *(?:volatile)? *\(")
-CONDITIONALS = re.compile(r"^\s*#\s*(?:if|ifdef|ifndef|elif)\b", re.M)
+INTRINSICS = re.compile(r"\b_mm\d*_|\b__m(?:128|256|512)|\b_tile_|\bv(?:ld|st)1q?_|immintrin\.h|arm_neon\.h|cpuid\.h|__builtin_ia32_|\b__asm__\b|\basm\b *(?:volatile)? *\((?! *\"\")")  # an empty asm is a barrier
+CONDITIONALS = re.compile(r"^\s*#\s*(?:if|ifdef|ifndef|elif)\b(?! _SC_)", re.M)  # but a question to sysconf
 
 
 def headers(include):

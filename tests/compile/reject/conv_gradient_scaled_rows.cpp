@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+// expect: convolution: gradients need one scale per tensor and one plane of storage on both sides; use fp32 or a dfp16 policy
+
+#include "intaglio/conv/conv.hpp"
+
+using namespace intaglio;
+
+void gradient(const conv_geometry& g, const std::uint8_t* in, const std::int8_t* d_out, matrix_view<float> d_filter) {
+    conv_weight_gradient<int8_inference>(g, in, 1.0, d_out, 1.0, d_filter);
+}
