@@ -25,6 +25,7 @@
 #include <utility>
 
 #include "intaglio/simd/arch.hpp"
+#include "intaglio/simd/arch/opaque.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::simd {
 
@@ -115,13 +116,6 @@ constexpr bool multiplies_byte_planes(arch::portable_tile) { return true; }
 /// What a thread sets up before it multiplies with an atom and takes down afterwards, as an object; nothing for most atoms.
 template <class Atom>
 struct atom_scope {};
-
-/// The same pointer, as one whose target the compiler does not know: a barrier that keeps values in the memory where they were put.
-template <class T>
-INTAGLIO_INLINE T* opaque(T* p) {
-    asm("" : "+r"(p) : : "memory");
-    return p;
-}
 
 /// A tile of Down x Across atoms held in registers: what one run of the micro-kernel accumulates into. Row-major (rows x cols) when stored.
 ///

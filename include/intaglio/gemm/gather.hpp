@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A block of lhs as panels for the micro-kernel, whatever the source: read in place where its rows lie evenly spaced, from a patch where they are windows of
+// an image, packed otherwise.
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "intaglio/gemm/pack.hpp"
+#include "intaglio/gemm/patch.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::detail {
+
+/// Memory of one worker, made once a call.
+template <class Traits>
+struct worker_scratch {
+    buffer<typename Traits::lhs_digit> lhs;
+    patch<typename Traits::lhs_digit> image; ///< of the block's windows, where the source has such
+    buffer<typename Traits::total> totals;
+    std::vector<lhs_panel<typename Traits::lhs_digit>> panels;
+};
+
+/// How many atoms of rows the last tile of a block takes: as few as cover it, of the three tiles that are compiled.
+template <class Traits>
+constexpr std::array<int, 3> tile_downs = {Traits::tile::down, std::max(1, Traits::tile::down / 2), 1};
+
+template <class Traits>
+int atoms_for(index rows) {
+    int best = Traits::tile::down;
+    for (const int down : tile_downs<Traits>)
+        if (static_cast<index>(down) * Traits::atom::m >= rows) best = down;
+    return best;
+}
+
+/// Rows [i0, i1) of a block of lhs, elements [k0, k1), interleaved, as panels.
+template <class Traits, class Source>
+void gather_columns(const Source& source, index i0, index i1, index k0, index k1, worker_scratch<Traits>& scratch) {
+    const index rows = round_up(i1 - i0, Traits::rows);
+    const index plane = round_up(rows * round_up(k1 - k0, Traits::k), 64);
+    if (scratch.lhs.size() < plane * Traits::lhs_planes) scratch.lhs = buffer<typename Traits::lhs_digit>(plane * Traits::lhs_planes, uninitialized);
+    pack_interleaved<Traits>(source, i0, i1, k0, k1, scratch.lhs.data(), rows, plane);
+    for (index i = i0; i < i1; i += Traits::rows)
+        scratch.panels.push_back({scratch.lhs.data() + (i - i0) * Traits::k, Traits::k, Traits::k * rows, rows, plane, k0});
+}
+
+/// The same by rows: in place where they lie so, else copied.
+template <class Traits, class Source>
+void gather_rows(const Source& source, index i0, index i1, index k0, index k1, worker_scratch<Traits>& scratch) {
+    using digit = typename Traits::lhs_digit;
+    constexpr bool readable = std::is_same_v<digit, typename Source::element> && Traits::lhs_planes == 1 && Traits::atom::m == 1 && Traits::block % Traits::k == 0;
+    const index length = round_up(k1 - k0, Traits::k), stride = padded_row<digit>(length), plane = round_up(i1 - i0, Traits::rows) * stride;
+    for (index i = i0; i < i1; i += Traits::rows) {
+        const index count = std::min<index>(Traits::rows, i1 - i), tile_rows = atoms_for<Traits>(count) * Traits::atom::m;
+        if constexpr (Source::has_windows) {
+            if (scratch.image.in_group(i, count) && count == tile_rows) {
+                scratch.panels.push_back(scratch.image.template panel<Traits>(i));
+                continue;
+            }
+        }
+        if constexpr (readable) {
+            if ((k1 - k0) % Traits::k == 0 && count == tile_rows) {
+                const row_span<digit> span = source.in_place(i, count);
+                // rows a multiple of 2 KiB apart fall into the same sets of L1 and push each other out
+                if (span.data && (span.stride * static_cast<index>(sizeof(digit)) % 2048 != 0 || count == 1)) {
+                    scratch.panels.push_back({span.data, span.stride, Traits::k});
+                    continue;
+                }
+            }
+        }
+        if (scratch.lhs.size() < plane * Traits::lhs_planes) scratch.lhs = buffer<digit>(plane * Traits::lhs_planes);
+        digit* panel = scratch.lhs.data() + (i - i0) * stride;
+        for (index r = 0; r < tile_rows; ++r) {
+            if (r < count)
+                pack_row<Traits>(source, i + r, k0, k1, panel + r * stride, plane);
+            else
+                for (int p = 0; p < Traits::lhs_planes; ++p) std::fill_n(panel + p * plane + r * stride, length, digit{0});
+        }
+        scratch.panels.push_back({panel, stride, Traits::k, 1, plane, k0});
+    }
+}
+
+template <class Traits, class Source>
+void gather_block(const Source& source, index i0, index i1, index k0, index k1, worker_scratch<Traits>& scratch) {
+    scratch.panels.clear();
+    // interleaved rows serve chains that start at whole steps; blocks of scales of other lengths are gathered element by element
+    constexpr bool interleaves = Traits::block % Traits::k == 0 && has_column_runs<Source>;
+    static_assert(interleaves || has_row_runs<Source>, "this policy's blocks can't be read along columns");
+    if constexpr (interleaves)
+        if (!source.along_rows()) return gather_columns<Traits>(source, i0, i1, k0, k1, scratch);
+    if constexpr (has_row_runs<Source>) gather_rows<Traits>(source, i0, i1, k0, k1, scratch);
+}
+
+} // namespace intaglio::inline INTAGLIO_ABI::detail

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// From the totals of a finished tile to the output: the factor of each column, the stages, the store. epilogue.hpp says what the value of an output is; this
+// header says how a tile of them is computed.
+
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+#include <vector>
+
+#include "intaglio/gemm/epilogue.hpp"
+#include "intaglio/gemm/kernel_traits.hpp"
+#include "intaglio/numeric/rescale.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::detail {
+
+/// The factors of the columns, as doubles and as floats, and for each panel whether int32 totals may be multiplied in float: float(t) rounds once and the
+/// product is exact where the factor is a power of two; where totals stay below 2^24, float(t) is exact and the product rounds once.
+template <class Traits>
+struct output_factors {
+    std::vector<double> wide; ///< without lhs's row scales
+    std::vector<float> single;
+    std::vector<char> fits; ///< by panel
+
+    template <class Rhs>
+    output_factors(const Rhs& rhs, double lhs_scale)
+        : wide(static_cast<std::size_t>(rhs.panels() * Traits::cols)), single(wide.size()), fits(static_cast<std::size_t>(rhs.panels())) {
+        for (std::size_t j = 0; j < wide.size(); ++j) {
+            wide[j] = lhs_scale * rhs.factors()[j];
+            single[j] = static_cast<float>(wide[j]);
+        }
+        constexpr auto columns = static_cast<std::size_t>(Traits::cols);
+        for (std::size_t p = 0; p < fits.size(); ++p) {
+            bool normal = true, powers = true;
+            for (std::size_t j = p * columns; j < std::min((p + 1) * columns, static_cast<std::size_t>(rhs.n())); ++j) {
+                int exponent = 0;
+                powers = powers && std::fabs(std::frexp(wide[j], &exponent)) == 0.5;
+                normal = normal && exponent > -125 && exponent < 96 && wide[j] != 0;
+            }
+            bool small = false;
+            if constexpr (std::is_same_v<typename Traits::total, std::int32_t>)
+                small = rhs.unit_bound(static_cast<index>(p)) * Traits::policy::lhs::format::max_magnitude < (1 << 24);
+            fits[p] = normal && (powers || small);
+        }
+    }
+};
+
+/// The output of a product that is stored column by column, as a weight gradient is: each column of the tile is one run.
+template <class Traits, class Call, class Total>
+void finish_transposed(const Call& call, const Total* totals, index i0, index rows, index j0, index cols) {
+    constexpr int height = Traits::rows;
+    alignas(64) float v[Traits::cols * height];
+    const double* factors = call.factors.wide.data() + j0;
+    for (index i = 0; i < rows; ++i)
+        for (int j = 0; j < Traits::cols; ++j) v[j * height + i] = static_cast<float>(to_double(totals[i * Traits::cols + j]) * output_factor(factors[j]));
+    for (index j = 0; j < cols; ++j)
+        std::copy_n(v + j * height, rows, call.out.data + call.row_map(i0) * call.out.row_stride + (j0 + j) * call.out.col_stride);
+}
+
+/// From the totals of one tile to the output.
+template <class Traits, class Call, class Total>
+INTAGLIO_INLINE void finish_tile(const Call& call, const Total* totals, index i0, index rows, index j0, index cols) {
+    using out_traits = output_traits<std::remove_cvref_t<decltype(call.out)>>;
+    constexpr bool row_scales = Traits::policy::lhs::sharing::by_row && Traits::policy::lhs::block == 0;
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.out)>, matrix_view<float>> && !row_scales && std::remove_cvref_t<decltype(call.stages)>::empty &&
+                  std::is_same_v<std::remove_cvref_t<decltype(call.row_map)>, same_row>)
+        if (call.out.row_stride == 1 && call.out.col_stride != 1) return finish_transposed<Traits>(call, totals, i0, rows, j0, cols);
+    for (index i = 0; i < rows; ++i) {
+        const Total* t = totals + i * Traits::cols;
+        const index row = call.row_map(i0 + i);
+        if constexpr (out_traits::raw) {
+            const auto& view = out_traits::view(call.out);
+            for (index j = 0; j < cols; ++j) view(row, j0 + j) = static_cast<typename out_traits::stored>(t[j]);
+        } else {
+            alignas(64) float v[Traits::cols];
+            const double* wide = call.factors.wide.data() + j0;
+            if (std::is_same_v<Total, std::int32_t> && !row_scales && call.factors.fits[static_cast<std::size_t>(j0 / Traits::cols)]) {
+                const float* single = call.factors.single.data() + j0;
+                for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(t[j]) * single[j];
+            } else {
+                double row_scale = 1;
+                if constexpr (row_scales) row_scale = static_cast<double>(call.lhs_scales[i0 + i]);
+                for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(to_double(t[j]) * output_factor(wide[j] * row_scale));
+            }
+            if (cols == Traits::cols) { // a constant count lets the stages vectorise without a remainder
+                call.stages(v, row, j0, Traits::cols);
+                store_piece(call.out, v, row, j0, Traits::cols);
+            } else {
+                call.stages(v, row, j0, cols);
+                store_piece(call.out, v, row, j0, cols);
+            }
+        }
+    }
+}
+
+} // namespace intaglio::inline INTAGLIO_ABI::detail
