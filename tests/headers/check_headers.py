@@ -105,6 +105,7 @@ def alone(include, flags, compiler):
         if header.parts[1:3] == ("simd", "arch") and header.stem != "cpu":
             arch = header.stem
             if arch not in flags:
+                print(f"skipped: {header} (not for this compiler's machine)")
                 return None
         source = f'#include "{header}"\n#include "{header}"\n'
         command = [*compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wno-sign-conversion", "-Wshadow",
