@@ -19,8 +19,9 @@ namespace intaglio::inline INTAGLIO_ABI::detail {
 /// product is exact where the factor is a power of two; where totals stay below 2^24, float(t) is exact and the product rounds once.
 template <class Traits>
 struct output_factors {
-    std::vector<double> wide; ///< without lhs's row scales
+    std::vector<double> wide; ///< output_factor of each column; without it where lhs has row scales still to come
     std::vector<float> single;
+    static constexpr bool row_scales = Traits::policy::lhs::sharing::by_row && Traits::policy::lhs::block == 0;
     std::vector<char> fits; ///< by panel
 
     template <class Rhs>
@@ -28,6 +29,7 @@ struct output_factors {
         : wide(static_cast<std::size_t>(rhs.panels() * Traits::cols)), single(wide.size()), fits(static_cast<std::size_t>(rhs.panels())) {
         for (std::size_t j = 0; j < wide.size(); ++j) {
             wide[j] = lhs_scale * rhs.factors()[j];
+            if constexpr (!row_scales) wide[j] = output_factor(wide[j]);
             single[j] = static_cast<float>(wide[j]);
         }
         constexpr auto columns = static_cast<std::size_t>(Traits::cols);
@@ -53,7 +55,7 @@ void finish_transposed(const Call& call, const Total* totals, index i0, index ro
     alignas(64) float v[Traits::cols * height];
     const double* factors = call.factors.wide.data() + j0;
     for (index i = 0; i < rows; ++i)
-        for (int j = 0; j < Traits::cols; ++j) v[j * height + i] = static_cast<float>(to_double(totals[i * Traits::cols + j]) * output_factor(factors[j]));
+        for (int j = 0; j < Traits::cols; ++j) v[j * height + i] = static_cast<float>(to_double(totals[i * Traits::cols + j]) * factors[j]);
     for (index j = 0; j < cols; ++j)
         std::copy_n(v + j * height, rows, call.out.data + call.row_map(i0) * call.out.row_stride + (j0 + j) * call.out.col_stride);
 }
@@ -62,7 +64,7 @@ void finish_transposed(const Call& call, const Total* totals, index i0, index ro
 template <class Traits, class Call, class Total>
 INTAGLIO_INLINE void finish_tile(const Call& call, const Total* totals, index i0, index rows, index j0, index cols) {
     using out_traits = output_traits<std::remove_cvref_t<decltype(call.out)>>;
-    constexpr bool row_scales = Traits::policy::lhs::sharing::by_row && Traits::policy::lhs::block == 0;
+    constexpr bool row_scales = output_factors<Traits>::row_scales;
     if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.out)>, matrix_view<float>> && !row_scales && std::remove_cvref_t<decltype(call.stages)>::empty &&
                   std::is_same_v<std::remove_cvref_t<decltype(call.row_map)>, same_row>)
         if (call.out.row_stride == 1 && call.out.col_stride != 1) return finish_transposed<Traits>(call, totals, i0, rows, j0, cols);
@@ -78,10 +80,11 @@ INTAGLIO_INLINE void finish_tile(const Call& call, const Total* totals, index i0
             if (std::is_same_v<Total, std::int32_t> && !row_scales && call.factors.fits[static_cast<std::size_t>(j0 / Traits::cols)]) {
                 const float* single = call.factors.single.data() + j0;
                 for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(t[j]) * single[j];
-            } else {
-                double row_scale = 1;
-                if constexpr (row_scales) row_scale = static_cast<double>(call.lhs_scales[i0 + i]);
+            } else if constexpr (row_scales) {
+                const auto row_scale = static_cast<double>(call.lhs_scales[i0 + i]);
                 for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(to_double(t[j]) * output_factor(wide[j] * row_scale));
+            } else {
+                for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(to_double(t[j]) * wide[j]);
             }
             if (cols == Traits::cols) { // a constant count lets the stages vectorise without a remainder
                 call.stages(v, row, j0, Traits::cols);
