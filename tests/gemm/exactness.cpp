@@ -34,13 +34,14 @@ struct drawn_product {
     magnitudes lhs_kind, rhs_kind;
     bool lhs_transposed, rhs_transposed, out_transposed;
     index padding, out_padding;
+    int pack_threads;
     drawn_lhs<P> lhs;
     drawn_rhs<P> rhs;
 
     drawn_product(source& random, product_shape s)
         : shape(s), lhs_kind(draw_magnitudes(random)), rhs_kind(draw_magnitudes(random)), lhs_transposed(random.chance(30)),
           rhs_transposed(random.chance(50)), out_transposed(random.chance(15)), padding(random.chance(40) ? random.between(1, 5) : 0),
-          out_padding(random.chance(40) ? random.between(1, 5) : 0) {
+          out_padding(random.chance(40) ? random.between(1, 5) : 0), pack_threads(random.chance(50) ? 1 : 3) {
         if (lhs_kind == magnitudes::all_largest && random.chance(60)) rhs_kind = random.chance(50) ? lhs_kind : magnitudes::alternating;
         lhs = draw_operand<typename P::lhs, scale_type<typename P::lhs, typename P::total>>(random, s.k, s.m, false, lhs_transposed, padding, lhs_kind);
         rhs = draw_operand<typename P::rhs, scale_type<typename P::rhs, typename P::total>>(random, s.k, s.n, true, rhs_transposed, padding, rhs_kind);
@@ -55,11 +56,11 @@ struct drawn_product {
 
 /// Runs one kind of output on every kernel and thread count, and compares it with `expected`.
 template <GemmPolicy P, class T>
-void compare(tally& count, source& random, const char* policy, const drawn_product<P>& product, const drawn_output<T>& expected,
+void compare(tally& count, const char* policy, const drawn_product<P>& product, const drawn_output<T>& expected,
              output_data::kinds kind, float inverse_scale, drawn_stages* stages, float expected_largest) {
     for_each_kernel(policy, [&](const kernel_tables::kernel& kernel, const char* arch) {
         kernel_tables::outcome result;
-        void* packed = kernel.pack(product.rhs.data, random.chance(50) ? 1 : 3, result);
+        void* packed = kernel.pack(product.rhs.data, product.pack_threads, result);
         INFO(policy << " on " << arch << ", " << product.describe() << ", output " << static_cast<int>(kind) << ": " << result.text);
         REQUIRE(packed != nullptr);
         for (const int threads : thread_counts) {
@@ -103,7 +104,7 @@ void compare_with_stages(tally& count, source& random, const char* policy, const
     for (index i = 0; i < values.view.rows; ++i)
         for (index j = 0; j < values.view.cols; ++j)
             expected.view(i, j) = quantized<T>(stages.apply(values.view(i, j), i, j, values.view.cols, largest), inverse_scale);
-    compare<P, T>(count, random, policy, product, expected, kind, inverse_scale, &stages, largest);
+    compare<P, T>(count, policy, product, expected, kind, inverse_scale, &stages, largest);
 }
 
 template <GemmPolicy P>
@@ -115,11 +116,11 @@ void check_product(tally& count, source& random, const char* policy, product_sha
     if constexpr (std::is_integral_v<typename P::total>) {
         drawn_output<typename P::total> totals(shape.m, shape.n, product.out_padding, product.out_transposed);
         reference_gemm<P>(lhs, rhs, totals.view);
-        compare<P, typename P::total>(count, random, policy, product, totals, output_data::totals, 1, nullptr, 0);
+        compare<P, typename P::total>(count, policy, product, totals, output_data::totals, 1, nullptr, 0);
     }
     drawn_output<float> values(shape.m, shape.n, product.out_padding, product.out_transposed);
     reference_gemm<P>(lhs, rhs, values.view);
-    compare<P, float>(count, random, policy, product, values, output_data::floats, 1, nullptr, 0);
+    compare<P, float>(count, policy, product, values, output_data::floats, 1, nullptr, 0);
     if (with_stages) {
         compare_with_stages<P, float>(count, random, policy, product, values, output_data::floats, stage_data::bias_relu);
         compare_with_stages<P, float>(count, random, policy, product, values, output_data::floats, stage_data::normalized);
