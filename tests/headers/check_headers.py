@@ -18,6 +18,7 @@ import sys
 # A header includes its own folder or a lower floor; no two folders of one floor see each other.
 FLOORS = {"core": 1, "numeric": 2, "simd": 3, "tensor": 4, "quantize": 5, "gemm": 5, "conv": 6, "nn": 7, "optim": 8,
           "models": 9, "io": 9, "data": 9, "dist": 9}
+ARCHES = ["portable", "sse41", "avx2", "avx_vnni", "avx512bw", "avx512_vnni", "amx", "neon", "neon_dot"]
 ONLY = {"models": {"models", "nn", "core"}}  # narrower than the floor
 
 INTRINSICS = re.compile(r"\b_mm\d*_|\b__m(?:128|256|512)|\b_tile_|\bv(?:ld|st)1q?_|immintrin\.h|arm_neon\.h|cpuid\.h|__builtin_ia32_|\b__asm__\b|\basm\b *(?:volatile)? *\((?! *\"\")")  # an empty asm is a barrier
@@ -99,14 +100,19 @@ def rules(include):
     report(results)
 
 
+def arch_of(header):
+    """Whose flags a header needs: those of the arch that its name begins with, if it is in simd/arch."""
+    if header.parts[1:3] != ("simd", "arch"):
+        return "portable"
+    return max((arch for arch in ARCHES if header.stem.startswith(arch)), key=len, default="portable")
+
+
 def alone(include, flags, compiler):
     def compile_twice(header):
-        arch = "portable"
-        if header.parts[1:3] == ("simd", "arch") and header.stem != "cpu":
-            arch = header.stem
-            if arch not in flags:
-                print(f"skipped: {header} (not for this compiler's machine)")
-                return None
+        arch = arch_of(header)
+        if arch not in flags:
+            print(f"skipped: {header} (not for this compiler or machine)")
+            return None
         source = f'#include "{header}"\n#include "{header}"\n'
         command = [*compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wno-sign-conversion", "-Wshadow",
                    "-Werror", f"-I{include}", *flags[arch], "-x", "c++", "-"]
