@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// How large this machine's data caches are, for the blocking of the loops.
+
+#include <unistd.h>
+
+#include "intaglio/core/config.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI {
+
+/// Bytes of a core's first and second data cache.
+struct cache_sizes {
+    index l1 = 32 * 1024;
+    index l2 = 512 * 1024;
+
+    /// As the system tells, or the defaults above where it doesn't.
+    static cache_sizes of_this_machine() {
+        cache_sizes sizes;
+#ifdef _SC_LEVEL1_DCACHE_SIZE
+        if (const long l1 = ::sysconf(_SC_LEVEL1_DCACHE_SIZE); l1 > 0) sizes.l1 = l1;
+        if (const long l2 = ::sysconf(_SC_LEVEL2_CACHE_SIZE); l2 > 0) sizes.l2 = l2;
+#endif
+        return sizes;
+    }
+};
+
+} // namespace intaglio::inline INTAGLIO_ABI
