@@ -11,8 +11,8 @@
 // half, few chains wait for the latency of four); vpmaddwd + vpaddd 0.58 to 1, where six chains beat twelve by a quarter.
 
 #include "intaglio/simd/native.hpp"
-#include "intaglio/simd/unroll.hpp"
 #include "kernel_table.hpp"
+#include "unroll.hpp"
 
 #include <array>
 
@@ -49,16 +49,16 @@ double run_vector_peak(std::ptrdiff_t rounds) noexcept {
     typename atom::accumulator sums[Down * Across];
     typename atom::lhs_fragment left[Down];
     typename atom::rhs_fragment right[Across];
-    simd::unroll<Down>([&](auto i) __attribute__((always_inline)) { left[i] = atom::load_lhs(lhs + i * atom::m * atom::k, atom::k); });
-    simd::unroll<Across>([&](auto j) __attribute__((always_inline)) { right[j] = atom::load_rhs(rhs + j * atom::n * atom::k); });
-    simd::unroll<Down * Across>([&](auto e) __attribute__((always_inline)) { sums[e] = atom::zero(); });
+    unroll<Down>([&](auto i) __attribute__((always_inline)) { left[i] = atom::load_lhs(lhs + i * atom::m * atom::k, atom::k); });
+    unroll<Across>([&](auto j) __attribute__((always_inline)) { right[j] = atom::load_rhs(rhs + j * atom::n * atom::k); });
+    unroll<Down * Across>([&](auto e) __attribute__((always_inline)) { sums[e] = atom::zero(); });
     for (std::ptrdiff_t r = 0; r < rounds; ++r)
-        simd::unroll<unrolled>([&](auto) __attribute__((always_inline)) {
+        unroll<unrolled>([&](auto) __attribute__((always_inline)) {
             if constexpr (Reload) touch(left);
             touch(right);
-            simd::unroll<Down * Across>([&](auto e) __attribute__((always_inline)) { atom::step(sums[e], left[e / Across], right[e % Across]); });
+            unroll<Down * Across>([&](auto e) __attribute__((always_inline)) { atom::step(sums[e], left[e / Across], right[e % Across]); });
         });
-    simd::unroll<Down * Across>([&](auto e) __attribute__((always_inline)) {
+    unroll<Down * Across>([&](auto e) __attribute__((always_inline)) {
         atom::store(sums[e], out, atom::n);
         touch(out);
     });

@@ -125,22 +125,25 @@ public:
             for (index s = 0; s < (rows_of_taps ? 1 : x_.taps); ++s)
                 out.segments.push_back(((r * y_.step - low_y) * span + x_.first - first_x + s * x_.step) * channels);
         out.segment_length = segment;
-        index lines = 0; // lines of an image are kept together, images one after the other
-        for (index line = line0; line <= line1;) {
-            const index image_end = std::min(line1 + 1, (line / y_.outputs + 1) * y_.outputs);
-            for (index l = line; l < image_end; ++l) out.starts.push_back((lines + (l - line) * y_.stride) * span * channels);
-            lines += (image_end - line - 1) * y_.stride + reach_y + 1;
-            line = image_end;
-        }
+        // lines of an image are kept together, images one after the other: f(first output line, how many, where its patch begins, how many lines it has)
+        const auto for_each_image = [&](auto f) {
+            index lines = 0;
+            for (index line = line0; line <= line1;) {
+                const index count = std::min(line1 + 1, (line / y_.outputs + 1) * y_.outputs) - line, height = (count - 1) * y_.stride + reach_y + 1;
+                f(line, count, lines, height);
+                lines += height;
+                line += count;
+            }
+            return lines;
+        };
+        const index lines = for_each_image([&](index, index count, index at, index) {
+            for (index l = 0; l < count; ++l) out.starts.push_back((at + l * y_.stride) * span * channels);
+        });
         out.reserve(lines * span * channels, Traits::lhs_planes);
-        lines = 0;
-        for (index line = line0; line <= line1;) {
-            const index image_end = std::min(line1 + 1, (line / y_.outputs + 1) * y_.outputs);
-            const index count = (image_end - line - 1) * y_.stride + reach_y + 1;
+        for_each_image([&](index line, index, index at, index height) {
             const index y0 = y_.at(line % y_.outputs, 0) + low_y;
-            for (index l = 0; l < count; ++l, ++lines) copy_line<Traits>(line / y_.outputs, y0 + l, first_x, span, out, lines * span * channels);
-            line = image_end;
-        }
+            for (index l = 0; l < height; ++l) copy_line<Traits>(line / y_.outputs, y0 + l, first_x, span, out, (at + l) * span * channels);
+        });
     }
 
     /// Norms of a piece of the reduction: the channels that it takes from each of its taps, bounded by the largest of any pixel.

@@ -67,7 +67,7 @@ inline float l2_of_eighths(std::int32_t squares, index count, float largest) {
 /// |v| <= 8 (|v >> 3| + 1), hence |v|_2 <= 8 |v >> 3|_2 + 8 sqrt(count).
 class column_norms {
 public:
-    explicit column_norms(index columns) : columns_(columns), squares_(static_cast<std::size_t>((columns + norm_step - 1) / norm_step), -1) {}
+    explicit column_norms(index columns) : columns_(columns), squares_(static_cast<std::size_t>((columns + norm_step - 1) / norm_step)) {}
 
     void add_row(const std::int16_t* row) {
         std::int16_t low = low_, high = high_;
@@ -92,7 +92,7 @@ public:
         for (std::size_t p = 0; p < norms.size(); ++p) {
             const index count = std::min(norm_step, columns_ - static_cast<index>(p) * norm_step);
             norms[p].largest = static_cast<float>(std::max<std::int32_t>(high_, -static_cast<std::int32_t>(low_)));
-            norms[p].l2 = l2_of_eighths(std::max(squares_[p], 0), count, norms[p].largest);
+            norms[p].l2 = l2_of_eighths(squares_[p], count, norms[p].largest);
         }
         return norms;
     }
@@ -109,7 +109,7 @@ private:
 
     index columns_;
     std::int16_t low_ = 0, high_ = 0;
-    std::vector<std::int32_t> squares_; ///< the largest of any row; -1: no row yet
+    std::vector<std::int32_t> squares_; ///< the largest of any row
 };
 
 /// The norms of a dense or evenly spaced matrix of int16 whose rows are contiguous.

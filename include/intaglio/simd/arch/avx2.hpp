@@ -23,11 +23,12 @@ INTAGLIO_INLINE __m256i load_256(const void* p) { return _mm256_loadu_si256(stat
 INTAGLIO_INLINE void store_256(void* p, __m256i v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
 } // namespace detail
 
-/// int16 pairs into int32, 1 x 8 x 2: vpmaddwd + vpaddd.
-struct avx2_s16 {
-    static constexpr int m = 1, n = 8, k = 2;
-    using lhs = std::int16_t;
-    using rhs = std::int16_t;
+/// What the integer atoms of this width have in common, 1 x 8 x (4 / size): a dword of lhs in every lane, a register of rhs, int32 sums.
+template <class Lhs, class Rhs>
+struct avx2_integers {
+    static constexpr int m = 1, n = 8, k = 4 / static_cast<int>(sizeof(Lhs));
+    using lhs = Lhs;
+    using rhs = Rhs;
     using lane = std::int32_t;
     using accumulator = __m256i;
     using lhs_fragment = __m256i;
@@ -36,6 +37,13 @@ struct avx2_s16 {
     static INTAGLIO_INLINE accumulator zero() { return _mm256_setzero_si256(); }
     static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_256(row); }
     static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_256(panel); }
+    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_256(out, c); }
+    /// The register as it is, for atoms whose sums are no int32 lanes yet.
+    static INTAGLIO_INLINE void store_raw(accumulator c, lane* out) { detail::store_256(out, c); }
+};
+
+/// int16 pairs into int32, 1 x 8 x 2: vpmaddwd + vpaddd.
+struct avx2_s16 : avx2_integers<std::int16_t, std::int16_t> {
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm256_add_epi32(c, _mm256_madd_epi16(l, r)); }
     static INTAGLIO_INLINE void add_norms(accumulator& squares, accumulator& l1, accumulator& largest, rhs_fragment r) {
         const __m256i magnitude = _mm256_abs_epi16(r), eighth = _mm256_srli_epi16(magnitude, 3);
@@ -43,26 +51,14 @@ struct avx2_s16 {
         l1 = _mm256_add_epi32(l1, _mm256_madd_epi16(magnitude, _mm256_set1_epi16(1)));
         largest = _mm256_max_epu16(largest, magnitude);
     }
-    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_256(out, c); }
 };
 
 /// u8 x small signed codes into int16, 1 x 8 x 4: vpmaddubsw + vpaddw, two int16 sums for each output.
-struct avx2_u8_codes {
-    static constexpr int m = 1, n = 8, k = 4;
-    using lhs = std::uint8_t;
-    using rhs = std::int8_t;
-    using lane = std::int32_t;
-    using accumulator = __m256i;
-    using lhs_fragment = __m256i;
-    using rhs_fragment = __m256i;
+struct avx2_u8_codes : avx2_integers<std::uint8_t, std::int8_t> {
     static constexpr bool scale_pair = true;
 
-    static INTAGLIO_INLINE accumulator zero() { return _mm256_setzero_si256(); }
-    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_256(row); }
-    static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_256(panel); }
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm256_add_epi16(c, _mm256_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_256(out, _mm256_madd_epi16(c, _mm256_set1_epi16(1))); }
-    static INTAGLIO_INLINE void store_raw(accumulator c, lane* out) { detail::store_256(out, c); }
     static INTAGLIO_INLINE void multiply_add(const lane* sums, const std::int16_t* scales, lane* out) {
         const __m256i sum = _mm256_madd_epi16(detail::load_256(sums), detail::load_256(scales));
         detail::store_256(out, _mm256_add_epi32(detail::load_256(out), sum));

@@ -13,26 +13,13 @@ struct avx512_vnni_s16 : avx512_s16 {
 };
 
 /// u8 x s8 into int32, 1 x 16 x 4: vpdpbusd.
-struct avx512_vnni_u8s8 {
-    static constexpr int m = 1, n = 16, k = 4;
-    using lhs = std::uint8_t;
-    using rhs = std::int8_t;
-    using lane = std::int32_t;
-    using accumulator = __m512i;
-    using lhs_fragment = __m512i;
-    using rhs_fragment = __m512i;
-
-    static INTAGLIO_INLINE accumulator zero() { return _mm512_setzero_si512(); }
-    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_512(row); }
-    static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_512(panel); }
+struct avx512_vnni_u8s8 : avx512_integers<std::uint8_t, std::int8_t> {
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_dpbusd_epi32(c, l, r); }
-    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_512(out, c); }
 
     /// Sums that fit int16 are, seen as int16 pairs, (sum, sign); with pairs (scale, 0) one vpdpwssd multiplies them and adds.
     static constexpr bool scale_pair = true;
     static constexpr std::int16_t second_scale = 0;
     static constexpr std::int32_t largest_scaled = 32767;
-    static INTAGLIO_INLINE void store_raw(accumulator c, lane* out) { detail::store_512(out, c); }
     static INTAGLIO_INLINE void multiply_add(const lane* sums, const std::int16_t* scales, lane* out) {
         detail::store_512(out, _mm512_dpwssd_epi32(detail::load_512(out), detail::load_512(sums), detail::load_512(scales)));
     }

@@ -23,11 +23,12 @@ struct avx512_float : float_atom {
     static INTAGLIO_INLINE void step(accumulator& c, const lhs_fragment& l, const rhs_fragment& r) { c = _mm512_fmadd_ps(l, r, c); }
 };
 
-/// int16 pairs into int32, 1 x 16 x 2: vpmaddwd + vpaddd.
-struct avx512_s16 {
-    static constexpr int m = 1, n = 16, k = 2;
-    using lhs = std::int16_t;
-    using rhs = std::int16_t;
+/// What the integer atoms of this width have in common, 1 x 16 x (4 / size): a dword of lhs in every lane, a register of rhs, int32 sums.
+template <class Lhs, class Rhs>
+struct avx512_integers {
+    static constexpr int m = 1, n = 16, k = 4 / static_cast<int>(sizeof(Lhs));
+    using lhs = Lhs;
+    using rhs = Rhs;
     using lane = std::int32_t;
     using accumulator = __m512i;
     using lhs_fragment = __m512i;
@@ -36,6 +37,13 @@ struct avx512_s16 {
     static INTAGLIO_INLINE accumulator zero() { return _mm512_setzero_si512(); }
     static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_512(row); }
     static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_512(panel); }
+    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_512(out, c); }
+    /// The register as it is, for atoms whose sums are no int32 lanes yet.
+    static INTAGLIO_INLINE void store_raw(accumulator c, lane* out) { detail::store_512(out, c); }
+};
+
+/// int16 pairs into int32, 1 x 16 x 2: vpmaddwd + vpaddd.
+struct avx512_s16 : avx512_integers<std::int16_t, std::int16_t> {
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_add_epi32(c, _mm512_madd_epi16(l, r)); }
     static INTAGLIO_INLINE void add_norms(accumulator& squares, accumulator& l1, accumulator& largest, rhs_fragment r) {
         const __m512i magnitude = _mm512_abs_epi16(r), eighth = _mm512_srli_epi16(magnitude, 3);
@@ -43,26 +51,14 @@ struct avx512_s16 {
         l1 = _mm512_add_epi32(l1, _mm512_madd_epi16(magnitude, _mm512_set1_epi16(1)));
         largest = _mm512_max_epu16(largest, magnitude);
     }
-    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_512(out, c); }
 };
 
 /// u8 x small signed codes into int16, 1 x 16 x 4: vpmaddubsw + vpaddw, two int16 sums for each output.
-struct avx512_u8_codes {
-    static constexpr int m = 1, n = 16, k = 4;
-    using lhs = std::uint8_t;
-    using rhs = std::int8_t;
-    using lane = std::int32_t;
-    using accumulator = __m512i;
-    using lhs_fragment = __m512i;
-    using rhs_fragment = __m512i;
+struct avx512_u8_codes : avx512_integers<std::uint8_t, std::int8_t> {
     static constexpr bool scale_pair = true;
 
-    static INTAGLIO_INLINE accumulator zero() { return _mm512_setzero_si512(); }
-    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_512(row); }
-    static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_512(panel); }
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_add_epi16(c, _mm512_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_512(out, _mm512_madd_epi16(c, _mm512_set1_epi16(1))); }
-    static INTAGLIO_INLINE void store_raw(accumulator c, lane* out) { detail::store_512(out, c); }
     static INTAGLIO_INLINE void multiply_add(const lane* sums, const std::int16_t* scales, lane* out) {
         const __m512i sum = _mm512_madd_epi16(detail::load_512(sums), detail::load_512(scales));
         detail::store_512(out, _mm512_add_epi32(detail::load_512(out), sum));

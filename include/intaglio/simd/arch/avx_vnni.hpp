@@ -13,26 +13,13 @@ struct avx_vnni_s16 : avx2_s16 {
 };
 
 /// u8 x s8 into int32, 1 x 8 x 4: vpdpbusd.
-struct avx_vnni_u8s8 {
-    static constexpr int m = 1, n = 8, k = 4;
-    using lhs = std::uint8_t;
-    using rhs = std::int8_t;
-    using lane = std::int32_t;
-    using accumulator = __m256i;
-    using lhs_fragment = __m256i;
-    using rhs_fragment = __m256i;
-
-    static INTAGLIO_INLINE accumulator zero() { return _mm256_setzero_si256(); }
-    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_256(row); }
-    static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_256(panel); }
+struct avx_vnni_u8s8 : avx2_integers<std::uint8_t, std::int8_t> {
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm256_dpbusd_avx_epi32(c, l, r); }
-    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_256(out, c); }
 
     /// Sums that fit int16 are, seen as int16 pairs, (sum, sign); with pairs (scale, 0) one vpdpwssd multiplies them and adds.
     static constexpr bool scale_pair = true;
     static constexpr std::int16_t second_scale = 0;
     static constexpr std::int32_t largest_scaled = 32767;
-    static INTAGLIO_INLINE void store_raw(accumulator c, lane* out) { detail::store_256(out, c); }
     static INTAGLIO_INLINE void multiply_add(const lane* sums, const std::int16_t* scales, lane* out) {
         detail::store_256(out, _mm256_dpwssd_avx_epi32(detail::load_256(out), detail::load_256(sums), detail::load_256(scales)));
     }

@@ -8,7 +8,7 @@
 
 #include "intaglio/core/config.hpp"
 
-namespace intaglio::inline INTAGLIO_ABI::simd {
+namespace kernel_tables::INTAGLIO_ABI {
 
 /// Calls f(std::integral_constant<int, 0>{}) ... f(std::integral_constant<int, N - 1>{}). `f` should be marked always_inline.
 template <int N, class F>
@@ -18,4 +18,4 @@ INTAGLIO_INLINE constexpr void unroll(F&& f) {
     }(std::make_integer_sequence<int, N>{});
 }
 
-} // namespace intaglio::inline INTAGLIO_ABI::simd
+} // namespace kernel_tables::INTAGLIO_ABI
