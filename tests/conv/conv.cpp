@@ -67,14 +67,14 @@ TEST_CASE("gradients refuse what they can't read or write", "[unit]") {
 }
 
 TEST_CASE("elements outside of their format are refused and named", "[unit]") {
-    auto x = pattern<std::int16_t>(shape.in_pixels() * shape.in_channels, -300, 300);
-    const auto w = pattern<std::int16_t>(shape.out_channels * shape.filter_size(), -300, 300);
-    std::vector<std::int64_t> out(static_cast<std::size_t>(shape.out_pixels() * shape.out_channels), 8);
-    const auto packed = pack_filter<dfp16_training>(shape, rhs_view<dfp16_training>{filter_matrix(shape, w.data())});
-    x[17] = -32768;
-    CHECK_THROWS_WITH(conv_forward<dfp16_training>(shape, x.data(), 1, packed, matrix_view<std::int64_t>(out.data(), shape.out_pixels(), shape.out_channels)),
-                      Contains("-32768") && Contains("input"));
-    CHECK(out == std::vector<std::int64_t>(out.size(), 8));
+    const auto x = pattern<std::int16_t>(shape.in_pixels() * shape.in_channels, -300, 300);
+    auto d_out = pattern<std::int16_t>(shape.out_pixels() * shape.out_channels, -300, 300);
+    std::vector<float> d_filter(static_cast<std::size_t>(shape.out_channels * shape.filter_size()), 8.0F);
+    d_out[17] = -32768;
+    CHECK_THROWS_WITH(conv_weight_gradient<dfp16_training>(shape, x.data(), 1, d_out.data(), 1,
+                                                           matrix_view<float>(d_filter.data(), shape.out_channels, shape.filter_size())),
+                      Contains("-32768") && Contains("output gradient"));
+    CHECK(d_filter == std::vector<float>(d_filter.size(), 8.0F));
 }
 
 TEST_CASE("no images and no channels", "[unit]") {

@@ -69,14 +69,36 @@ TEST_CASE("gemm refuses elements outside of their format and names the first", "
     b[3] = -32768; // row 1, column 1
     CHECK_THROWS_AS(product(), value_error);
     CHECK_THROWS_WITH(product(), Contains("rhs") && Contains("-32768") && Contains("(1, 1)"));
-    b[3] = 1;
-    a[4] = -32768; // row 1, column 1
-    CHECK_THROWS_AS(product(), value_error);
-    CHECK_THROWS_WITH(product(), Contains("lhs") && Contains("-32768") && Contains("(1, 1)"));
     CHECK(untouched<std::int64_t>(out, -7));
-    a[4] = 1;
+    b[3] = 1;
     product();
     CHECK(out[0] == std::int64_t{a[0]} * b[0] + std::int64_t{a[1]} * b[2] + std::int64_t{a[2]} * b[4]);
+
+    const std::uint8_t u[] = {1, 2, 3, 4};
+    std::int8_t t[] = {1, 0, -1, 2}; // no trit at (1, 1)
+    const std::uint8_t scales[] = {1, 1};
+    std::vector<std::int32_t> sums(4, -7);
+    using ternary = ternary8_inference<1>;
+    const auto trits = [&] {
+        gemm<ternary>(lhs_view<ternary>{{u, 2, 2}}, rhs_view<ternary>{{t, 2, 2}, 1, scales}, matrix_view<std::int32_t>(sums.data(), 2, 2));
+    };
+    CHECK_THROWS_WITH(trits(), Contains("rhs") && Contains("2 at (1, 1)"));
+    CHECK(untouched<std::int32_t>(sums, -7));
+}
+
+TEST_CASE("lhs of a proven product may be any int16", "[unit][exact]") {
+    for (const index k : {1, 2, 3, 300, 2000}) {
+        const std::vector<std::int16_t> a(static_cast<std::size_t>(3 * k), -32768);
+        auto b = pattern<std::int16_t>(static_cast<std::size_t>(k * 5), -32767, 32767);
+        for (index j = 0; j < k; ++j) b[static_cast<std::size_t>(j * 5)] = -32767;
+        std::vector<std::int64_t> out(15), expected(15);
+        const lhs_view<dfp16_training> lhs{{a.data(), 3, k}};
+        const rhs_view<dfp16_training> rhs{{b.data(), k, 5}};
+        gemm<dfp16_training>(lhs, rhs, matrix_view<std::int64_t>(out.data(), 3, 5));
+        reference_gemm<dfp16_training>(lhs, rhs, matrix_view<std::int64_t>(expected.data(), 3, 5));
+        CHECK(out == expected);
+        CHECK(out[0] == k * std::int64_t{32768} * 32767);
+    }
 
     const std::uint8_t u[] = {1, 2};
     const std::int8_t not_a_trit[] = {0, 2};

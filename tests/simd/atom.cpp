@@ -59,7 +59,7 @@ void check_atom(std::int64_t most_lhs, std::int64_t most_rhs, int steps) {
             }
             if constexpr (requires { atom::scale_pair; }) { // total += sum * scale
                 std::int16_t scales[2 * atom::n];
-                std::int32_t totals[atom::n], raw[atom::n];
+                std::int32_t totals[atom::n];
                 for (int j = 0; j < atom::n; ++j) {
                     const auto scale = static_cast<std::int16_t>(random() % 256);
                     scales[2 * j] = scale;
@@ -72,15 +72,23 @@ void check_atom(std::int64_t most_lhs, std::int64_t most_rhs, int steps) {
                         if (expected[j] > atom::largest_scaled || expected[j] < -atom::largest_scaled) return;
                     expected[j] = totals[j] + expected[j] * scale;
                 }
-                atom::store_raw(c, raw);
-                atom::multiply_add(simd::opaque(raw), scales, totals);
+                atom::multiply_add(c, scales, totals);
                 CHECK(std::memcmp(totals, expected, sizeof totals) == 0);
             }
-            if constexpr (std::is_floating_point_v<lane>) { // sums go on from memory
+            if constexpr (requires { atom::load(c, sums, atom::n); }) { // sums go on from memory
                 atom::load(c, sums, atom::n);
                 lane again[atom::m * atom::n];
                 atom::store(c, again, atom::n);
                 CHECK(std::memcmp(again, sums, sizeof sums) == 0);
+            }
+            if constexpr (requires { atom::carry(c, sums, atom::n); }) { // high + low parts are the sums
+                lane high[atom::m * atom::n] = {}, low[atom::m * atom::n];
+                atom::carry(c, high, atom::n);
+                atom::store(c, low, atom::n);
+                for (int j = 0; j < atom::m * atom::n; ++j) {
+                    CHECK((low[j] >= 0 && low[j] < 1 << simd::carry_bits));
+                    CHECK(high[j] * (std::int64_t{1} << simd::carry_bits) + low[j] == sums[j]);
+                }
             }
         }
 }

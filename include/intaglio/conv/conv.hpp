@@ -171,7 +171,8 @@ void conv_forward(const conv_geometry& g, const typename P::lhs::storage* x, dou
             "conv_forward: the packed filters are ", filter.groups.size(), " groups of ", filter.groups.empty() ? 0 : filter.groups.front().k(), " x ",
             filter.groups.empty() ? 0 : filter.groups.front().n(), ", the geometry needs ", g.groups, " of ", g.kernel_h * segment, " x ", g.group_out_channels());
     detail::check_output<P, Out, epilogue<Stages...>>("conv_forward", out, g.out_pixels(), g.out_channels);
-    if (g.groups > 1) detail::require_dense_range<typename P::lhs::format>("the input", x, g.in_pixels(), g.in_channels);
+    if (g.groups > 1 && !std::is_same_v<typename P::chain, proven_chain>)
+        detail::require_dense_range<typename P::lhs::format>("the input", x, g.in_pixels(), g.in_channels);
     for (index group = 0; group < g.groups; ++group) {
         const index count = g.group_in_channels(), first = group * g.group_out_channels();
         const detail::image_view<typename P::lhs::storage> image{x, g.batch, g.height, g.width, g.in_channels, group * count, count};
@@ -192,7 +193,8 @@ void conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage*
     detail::require_data("filters", filter, g.out_channels * g.filter_size());
     detail::check_output<P, Out, epilogue<Stages...>>("conv_input_gradient", d_x, g.in_pixels(), g.in_channels);
     detail::check_reduction<P>(g.kernel_h * g.kernel_w * g.group_out_channels());
-    if (g.groups > 1) detail::require_dense_range<typename P::lhs::format>("the output gradient", d_out, g.out_pixels(), g.out_channels);
+    if (g.groups > 1 && !std::is_same_v<typename P::chain, proven_chain>)
+        detail::require_dense_range<typename P::lhs::format>("the output gradient", d_out, g.out_pixels(), g.out_channels);
     detail::require_dense_range<typename P::rhs::format>("the filters", filter, g.out_channels, g.filter_size());
     const index filters = g.group_out_channels(), channels = g.group_in_channels();
     std::vector<index> offsets;
@@ -231,7 +233,8 @@ void conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage
     detail::require_data("output gradient", d_out, g.out_pixels() * g.out_channels);
     detail::check_output<P, matrix_view<T>, epilogue<>>("conv_weight_gradient", d_filter, g.out_channels, g.filter_size());
     detail::check_reduction<P>(g.out_pixels());
-    if (g.groups > 1) detail::require_dense_range<typename P::lhs::format>("the input", x, g.in_pixels(), g.in_channels);
+    if (g.groups > 1 && !std::is_same_v<typename P::chain, proven_chain>)
+        detail::require_dense_range<typename P::lhs::format>("the input", x, g.in_pixels(), g.in_channels);
     using traits = detail::kernel_traits<P, Arch>;
     if (g.groups > 1 || !traits::proven) detail::require_dense_range<typename P::rhs::format>("the output gradient", d_out, g.out_pixels(), g.out_channels);
     const index filters = g.group_out_channels(), channels = g.group_in_channels();
@@ -258,10 +261,13 @@ void conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage
         detail::require_proven_range<P>("the output gradient", rhs.largest(), detail::rhs_rows<storage>{d_out, g.out_channels, 1}, g.out_pixels(), g.out_channels);
         const auto out = detail::columns_from(d_filter.transposed(), group * filters, filters);
         const auto run = [&](const auto& source) { detail::multiply<P, Arch>(source, x_scale, nullptr, rhs, out, epilogue<>{}, detail::same_row{}, exec, check); };
-        if (by_lines)
-            run(detail::line_source(image, y, x_axis, traits::k, exec));
-        else
+        if (by_lines) {
+            detail::line_source lines(image, y, x_axis, traits::k, exec);
+            if constexpr (traits::proven) lines.template measure<typename traits::atom>(exec);
+            run(lines);
+        } else {
             run(detail::pixel_source(image, y, x_axis));
+        }
     }
 }
 

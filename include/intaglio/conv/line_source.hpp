@@ -70,14 +70,27 @@ public:
         }
     }
 
-    /// Storage is measured in pieces, the largest norms over channels; a piece of the reduction meets some of them in each line, for the worst tap.
-    std::vector<piece_norms> norms(executor_ref exec) const {
-        const std::vector<piece_norms> storage = measure_columns(data_.data(), image_.count, plane_, image_.batch * image_stride_, exec);
-        std::vector<piece_norms> result(static_cast<std::size_t>(ceil_div(depth(), norm_step)));
+    /// Storage is measured in pieces, the largest of any channel; a piece of the reduction meets some of them in each line, for the worst tap.
+    template <class Traits>
+    const norm_table& block_norms(const patch<typename Traits::lhs_digit>&) const {
+        return norms_;
+    }
+    /// Measures what block_norms returns, with the atom that multiplies.
+    template <class Atom>
+    void measure(executor_ref exec) {
+        const index columns = image_.batch * image_stride_, strip = 4 * longest_piece;
+        std::vector<float> storage(static_cast<std::size_t>(ceil_div(columns, norm_step))); // by piece of norm_step
+        exec.for_each(ceil_div(columns, strip), [&](index s, int) {
+            const index length = std::min(strip, columns - s * strip);
+            square_sums most(length);
+            measure_rows<Atom>(data_.data() + s * strip, image_.count, plane_, length, most);
+            const norm_table norms = norms_of(most, length);
+            for (index p = 0; p < norms.pieces(0); ++p) storage[static_cast<std::size_t>(s * (strip / norm_step) + p)] = norms.at(0, p);
+        });
+        norms_ = norm_table(depth());
         const index taps = rows() / image_.count;
-        exec.for_each(static_cast<index>(result.size()), [&](index p, int) {
+        exec.for_each(norms_.pieces(0), [&](index p, int) {
             const index end = std::min((p + 1) * norm_step, depth());
-            piece_norms& n = result[static_cast<std::size_t>(p)];
             float most = 0;
             for (index tap = 0; tap < taps; ++tap) {
                 float squares = 0;
@@ -85,15 +98,16 @@ public:
                     const index inside = k % line_, length = std::min(line_ - inside, end - k);
                     const index from = place(tap * image_.count) + segments_[static_cast<std::size_t>(k / line_)] + inside;
                     const index last = std::min((from + length - 1) / norm_step, static_cast<index>(storage.size()) - 1);
-                    for (index s = from / norm_step; s <= last; ++s) squares += storage[static_cast<std::size_t>(s)].l2 * storage[static_cast<std::size_t>(s)].l2;
+                    for (index s = from / norm_step; s <= last; ++s) squares += storage[static_cast<std::size_t>(s)];
                     k += length;
                 }
                 most = std::max(most, squares);
             }
-            n.largest = storage.empty() ? 0.0F : storage.front().largest;
-            n.l2 = std::min(round_norm_up(std::sqrt(round_norm_up(most))), round_norm_up(n.largest * std::sqrt(static_cast<float>(norm_step))));
+            norms_.at(0, p) = round_norm_up(most);
         });
-        return result;
+        for (int level = 1; level < norm_levels; ++level)
+            for (index p = 0; p < norms_.pieces(level); ++p)
+                norms_.at(level, p) = round_norm_up(norms_.at(level - 1, 2 * p) + (2 * p + 1 < norms_.pieces(level - 1) ? norms_.at(level - 1, 2 * p + 1) : 0.0F));
     }
 
     template <class Format>
@@ -135,6 +149,7 @@ private:
     index line_, phases_y_, phases_x_, lines_, columns_, image_stride_ = 0, plane_ = 0;
     buffer<T> data_;
     std::vector<index> segments_;
+    norm_table norms_;
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "intaglio/conv/geometry.hpp"
+#include "intaglio/gemm/measure.hpp"
 #include "intaglio/gemm/patch.hpp"
 #include "intaglio/gemm/source.hpp"
-#include "intaglio/simd/column_sums.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
@@ -117,7 +117,7 @@ public:
         out.clear();
         if (y_.taps * x_.taps <= 1 || segment % Traits::k != 0 || Traits::atom::m != 1 || Traits::block % Traits::k != 0) return;
         const index first_x = x_.first + std::min(index{0}, (x_.taps - 1) * x_.step); // the patch's first pixel
-        const index span = (x_.outputs - 1) * x_.stride + std::abs((x_.taps - 1) * x_.step) + 1;
+        const index span = patch_span();
         const index low_y = std::min(index{0}, (y_.taps - 1) * y_.step), reach_y = std::abs((y_.taps - 1) * y_.step);
         const index line0 = i0 / x_.outputs, line1 = (i1 - 1) / x_.outputs;
         out.begin(line0, x_.outputs, x_.stride * channels);
@@ -146,43 +146,47 @@ public:
         });
     }
 
-    /// Norms of a piece of the reduction: the channels that it takes from each of its taps, bounded by the largest of any pixel.
-    std::vector<piece_norms> norms(executor_ref exec) const {
-        // pixels of few channels are too short to be worth a norm each: a whole line of them bounds a piece of any
+    /// The channels that a piece of the reduction takes from each of its taps, bounded by the largest of any pixel of the patch; where channels are few, the
+    /// pixels of a whole row of taps, bounded by the largest of any window.
+    template <class Traits>
+    norm_table block_norms(const patch<typename Traits::lhs_digit>& image) const {
         constexpr index few = 16;
-        const index channels = image_.count, pixels = image_.batch * image_.height * image_.width;
-        std::vector<piece_norms> channel_norms;
-        if (channels >= few || image_.width < few || channels < image_.channels) {
-            channel_norms = measure_columns(image_.pixel(0, 0, 0), pixels, image_.channels, channels, exec);
-        } else {
-            channel_norms.resize(1);
-            for (const piece_norms& n : measure_columns(image_.pixel(0, 0, 0), image_.batch * image_.height, image_.width * channels, image_.width * channels, exec))
-                raise(channel_norms.front(), n);
-            channel_norms.front().l2 = std::min(channel_norms.front().l2, round_norm_up(channel_norms.front().largest * std::sqrt(static_cast<float>(channels))));
-        }
-        std::vector<piece_norms> result(static_cast<std::size_t>(ceil_div(depth(), norm_step)));
-        for (index p = 0; p < static_cast<index>(result.size()); ++p) {
+        const index channels = image_.count, pixels = image.size() / channels, span = patch_span();
+        const index unit = channels >= few || x_.step != 1 ? channels : segment_; // of elements that are measured together
+        square_sums most(unit);
+        if (unit == channels)
+            measure_rows<typename Traits::atom>(image.plane(0), pixels, channels, channels, most);
+        else
+            for (index line = 0; line < pixels / span; ++line)
+                measure_rows<typename Traits::atom>(image.plane(0) + line * span * channels, x_.outputs, x_.stride * channels, unit, most);
+        const norm_table of_unit = norms_of(most, unit);
+        norm_table norms(depth());
+        const index row = unit == segment_ ? segment_ : x_.taps * channels; // of a row of taps, without what pads it
+        for (index p = 0; p < norms.pieces(0); ++p) {
             const index end = std::min((p + 1) * norm_step, depth());
             float squares = 0;
-            piece_norms& n = result[static_cast<std::size_t>(p)];
             for (index k = p * norm_step; k < end;) {
-                const index inside = k % segment_, row = x_.taps * channels; // of a row of taps
-                if (inside >= row) {
-                    k += segment_ - inside;
-                    continue;
-                }
-                const index c = inside % channels, length = std::min({end - k, channels - c, norm_step - c % norm_step});
-                const piece_norms& chunk = channel_norms[static_cast<std::size_t>(c / norm_step)];
-                n.largest = std::max(n.largest, chunk.largest);
-                squares += std::min(chunk.l2 * chunk.l2, static_cast<float>(length) * chunk.largest * chunk.largest);
-                k += length;
+                const index inside = k % segment_, c = inside % unit, length = std::min({end - k, unit - c, norm_step - c % norm_step});
+                if (inside < row) squares += of_unit.at(0, c / norm_step);
+                k += inside < row ? length : segment_ - inside;
             }
-            n.l2 = round_norm_up(std::sqrt(round_norm_up(squares)));
+            norms.at(0, p) = round_norm_up(squares);
         }
-        return result;
+        for (int level = 1; level < norm_levels; ++level)
+            for (index p = 0; p < norms.pieces(level); ++p) {
+                const index length = norm_step << level;
+                if (unit % length == 0 && segment_ % unit == 0)
+                    norms.at(level, p) = of_unit.at(level, p * length % unit / length);
+                else
+                    norms.at(level, p) = round_norm_up(norms.at(level - 1, 2 * p) + (2 * p + 1 < norms.pieces(level - 1) ? norms.at(level - 1, 2 * p + 1) : 0.0F));
+            }
+        return norms;
     }
 
 private:
+    /// Pixels of a line of the patch.
+    index patch_span() const { return (x_.outputs - 1) * x_.stride + std::abs((x_.taps - 1) * x_.step) + 1; }
+
     /// Pixels [x0, x0 + span) of one image line to the patch, zeros outside the image.
     template <class Traits>
     void copy_line(index b, index y, index x0, index span, patch<typename Traits::lhs_digit>& out, index at) const {
@@ -241,93 +245,7 @@ public:
         }
     }
 
-    /// A piece of the reduction visits parts of a few output rows; each is bounded by the whole image row that a tap meets, the largest over taps and channels.
-    std::vector<piece_norms> norms(executor_ref exec) const {
-        if (y_.taps == 1 && x_.taps == 1) return norms_of_pixels(exec);
-        const index lines = image_.batch * image_.height;
-        std::vector<piece_norms> line(static_cast<std::size_t>(lines));
-        exec.for_each(lines, [&](index l, int) { line[static_cast<std::size_t>(l)] = measure_line(image_.pixel(0, l, 0)); });
-        std::vector<piece_norms> result(static_cast<std::size_t>(ceil_div(depth(), norm_step)));
-        for (index p = 0; p < static_cast<index>(result.size()); ++p) {
-            const index end = std::min((p + 1) * norm_step, depth());
-            piece_norms& n = result[static_cast<std::size_t>(p)];
-            float squares = 0;
-            for (index k = p * norm_step; k < end; k = (k / x_.outputs + 1) * x_.outputs) { // output row by output row
-                const index row = k / x_.outputs % y_.outputs, b = k / x_.outputs / y_.outputs;
-                piece_norms most;
-                for (index r = 0; r < y_.taps; ++r)
-                    if (y_.inside(y_.at(row, r))) raise(most, line[static_cast<std::size_t>(b * image_.height + y_.at(row, r))]);
-                const auto length = static_cast<float>(std::min(end, (k / x_.outputs + 1) * x_.outputs) - k);
-                n.largest = std::max(n.largest, most.largest);
-                squares += std::min(most.l2 * most.l2, length * most.largest * most.largest);
-            }
-            n.l2 = round_norm_up(std::sqrt(round_norm_up(squares)));
-        }
-        return result;
-    }
-
 private:
-    /// A single tap: each channel's squares over the pixels of a piece are summed side by side, in 16 bits so that the pass costs little:
-    /// with e = floor(|v| / 128), e^2 <= 32 (floor(e^2 / 32) + 1) and |v|_2 <= 128 (|e|_2 + sqrt(count)).
-    std::vector<piece_norms> norms_of_pixels(executor_ref exec) const {
-        static_assert(norm_step * ((256 * 256 - 1) / 32 + 1) <= 65536, "the sums fit 16 bits");
-        std::vector<piece_norms> result(static_cast<std::size_t>(ceil_div(depth(), norm_step)));
-        exec.for_each(static_cast<index>(result.size()), [&](index p, int) {
-            const T* pixels[norm_step];
-            index count = 0; // of pixels inside the image
-            for (index e = p * norm_step; e < std::min((p + 1) * norm_step, depth()); ++e)
-                for_each_column_run(e, 0, 1, [&](const T* pixel, index, index) {
-                    if (pixel) pixels[count++] = pixel;
-                });
-            std::int32_t most = 0, largest = 0;
-            const auto raise_by = [&](const simd::column_sums& sums) {
-                most = std::max(most, sums.squares);
-                largest = std::max(largest, sums.magnitude);
-            };
-            index c = 0;
-            for (; c + simd::column_strip <= image_.count; c += simd::column_strip) raise_by(simd::sum_columns(pixels, count, c));
-            if (c < image_.count) { // the last channels, beside zeros
-                std::int16_t rest[norm_step][simd::column_strip] = {};
-                const T* rows[norm_step];
-                for (index e = 0; e < count; ++e) {
-                    std::copy_n(pixels[e] + c, image_.count - c, rest[e]);
-                    rows[e] = rest[e];
-                }
-                raise_by(simd::sum_columns(rows, count, 0));
-            }
-            piece_norms& n = result[static_cast<std::size_t>(p)];
-            const float root = std::sqrt(static_cast<float>(count));
-            n.largest = static_cast<float>(largest);
-            n.l2 = std::min(128.0F * (round_norm_up(std::sqrt(32.0F * static_cast<float>(most + count))) + root), round_norm_up(n.largest * root));
-        });
-        return result;
-    }
-
-    /// The largest norms of any channel along one image line.
-    piece_norms measure_line(const T* data) const {
-        constexpr index strip = 64; // channels at a time
-        piece_norms most;
-        for (index c0 = 0; c0 < image_.count; c0 += strip) {
-            const index count = std::min(strip, image_.count - c0);
-            float squares[strip] = {}, largest[strip] = {};
-            for (index x = 0; x < image_.width; ++x) {
-                const T* v = data + x * image_.channels + c0;
-                for (index c = 0; c < count; ++c) {
-                    const float value = std::fabs(static_cast<float>(v[c]));
-                    squares[c] += value * value;
-                    largest[c] = std::max(largest[c], value);
-                }
-            }
-            for (index c = 0; c < count; ++c) {
-                most.largest = std::max(most.largest, largest[c]);
-                // a float sum of `width` squares is short by at most width roundings
-                const float up = 1.0F + static_cast<float>(image_.width) * 0x1p-23F;
-                most.l2 = std::max(most.l2, round_norm_up(std::sqrt(squares[c] * up)));
-            }
-        }
-        return most;
-    }
-
     image_view<T> image_;
     window_axis y_, x_;
 };

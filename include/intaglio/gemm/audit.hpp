@@ -18,22 +18,22 @@ public:
     std::int64_t overflows() const { return overflows_.load(); } ///< sums that differ from their shadow
     std::int64_t largest() const { return largest_.load(); }     ///< the largest magnitude that a chain's final sum reached
 
-    // Called by the kernel: `sums` is what the registers held after chain c.
+    // Called by the kernel: what the registers held before chain c (nullptr: zeros) and after it.
     template <class Traits, int Rows>
     void count(const detail::lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, const detail::chain& c,
-               const typename Traits::lane* sums) {
+               const typename Traits::lane* before, const typename Traits::lane* after) {
         constexpr int k = Traits::k, group = Traits::rhs_group;
         std::int64_t wrong = 0, most = 0;
         for (index i = 0; i < Rows; ++i)
             for (index j = 0; j < Traits::cols; ++j) {
-                std::int64_t shadow = 0;
+                std::int64_t shadow = before ? static_cast<std::int64_t>(before[i * Traits::cols + j]) : 0;
                 const auto* b = panel + c.offset + j * group;
                 for (detail::segment_walk piece(lhs, c.lhs_plane, c.k, c.steps * k); piece.next();)
                     for (index s = 0; s < piece.length / k; ++s, b += k * Traits::cols)
                         for (index q = 0; q < k; ++q)
                             shadow += value<Traits::lhs_planes>(piece.data[i * lhs.row_stride + s * lhs.step_stride + q], c.lhs_plane) *
                                       value<Traits::split_planes>(b[q / group * (group * Traits::cols) + q % group], c.rhs_plane);
-                wrong += shadow != static_cast<std::int64_t>(sums[i * Traits::cols + j]);
+                wrong += shadow != static_cast<std::int64_t>(after[i * Traits::cols + j]);
                 most = std::max(most, shadow < 0 ? -shadow : shadow);
             }
         chains_ += Rows * Traits::cols;

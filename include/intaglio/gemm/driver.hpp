@@ -36,23 +36,32 @@ struct product_call {
     const output_factors<Traits>& factors;
 };
 
-/// One tile: the micro-kernel of the right height, then the output if this was the last block of the reduction.
+/// One tile: the micro-kernel of the right height, then the output if this was the last block of the reduction. `totals` are those of all blocks so far.
 template <class Traits, int Down, class Call>
-void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs, index panel, std::size_t block, typename Traits::total* totals, index i0,
-              index rows) {
-    alignas(64) typename Traits::lane sums[Down * Traits::atom::m * Traits::cols];
+void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs, index panel, std::size_t block, std::span<const chain> chains,
+              typename Traits::total* totals, index i0, index rows) {
     const std::size_t blocks = call.plan.blocks().size();
     flush_scales<Traits> scales{call.rhs.folded() ? nullptr : call.rhs.scales(panel), nullptr, 0, rows};
     if constexpr (Traits::policy::lhs::block > 0) {
         scales.lhs_stride = ceil_div(call.rhs.k(), Traits::block);
         scales.lhs = call.lhs_scales + i0 * scales.lhs_stride;
     }
-    const bool in_sums = microkernel<Traits, Down>(lhs, call.rhs.panel(panel), call.plan.chains(panel, block), scales, sums, totals, block == 0, blocks == 1, call.check);
-    if (block + 1 < blocks) return;
     const index j0 = panel * Traits::cols, cols = std::min<index>(Traits::cols, call.rhs.n() - j0);
-    if constexpr (!Traits::floats && !Traits::float_total)
-        if (in_sums) return finish_tile<Traits>(call, sums, i0, rows, j0, cols);
-    finish_tile<Traits>(call, totals, i0, rows, j0, cols);
+    if constexpr (Traits::carries) {
+        constexpr index count = Down * Traits::atom::m * Traits::cols;
+        alignas(64) std::int32_t low[count], high[count];
+        microkernel<Traits, Down>(lhs, call.rhs.panel(panel), chains, scales, low, high, true, call.check);
+        const bool carried = chains.size() > 1;
+        if (blocks == 1) {
+            if (carried) return finish_tile<Traits>(call, carried_totals{low, high}, i0, rows, j0, cols);
+            return finish_tile<Traits>(call, plain_totals<std::int32_t>{low}, i0, rows, j0, cols);
+        }
+        for (index e = 0; e < count; ++e)
+            totals[e] = (block == 0 ? 0 : totals[e]) + (carried ? carried_totals{low, high}.exact(e) : static_cast<std::int64_t>(low[e]));
+    } else {
+        microkernel<Traits, Down>(lhs, call.rhs.panel(panel), chains, scales, totals, nullptr, block == 0, call.check);
+    }
+    if (block + 1 == blocks) finish_tile<Traits>(call, plain_totals<typename Traits::total>{totals}, i0, rows, j0, cols);
 }
 
 /// Loops 3 to 5 for the block [i0, i1) x panels [p0, p1) of the output.
@@ -60,27 +69,41 @@ template <class Traits, class Call>
 void run_block(const Call& call, index i0, index i1, index p0, index p1, worker_scratch<Traits>& scratch) {
     const auto& blocks = call.plan.blocks();
     const index tiles = ceil_div(i1 - i0, Traits::rows);
-    constexpr index tile_size = Traits::rows * Traits::cols;
     const bool keep = blocks.size() > 1;
-    const index totals_size = keep ? tiles * (p1 - p0) * tile_size : tile_size;
+    const index totals_size = (keep ? tiles * (p1 - p0) : 1) * Traits::tile_size;
     if (scratch.totals.size() < totals_size) scratch.totals = buffer<typename Traits::total>(totals_size, uninitialized);
     for (std::size_t pc = 0; pc < blocks.size(); ++pc) {
         if constexpr (std::remove_cvref_t<decltype(call.source)>::has_windows)
             if (pc == 0) call.source.template copy_patch<Traits>(i0, i1, scratch.image);
         gather_block<Traits>(call.source, i0, i1, blocks[pc].k0, blocks[pc].k1, scratch);
-        for (index jr = p0; jr < p1; ++jr)
+        if constexpr (Traits::proven) {
+            if (scratch.image.starts.empty()) {
+                scratch.norms = measure_block<Traits>(scratch, i1 - i0, blocks[pc].k1 - blocks[pc].k0);
+                scratch.norms_first = blocks[pc].k0;
+            }
+            if constexpr (std::remove_cvref_t<decltype(call.source)>::has_windows)
+                if (!scratch.image.starts.empty() && pc == 0) {
+                    scratch.norms = call.source.template block_norms<Traits>(scratch.image);
+                    scratch.norms_first = 0;
+                }
+        }
+        for (index jr = p0; jr < p1; ++jr) {
+            if constexpr (Traits::proven) call.plan.cut(jr, pc, scratch.norms, scratch.norms_first, scratch.chains);
+            std::span<const chain> chains = scratch.chains;
+            if constexpr (!Traits::proven) chains = call.plan.chains(pc);
             for (index ir = 0; ir < tiles; ++ir) {
                 const index i = i0 + ir * Traits::rows, rows = std::min<index>(Traits::rows, i1 - i);
-                auto* totals = scratch.totals.data() + (keep ? ((jr - p0) * tiles + ir) * tile_size : 0);
+                auto* totals = scratch.totals.data() + (keep ? ((jr - p0) * tiles + ir) * Traits::tile_size : 0);
                 const auto& lhs = scratch.panels[static_cast<std::size_t>(ir)];
                 const int down = atoms_for<Traits>(rows);
                 if (down == tile_downs<Traits>[0])
-                    run_tile<Traits, tile_downs<Traits>[0]>(call, lhs, jr, pc, totals, i, rows);
+                    run_tile<Traits, tile_downs<Traits>[0]>(call, lhs, jr, pc, chains, totals, i, rows);
                 else if (down == tile_downs<Traits>[1])
-                    run_tile<Traits, tile_downs<Traits>[1]>(call, lhs, jr, pc, totals, i, rows);
+                    run_tile<Traits, tile_downs<Traits>[1]>(call, lhs, jr, pc, chains, totals, i, rows);
                 else
-                    run_tile<Traits, tile_downs<Traits>[2]>(call, lhs, jr, pc, totals, i, rows);
+                    run_tile<Traits, tile_downs<Traits>[2]>(call, lhs, jr, pc, chains, totals, i, rows);
             }
+        }
     }
 }
 
@@ -93,7 +116,7 @@ void run_product(const Call& call, index kc, const cache_sizes& cache, executor_
     index row_blocks = ceil_div(m, row_block<Traits>(cache, std::min(kc, std::max<index>(1, call.rhs.k()))));
     index column_blocks = 1;
     if (call.plan.blocks().size() > 1) { // totals wait between blocks of the reduction
-        const index tile_bytes = Traits::rows * Traits::cols * static_cast<index>(sizeof(typename Traits::total));
+        const index tile_bytes = Traits::tile_size * static_cast<index>(sizeof(typename Traits::total));
         column_blocks = ceil_div(ceil_div(row_tiles, row_blocks) * panels * tile_bytes, std::max(tile_bytes, cache.l2 / 2));
     }
     if (workers > 1) {
@@ -117,15 +140,9 @@ void multiply(const Source& source, double lhs_scale, const float* lhs_scales, c
     using traits = kernel_traits<P, Arch>;
     const cache_sizes cache = cache_sizes::of_this_machine();
     const index kc = reduction_block<traits>(cache);
-    std::vector<piece_norms> norms;
-    if constexpr (traits::proven) {
-        norms = source.norms(exec);
-        for (const piece_norms& n : norms)
-            if (n.largest > static_cast<float>(P::lhs::format::max_magnitude)) source.template require_range<typename P::lhs::format>("lhs");
-    } else {
-        source.template require_range<typename P::lhs::format>("lhs");
-    }
-    const chain_plan<traits> plan(rhs, kc, norms, exec);
+    // the proof of a chain covers every int16, and so -32768 too, on the side that is measured when it is used
+    if constexpr (!std::is_same_v<typename P::chain, proven_chain>) source.template require_range<typename P::lhs::format>("lhs");
+    const chain_plan<traits> plan(rhs, kc);
     const output_factors<traits> factors(rhs, lhs_scale);
     const product_call<traits, Source, Out, Stages, RowMap> call{source, rhs, plan, lhs_scales, out, stages, row_map, check, factors};
     run_product<traits>(call, kc, cache, exec);

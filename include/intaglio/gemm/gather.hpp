@@ -8,6 +8,7 @@
 #include <array>
 #include <vector>
 
+#include "intaglio/gemm/measure.hpp"
 #include "intaglio/gemm/pack.hpp"
 #include "intaglio/gemm/patch.hpp"
 
@@ -20,6 +21,10 @@ struct worker_scratch {
     patch<typename Traits::lhs_digit> image; ///< of the block's windows, where the source has such
     buffer<typename Traits::total> totals;
     std::vector<lhs_panel<typename Traits::lhs_digit>> panels;
+    // Proven chains:
+    norm_table norms; ///< of the block
+    index norms_first = 0; ///< element of the reduction at which they begin
+    std::vector<chain> chains; ///< of one panel of rhs
 };
 
 /// How many atoms of rows the last tile of a block takes: as few as cover it, of the three tiles that are compiled.
@@ -34,12 +39,17 @@ int atoms_for(index rows) {
     return best;
 }
 
+/// Digits behind an interleaved block that may be read with it (measure_block).
+template <class Traits>
+constexpr index beyond = Traits::atom::n* Traits::k;
+
 /// Rows [i0, i1) of a block of lhs, elements [k0, k1), interleaved, as panels.
 template <class Traits, class Source>
 void gather_columns(const Source& source, index i0, index i1, index k0, index k1, worker_scratch<Traits>& scratch) {
     const index rows = round_up(i1 - i0, Traits::rows);
     const index plane = round_up(rows * round_up(k1 - k0, Traits::k), 64);
-    if (scratch.lhs.size() < plane * Traits::lhs_planes) scratch.lhs = buffer<typename Traits::lhs_digit>(plane * Traits::lhs_planes, uninitialized);
+    if (scratch.lhs.size() < plane * Traits::lhs_planes + beyond<Traits>)
+        scratch.lhs = buffer<typename Traits::lhs_digit>(plane * Traits::lhs_planes + beyond<Traits>, uninitialized);
     pack_interleaved<Traits>(source, i0, i1, k0, k1, scratch.lhs.data(), rows, plane);
     for (index i = i0; i < i1; i += Traits::rows)
         scratch.panels.push_back({scratch.lhs.data() + (i - i0) * Traits::k, Traits::k, Traits::k * rows, rows, plane, k0});
@@ -90,6 +100,23 @@ void gather_block(const Source& source, index i0, index i1, index k0, index k1, 
     if constexpr (interleaves)
         if (!source.along_rows()) return gather_columns<Traits>(source, i0, i1, k0, k1, scratch);
     if constexpr (has_row_runs<Source>) gather_rows<Traits>(source, i0, i1, k0, k1, scratch);
+}
+
+/// The norms of a gathered block of `rows` rows and `length` elements of the reduction, panel by panel as they lie.
+template <class Traits>
+norm_table measure_block(const worker_scratch<Traits>& scratch, index rows, index length) {
+    using atom = typename Traits::atom;
+    square_sums most(length);
+    const lhs_panel<typename Traits::lhs_digit>& first = scratch.panels.front();
+    if (first.row_stride == Traits::k && first.step_stride != Traits::k) { // interleaved: all panels are one block of pairs
+        for (index i = 0; i < rows; i += atom::n) measure_pairs<atom>(first.data + i * Traits::k, length, first.step_stride, most);
+    } else {
+        for (const lhs_panel<typename Traits::lhs_digit>& panel : scratch.panels) {
+            measure_rows<atom>(panel.data, std::min<index>(Traits::rows, rows), panel.row_stride, length, most);
+            rows -= Traits::rows;
+        }
+    }
+    return norms_of(most, length);
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

@@ -32,7 +32,7 @@ void check_output(const char* name, const Out& out, index m, index n) {
 } // namespace detail
 
 /// out = lhs * rhs with a packed rhs. Throws shape_error where sizes do not fit and value_error for null pointers or elements outside
-/// their format; `out` is untouched then. With `check` each chain is shadowed in int64 (audit.hpp).
+/// their format (lhs of a proven_chain policy may be any int16); `out` is untouched then. With `check` each chain is shadowed in int64 (audit.hpp).
 template <GemmPolicy P, class Arch = simd::native_arch, class Out, class... Stages>
 void gemm(const lhs_view<P>& lhs, const packed_rhs<P, Arch>& rhs, Out out, const epilogue<Stages...>& stages = epilogue<Stages...>{}, executor_ref exec = {},
           audit* check = nullptr) {

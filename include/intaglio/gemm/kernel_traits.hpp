@@ -127,6 +127,15 @@ struct kernel_traits {
         return scale;
     }
 
+    /// Sums go on from chain to chain and are the totals, unless a packed rhs has scales per block that could not be folded.
+    static constexpr bool through = floats || proven ||
+                                    (std::is_same_v<typename digits::acc, total> && lhs_planes == 1 && split_planes == 1 && (!integer_scales || can_fold_scales));
+    /// The sum of proven chains over a block of the reduction is kept in two parts, high * 2^carry_bits + low: a flush then writes half as much, and nothing
+    /// is widened. Blocks are summed in the policy's total.
+    static constexpr bool carries = proven;
+    using block_total = std::conditional_t<carries, std::int32_t, total>;
+    static constexpr index tile_size = rows * cols;
+
     /// The longest chain in products, a multiple of the atom's k. With an exact total where a chain is cut has no effect on the result,
     /// so it is as long as the formats and the accumulator in use allow; with a float total it is the policy's own.
     static constexpr index longest_chain() {

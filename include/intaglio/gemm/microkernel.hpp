@@ -2,12 +2,14 @@
 #pragma once
 
 // The micro-kernel: one register tile of the output over one block of the reduction, chain by chain. This is the only kernel text
-// of the library; every format and instruction set is an instantiation of it.
+// of the library; every format and instruction set is an instantiation of it. What happens between two chains is the flush, one of three:
 //
-//   for each chain:   tile = 0;   tile += lhs steps x rhs steps;   totals (+)= tile * scale        <- the flush
+//   through   nothing: the sums are the totals and go on, also from block to block                 float; int32 and wider sums without scales
+//   carry     high += sum >> 16, sum &= 2^16 - 1. Only the high part goes to memory, and the       int16 in proven chains
+//             next chain starts from the low one: the sum of the block is high * 2^16 + low
+//   scaled    total += sum * scale, sum = 0                                                        scales per block, planes with shifts
 //
-// The totals of a tile (rows x cols, row-major) lie in L1 during the call. FP32 has no flush: its chain goes on from block to block, so that
-// each output is one sequence of fused multiply-adds whatever the blocking.
+// The totals of a tile (rows x cols, row-major) lie in L1 during the call.
 
 #include <span>
 
@@ -67,69 +69,130 @@ INTAGLIO_INLINE void flush_float(const typename Traits::lane* __restrict sums, f
     }
 }
 
-/// One chain of planes (LhsPlane, RhsPlane): zero, multiply, and store the sums, or flush them at once where the atom does that and nobody checks.
-template <class Traits, int Down, int LhsPlane, int RhsPlane>
-INTAGLIO_INLINE void run_chain(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, const chain& c,
-                               const flush_scales<Traits>& scales, typename Traits::lane* sums, typename Traits::total* totals, bool fresh, bool checked) {
-    using atom = typename Traits::template plane_atom<LhsPlane, RhsPlane>;
-    simd::register_tile<atom, Down, Traits::tile::across> tile;
-    const auto* b = reinterpret_cast<const typename atom::rhs*>(panel + c.offset);
-    if constexpr (Traits::floats)
-        if (!fresh) tile.load(totals);
-    if (!Traits::floats || fresh) tile.zero();
+/// tile += the products of one chain.
+template <class Traits, class Tile>
+INTAGLIO_INLINE void multiply_chain(Tile& tile, const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, const chain& c) {
+    const auto* b = reinterpret_cast<const typename Tile::rhs*>(panel + c.offset);
     for (segment_walk piece(lhs, c.lhs_plane, c.k, c.steps * Traits::k); piece.next();) {
         const index steps = piece.length / Traits::k;
-        tile.run(reinterpret_cast<const typename atom::lhs*>(piece.data), lhs.row_stride, lhs.step_stride, b, steps);
+        tile.run(reinterpret_cast<const typename Tile::lhs*>(piece.data), lhs.row_stride, lhs.step_stride, b, steps);
         b += steps * Traits::k * Traits::cols;
-    }
-    if constexpr (Traits::floats) {
-        tile.store(totals);
-    } else {
-        if constexpr (Traits::scales_in_flush)
-            if (scales.rhs && !checked) return tile.multiply_add(totals, scales.rhs + c.scale * 2 * Traits::cols, sums);
-        tile.store(sums);
     }
 }
 
-/// Runs `chains` on a tile of Down atoms of rows. `fresh` starts the totals; otherwise they are continued. `sums` is scratch, and where it returns true
-/// the only chain's sums are the totals and lie there still (`totals` was not written): the common case of one exact chain.
+/// The register tile for the products of two planes.
+template <class Traits, int Down, int LhsPlane = 0, int RhsPlane = 0>
+using tile_of_planes = simd::register_tile<typename Traits::template plane_atom<LhsPlane, RhsPlane>, Down, Traits::tile::across>;
+
+// The functions that hold a tile are not inlined: it takes all registers, and leaves none to the loops of a caller.
+
+/// Chains whose sums go on from one to the next; with a carry between them where totals are kept in two parts.
 template <class Traits, int Down>
-bool microkernel(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, std::span<const chain> chains,
-                 const flush_scales<Traits>& scales, typename Traits::lane* __restrict sums, typename Traits::total* __restrict totals, bool fresh, bool only,
-                 audit* check) {
+[[gnu::noinline]] void run_through(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, std::span<const chain> chains,
+                                   typename Traits::lane* sums, [[maybe_unused]] typename Traits::lane* high, bool fresh) {
+    tile_of_planes<Traits, Down> tile;
+    if (fresh)
+        tile.zero();
+    else
+        tile.load(sums);
+    for (const chain& c : chains) {
+        if constexpr (Traits::carries)
+            if (&c != chains.data()) tile.carry(high);
+        multiply_chain<Traits>(tile, lhs, panel, c);
+    }
+    tile.store(sums);
+}
+
+/// Chains of blocks that have 8-bit scales, by atoms that multiply their sums by them while widening.
+template <class Traits, int Down>
+[[gnu::noinline]] void run_scaled(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, std::span<const chain> chains,
+                                  const std::int16_t* scales, typename Traits::total* totals) {
+    for (const chain& c : chains) {
+        tile_of_planes<Traits, Down> tile;
+        tile.zero();
+        multiply_chain<Traits>(tile, lhs, panel, c);
+        tile.multiply_add(totals, scales + c.scale * 2 * Traits::cols);
+    }
+}
+
+/// One chain of planes (LhsPlane, RhsPlane) by itself.
+template <class Traits, int Down, int LhsPlane, int RhsPlane>
+[[gnu::noinline]] void run_chain(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, const chain& c,
+                                 typename Traits::lane* sums) {
+    tile_of_planes<Traits, Down, LhsPlane, RhsPlane> tile;
+    tile.zero();
+    multiply_chain<Traits>(tile, lhs, panel, c);
+    tile.store(sums);
+}
+
+/// Sums that go on: all chains in one call, or one by one where each is shadowed.
+template <class Traits, int Down>
+void continue_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, std::span<const chain> chains,
+                   typename Traits::lane* sums, typename Traits::lane* high, bool fresh, audit* check) {
+    constexpr index rows = Down * Traits::atom::m, count = rows * Traits::cols;
+    using lane = typename Traits::lane;
+    if (Traits::carries && chains.size() > 1) std::fill_n(high, count, lane{0});
+    if constexpr (!Traits::floats)
+        if (check && !chains.empty()) {
+            if (fresh) std::fill_n(sums, count, lane{0});
+            for (const chain& c : chains) {
+                if constexpr (Traits::carries)
+                    for (index e = 0; e < (&c == chains.data() ? 0 : count); ++e) { // as register_tile::carry does
+                        high[e] += sums[e] >> simd::carry_bits;
+                        sums[e] &= (1 << simd::carry_bits) - 1;
+                    }
+                const std::vector<lane> before(sums, sums + count);
+                run_through<Traits, Down>(lhs, panel, {&c, 1}, sums, high, false);
+                check->template count<Traits, rows>(lhs, panel, c, before.data(), sums);
+            }
+            return;
+        }
+    run_through<Traits, Down>(lhs, panel, chains, sums, high, fresh);
+}
+
+/// Sums that are multiplied chain by chain, in the accumulator's registers where the atom can and nobody looks.
+template <class Traits, int Down>
+void flush_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, std::span<const chain> chains,
+                const flush_scales<Traits>& scales, typename Traits::total* totals, bool fresh, audit* check) {
     constexpr int rows = Down * Traits::atom::m;
-    const bool checked = check != nullptr;
-    // An empty reduction leaves zeros; a flush that multiplies adds to them.
-    if (fresh && ((Traits::scales_in_flush && scales.rhs) || chains.empty())) std::fill_n(totals, rows * Traits::cols, typename Traits::total{0});
+    if (fresh && (Traits::scales_in_flush || chains.empty())) std::fill_n(totals, rows * Traits::cols, typename Traits::total{0});
+    if constexpr (Traits::scales_in_flush) {
+        if (!check) return run_scaled<Traits, Down>(lhs, panel, chains, scales.rhs, totals);
+        fresh = false;
+    }
+    alignas(64) typename Traits::lane sums[rows * Traits::cols];
     for (const chain& c : chains) {
         if constexpr (Traits::lhs_planes == 2 && is_byte<typename Traits::lhs_digit>) {
             if (c.lhs_plane == 0 && c.rhs_plane == 0)
-                run_chain<Traits, Down, 0, 0>(lhs, panel, c, scales, sums, totals, fresh, checked);
+                run_chain<Traits, Down, 0, 0>(lhs, panel, c, sums);
             else if (c.lhs_plane == 0)
-                run_chain<Traits, Down, 0, 1>(lhs, panel, c, scales, sums, totals, fresh, checked);
+                run_chain<Traits, Down, 0, 1>(lhs, panel, c, sums);
             else if (c.rhs_plane == 0)
-                run_chain<Traits, Down, 1, 0>(lhs, panel, c, scales, sums, totals, fresh, checked);
+                run_chain<Traits, Down, 1, 0>(lhs, panel, c, sums);
             else
-                run_chain<Traits, Down, 1, 1>(lhs, panel, c, scales, sums, totals, fresh, checked);
+                run_chain<Traits, Down, 1, 1>(lhs, panel, c, sums);
         } else {
-            run_chain<Traits, Down, 0, 0>(lhs, panel, c, scales, sums, totals, fresh, checked);
+            run_chain<Traits, Down, 0, 0>(lhs, panel, c, sums);
         }
-        if constexpr (!Traits::floats) {
-            if (check) check->template count<Traits, rows>(lhs, panel, c, sums);
-            if (Traits::integer_scales && scales.rhs) {
-                if constexpr (Traits::integer_scales)
-                    if (!Traits::scales_in_flush || checked)
-                        flush_scaled<Traits, rows>(sums, totals, scales.rhs + c.scale * (Traits::scales_in_flush ? 2 : 1) * Traits::cols, fresh);
-            } else if constexpr (Traits::float_total) {
-                flush_float<Traits, rows>(sums, totals, scales, c.scale, fresh);
-            } else {
-                if (only && fresh && chains.size() == 1 && c.shift == 0) return true;
-                flush_exact<Traits, rows>(sums, totals, c.shift, fresh);
-            }
-        }
+        if (check) check->template count<Traits, rows>(lhs, panel, c, nullptr, sums);
+        if constexpr (Traits::integer_scales)
+            flush_scaled<Traits, rows>(sums, totals, scales.rhs + c.scale * (Traits::scales_in_flush ? 2 : 1) * Traits::cols, fresh);
+        else if constexpr (Traits::float_total)
+            flush_float<Traits, rows>(sums, totals, scales, c.scale, fresh);
+        else
+            flush_exact<Traits, rows>(sums, totals, c.shift, fresh);
         fresh = false;
     }
-    return false;
+}
+
+/// Runs `chains` on a tile of Down atoms of rows. `fresh` starts the sums; otherwise they are continued. Sums that carry are those of one block: `sums` holds
+/// the low parts and `high` the high ones, if there is more than one chain.
+template <class Traits, int Down>
+INTAGLIO_INLINE void microkernel(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, std::span<const chain> chains,
+                                 const flush_scales<Traits>& scales, typename Traits::block_total* sums, typename Traits::lane* high, bool fresh, audit* check) {
+    if constexpr (Traits::through)
+        if (!Traits::integer_scales || !scales.rhs) return continue_sums<Traits, Down>(lhs, panel, chains, sums, high, fresh, check);
+    if constexpr (!Traits::through || Traits::integer_scales) flush_sums<Traits, Down>(lhs, panel, chains, scales, sums, fresh, check);
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

@@ -15,7 +15,31 @@
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
-/// The factors of the columns, as doubles and as floats, and for each panel whether int32 totals may be multiplied in float: float(t) rounds once and the
+/// Totals of a tile as they are.
+template <class Total>
+struct plain_totals {
+    const Total* t;
+    Total exact(index e) const { return t[e]; }
+    double wide(index e) const { return to_double(t[e]); }
+    float single(index e) const { return static_cast<float>(t[e]); }
+    static constexpr bool has_single = std::is_same_v<Total, std::int32_t>;
+};
+
+/// Totals in two parts: high * 2^carry_bits + low, where low may be any int32.
+struct carried_totals {
+    const std::int32_t *low, *high;
+    static constexpr std::int64_t unit = std::int64_t{1} << simd::carry_bits;
+    std::int64_t exact(index e) const { return high[e] * unit + low[e]; }
+    double wide(index e) const { return static_cast<double>(high[e]) * static_cast<double>(unit) + static_cast<double>(low[e]); }
+    /// Rounds once for sums of so many products of any int16: then both parts are exact, and so is the product.
+    static constexpr index longest_single = (unit << 24) / (32768 * 32768) - 1;
+    float single(index e) const {
+        return static_cast<float>(high[e] + (low[e] >> simd::carry_bits)) * static_cast<float>(unit) + static_cast<float>(low[e] & (unit - 1));
+    }
+    static constexpr bool has_single = true;
+};
+
+/// The factors of the columns, as doubles and as floats, and for each panel whether totals may be multiplied in float: float(t) rounds once and the
 /// product is exact where the factor is a power of two; where totals stay below 2^24, float(t) is exact and the product rounds once.
 template <class Traits>
 struct output_factors {
@@ -43,48 +67,49 @@ struct output_factors {
             bool small = false;
             if constexpr (std::is_same_v<typename Traits::total, std::int32_t>)
                 small = rhs.unit_bound(static_cast<index>(p)) * Traits::policy::lhs::format::max_magnitude < (1 << 24);
+            if constexpr (Traits::carries) powers = powers && rhs.k() <= carried_totals::longest_single;
             fits[p] = normal && (powers || small);
         }
     }
 };
 
 /// The output of a product that is stored column by column, as a weight gradient is: each column of the tile is one run.
-template <class Traits, class Call, class Total>
-void finish_transposed(const Call& call, const Total* totals, index i0, index rows, index j0, index cols) {
+template <class Traits, class Call, class Totals>
+void finish_transposed(const Call& call, const Totals& totals, index i0, index rows, index j0, index cols) {
     constexpr int height = Traits::rows;
     alignas(64) float v[Traits::cols * height];
     const double* factors = call.factors.wide.data() + j0;
     for (index i = 0; i < rows; ++i)
-        for (int j = 0; j < Traits::cols; ++j) v[j * height + i] = static_cast<float>(to_double(totals[i * Traits::cols + j]) * factors[j]);
+        for (int j = 0; j < Traits::cols; ++j) v[j * height + i] = static_cast<float>(totals.wide(i * Traits::cols + j) * factors[j]);
     for (index j = 0; j < cols; ++j)
         std::copy_n(v + j * height, rows, call.out.data + call.row_map(i0) * call.out.row_stride + (j0 + j) * call.out.col_stride);
 }
 
 /// From the totals of one tile to the output.
-template <class Traits, class Call, class Total>
-INTAGLIO_INLINE void finish_tile(const Call& call, const Total* totals, index i0, index rows, index j0, index cols) {
+template <class Traits, class Call, class Totals>
+INTAGLIO_INLINE void finish_tile(const Call& call, const Totals& totals, index i0, index rows, index j0, index cols) {
     using out_traits = output_traits<std::remove_cvref_t<decltype(call.out)>>;
     constexpr bool row_scales = output_factors<Traits>::row_scales;
     if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.out)>, matrix_view<float>> && !row_scales && std::remove_cvref_t<decltype(call.stages)>::empty &&
                   std::is_same_v<std::remove_cvref_t<decltype(call.row_map)>, same_row>)
         if (call.out.row_stride == 1 && call.out.col_stride != 1) return finish_transposed<Traits>(call, totals, i0, rows, j0, cols);
     for (index i = 0; i < rows; ++i) {
-        const Total* t = totals + i * Traits::cols;
+        const index first = i * Traits::cols;
         const index row = call.row_map(i0 + i);
         if constexpr (out_traits::raw) {
             const auto& view = out_traits::view(call.out);
-            for (index j = 0; j < cols; ++j) view(row, j0 + j) = static_cast<typename out_traits::stored>(t[j]);
+            for (index j = 0; j < cols; ++j) view(row, j0 + j) = static_cast<typename out_traits::stored>(totals.exact(first + j));
         } else {
             alignas(64) float v[Traits::cols];
             const double* wide = call.factors.wide.data() + j0;
-            if (std::is_same_v<Total, std::int32_t> && !row_scales && call.factors.fits[static_cast<std::size_t>(j0 / Traits::cols)]) {
+            if (Totals::has_single && !row_scales && call.factors.fits[static_cast<std::size_t>(j0 / Traits::cols)]) {
                 const float* single = call.factors.single.data() + j0;
-                for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(t[j]) * single[j];
+                for (int j = 0; j < Traits::cols; ++j) v[j] = totals.single(first + j) * single[j];
             } else if constexpr (row_scales) {
                 const auto row_scale = static_cast<double>(call.lhs_scales[i0 + i]);
-                for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(to_double(t[j]) * output_factor(wide[j] * row_scale));
+                for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(totals.wide(first + j) * output_factor(wide[j] * row_scale));
             } else {
-                for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(to_double(t[j]) * wide[j]);
+                for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(totals.wide(first + j) * wide[j]);
             }
             if (cols == Traits::cols) { // a constant count lets the stages vectorise without a remainder
                 call.stages(v, row, j0, Traits::cols);

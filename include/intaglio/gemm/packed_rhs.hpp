@@ -48,15 +48,11 @@ public:
     index n() const { return n_; }
     index panels() const { return detail::ceil_div(n_, traits::cols); }
     /// Proven policies: the largest magnitude of any element.
-    float largest() const {
-        float most = 0;
-        for (const detail::piece_norms& n : norms_) most = std::max(most, n.largest);
-        return most;
-    }
+    std::int32_t largest() const { return largest_.empty() ? 0 : *std::max_element(largest_.begin(), largest_.end()); }
     /// Memory held: digits, scales and norms.
     index bytes() const {
         return data_.size() * static_cast<index>(sizeof(digit)) + scales_.size() * static_cast<index>(sizeof(block_scale)) +
-               static_cast<index>(norms_.size() * sizeof(detail::piece_norms)) + static_cast<index>(factors_.size() * sizeof(double));
+               (norms_.empty() ? 0 : panels() * static_cast<index>(norms_.front().values().size() * sizeof(float))) + static_cast<index>(factors_.size() * sizeof(double));
     }
 
     // Read by the driver.
@@ -66,8 +62,8 @@ public:
     const digit* panel(index p) const { return data_.data() + p * panel_digits_; }
     /// The block scales of panel p, scales_per_run for each scale index.
     const block_scale* scales(index p) const { return scales_.data() + p * scale_rows_ * scales_per_run; }
-    /// The norms of panel p, one for each norm_step elements of the reduction.
-    const detail::piece_norms* norms(index p) const { return norms_.data() + p * detail::ceil_div(k_, detail::norm_step); }
+    /// The norms of panel p.
+    const detail::norm_table& norms(index p) const { return norms_[static_cast<std::size_t>(p)]; }
     /// The block scales are folded into the digits; there is one run and no scales.
     bool folded() const { return folded_; }
     /// Exact int32 totals: no sum of this panel's columns, times scales, with elements of lhs up to 1, is larger.
@@ -117,8 +113,10 @@ private:
         scales_ = buffer<block_scale>(panels() * scale_rows_ * scales_per_run);
         if constexpr (std::is_same_v<typename P::total, std::int32_t>) unit_bounds_.assign(static_cast<std::size_t>(panels()), 0);
         factors_.assign(static_cast<std::size_t>(panels() * traits::cols), 0.0);
-        if constexpr (traits::proven)
-            norms_.assign(static_cast<std::size_t>(panels() * detail::ceil_div(k_, detail::norm_step)), detail::piece_norms{});
+        if constexpr (traits::proven) {
+            norms_.resize(static_cast<std::size_t>(panels()));
+            largest_.resize(norms_.size());
+        }
     }
 
     template <class V>
@@ -243,15 +241,18 @@ private:
         unit_bounds_[static_cast<std::size_t>(p)] = *std::max_element(sums, sums + traits::cols);
     }
 
-    /// Norms of the panel just packed, the largest over its columns.
+    /// Norms of the panel just packed, the largest of its columns, and its largest magnitude.
     void measure(index p) {
         using atom = typename traits::atom;
-        const index pieces = detail::ceil_div(k_, detail::norm_step), steps = detail::norm_step / traits::k;
-        for (index g = 0; g < pieces; ++g)
-            for (index j = 0; j < traits::cols; j += atom::n)
-                detail::raise(norms_[static_cast<std::size_t>(p * pieces + g)],
-                              detail::measure_pairs<atom>(panel(p) + g * detail::norm_step * traits::cols + j * traits::k,
-                                                          std::min(steps, detail::ceil_div(k_ - g * detail::norm_step, traits::k)), traits::k * traits::cols));
+        detail::square_sums most(k_);
+        for (index j = 0; j < traits::cols; j += atom::n) detail::measure_pairs<atom>(panel(p) + j * traits::k, k_, traits::k * traits::cols, most);
+        norms_[static_cast<std::size_t>(p)] = detail::norms_of(most, k_);
+        digit low = 0, high = 0;
+        for (const digit *v = panel(p), *end = v + detail::round_up(k_, traits::k) * traits::cols; v != end; ++v) {
+            low = std::min(low, *v);
+            high = std::max(high, *v);
+        }
+        largest_[static_cast<std::size_t>(p)] = std::max<std::int32_t>(high, -static_cast<std::int32_t>(low));
     }
 
     index k_ = 0, n_ = 0, panel_digits_ = 0, scale_rows_ = 0;
@@ -261,7 +262,8 @@ private:
     buffer<block_scale> scales_;
     std::vector<double> factors_;
     std::vector<std::int64_t> unit_bounds_;
-    std::vector<detail::piece_norms> norms_;
+    std::vector<detail::norm_table> norms_;
+    std::vector<std::int32_t> largest_; ///< by panel
 };
 
 namespace detail {

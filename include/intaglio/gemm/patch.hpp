@@ -43,6 +43,8 @@ public:
         data_ = own_.data();
     }
     Digit* plane(int p) { return own_.data() + p * plane_stride_; }
+    const Digit* plane(int p) const { return own_.data() + p * plane_stride_; }
+    index size() const { return plane_stride_; } ///< of a plane
     /// Memory of the source.
     void refer(const Digit* data) { data_ = data; }
 

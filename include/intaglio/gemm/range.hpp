@@ -53,10 +53,10 @@ void require_range(const char* name, const rhs_rows<T>& v, index rows, index col
 
 /// The same for proven policies, whose norms know the largest magnitude already: the elements are looked at only to name the first offender.
 template <GemmPolicy P, class T>
-void require_proven_range(const char* name, float largest, const rhs_rows<T>& v, index rows, index cols) {
+void require_proven_range(const char* name, std::int64_t largest, const rhs_rows<T>& v, index rows, index cols) {
     using format = std::conditional_t<std::is_same_v<T, typename P::rhs::storage>, typename P::rhs::format, typename P::lhs::format>;
     if constexpr (IntegerFormat<format>)
-        if (largest > static_cast<float>(format::max_magnitude)) require_range<format>(name, v, rows, cols);
+        if (largest > format::max_magnitude) require_range<format>(name, v, rows, cols);
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

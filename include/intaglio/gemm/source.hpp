@@ -12,15 +12,11 @@
 //                                 has_row_runs or has_column_runs = false
 //   in_place(i, count)            the pointer to row i and the stride between rows if `count` whole rows lie evenly spaced, each contiguous
 //   has_windows, copy_patch(...)  see patch.hpp; only sources whose rows overlap in memory
+//   block_norms(patch)            int16 sources with windows: norms of every row that lies in the patch (chains.hpp); other blocks are measured row by row
 //   require_range<Format>(name)   throws unless every element is in its format's range
-//   norms(exec)                   int16 sources: for each norm_step elements of the reduction, the largest norms of any row (chains.hpp)
 
-#include <algorithm>
-#include <vector>
 
-#include "intaglio/core/parallel.hpp"
 #include "intaglio/gemm/blocking.hpp"
-#include "intaglio/gemm/chains.hpp"
 #include "intaglio/gemm/range.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
@@ -71,17 +67,6 @@ public:
     template <class Format>
     void require_range(const char* name) const {
         detail::require_range<Format>(name, rhs_rows<T>{v_.data, v_.row_stride, v_.col_stride}, rows(), depth());
-    }
-
-    std::vector<piece_norms> norms(executor_ref exec) const {
-        if (v_.col_stride == 1) return measure_columns(v_.data, rows(), v_.row_stride, depth(), exec);
-        std::vector<std::int16_t> row(static_cast<std::size_t>(depth())); // rows are copied into order first
-        column_norms norms(depth());
-        for (index i = 0; i < rows(); ++i) {
-            for (index k = 0; k < depth(); ++k) row[static_cast<std::size_t>(k)] = v_(i, k);
-            norms.add_row(row.data());
-        }
-        return norms.result();
     }
 
 private:

@@ -6,7 +6,7 @@
 //
 // Ranges of signed formats are symmetric: fixed<16> is -32767 .. 32767. The one value more that two's complement could
 // hold would spoil every bound (two products of -32768 by itself already overflow int32), so quantizers never produce it
-// and the edge of the library refuses it.
+// and the edge of the library refuses it, but for lhs of a proven policy: its bounds are measured, and hold for any int16.
 
 #include <concepts>
 #include <cstdint>

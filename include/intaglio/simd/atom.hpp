@@ -21,6 +21,7 @@
 // `lanes_atom` below is the normative text: plain lanes, any element types. simd/arch/ has one atom per instruction.
 
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 #include <utility>
 
@@ -32,6 +33,22 @@ namespace intaglio::inline INTAGLIO_ABI::simd {
 /// What is multiplied and where it is summed: the element types of the packed operands and of the accumulator.
 template <class Lhs, class Rhs, class Acc>
 struct product {};
+
+/// Sums that outgrow int32 are kept as high * 2^carry_bits + low, two int32. One step of two products of int16, of which one
+/// side may be -32768, fits int32 beside what a carry leaves.
+inline constexpr int carry_bits = 16;
+static_assert(2 * std::int64_t{32768} * 32767 + (1 << carry_bits) - 1 <= 2147483647);
+
+/// Moves all but the low carry_bits of each lane of a register to memory: high += sum >> carry_bits, sum &= 2^carry_bits - 1. `Lanes` is a vector of int32.
+template <class Lanes, class Register>
+INTAGLIO_INLINE void carry_lanes(Register& sums, std::int32_t* high) {
+    const auto v = reinterpret_cast<Lanes>(sums);
+    Lanes h;
+    std::memcpy(&h, high, sizeof h);
+    h += v >> carry_bits;
+    std::memcpy(high, &h, sizeof h);
+    sums = reinterpret_cast<Register>(v & ((1 << carry_bits) - 1));
+}
 
 template <int M, int N, int K, class Lhs, class Rhs, class Acc>
 struct lanes_atom {
@@ -81,6 +98,13 @@ struct lanes_atom {
     static void store(const accumulator& c, Acc* out, index row_stride) {
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < N; ++j) out[i * row_stride + j] = c.v[i * N + j];
+    }
+    static void carry(accumulator& c, Acc* high, index row_stride) {
+        for (int i = 0; i < M; ++i)
+            for (int j = 0; j < N; ++j) {
+                high[i * row_stride + j] += c.v[i * N + j] >> carry_bits;
+                c.v[i * N + j] &= (1 << carry_bits) - 1;
+            }
     }
 };
 
@@ -133,6 +157,8 @@ public:
     /// Continues sums that `store` wrote.
     INTAGLIO_INLINE void load(const lane* in) { load(in, atoms{}); }
     INTAGLIO_INLINE void store(lane* out) const { store(out, atoms{}); }
+    /// Moves all but the low carry_bits of each sum to `high`: high += sum >> carry_bits.
+    INTAGLIO_INLINE void carry(lane* high) { carry(high, atoms{}); }
 
     /// Adds `steps` steps of Atom::k products. Row i of lhs at step s starts at a + i * row_stride + s * step_stride; rhs is a
     /// packed panel, cols * k elements a step.
@@ -143,12 +169,11 @@ public:
         run(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, (Down + 3) / 4>{}, std::make_integer_sequence<int, Down>{}, across{});
     }
 
-    /// total(row, col) += sum * scale[col] for atoms that can multiply their sums by 8-bit scales while widening them. The sums pass through
-    /// `scratch`: multiplied where they are, they make GCC 12 spill the tile in every step of `run` (three times slower).
-    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::int16_t* scales, std::int32_t* scratch) const
+    /// total(row, col) += sum * scale[col] for atoms that can multiply their sums by 8-bit scales while widening them.
+    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::int16_t* scales) const
         requires requires { Atom::scale_pair; }
     {
-        multiply_add(total, scales, scratch, atoms{});
+        multiply_add(total, scales, atoms{});
     }
 
 private:
@@ -171,10 +196,12 @@ private:
         (Atom::store(acc_[E], out + place(E), cols), ...);
     }
     template <int... E>
-    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::int16_t* scales, std::int32_t* scratch, std::integer_sequence<int, E...>) const {
-        (Atom::store_raw(acc_[E], scratch + E * Atom::n), ...);
-        const std::int32_t* sums = opaque(scratch);
-        (Atom::multiply_add(sums + E * Atom::n, scales + (E % Across) * Atom::n * 2, total + place(E)), ...);
+    INTAGLIO_INLINE void carry(lane* high, std::integer_sequence<int, E...>) {
+        (Atom::carry(acc_[E], high + place(E), cols), ...);
+    }
+    template <int... E>
+    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::int16_t* scales, std::integer_sequence<int, E...>) const {
+        (Atom::multiply_add(acc_[E], scales + (E % Across) * Atom::n * 2, total + place(E)), ...);
     }
 
     template <int... G, int... I, int... J>

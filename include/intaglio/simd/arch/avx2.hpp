@@ -37,19 +37,17 @@ struct avx2_integers {
     static INTAGLIO_INLINE accumulator zero() { return _mm256_setzero_si256(); }
     static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_256(row); }
     static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_256(panel); }
+    static INTAGLIO_INLINE void load(accumulator& c, const lane* in, index) { c = detail::load_256(in); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_256(out, c); }
-    /// The register as it is, for atoms whose sums are no int32 lanes yet.
-    static INTAGLIO_INLINE void store_raw(accumulator c, lane* out) { detail::store_256(out, c); }
+    static INTAGLIO_INLINE void carry(accumulator& c, lane* high, index) { carry_lanes<__v8si>(c, high); }
 };
 
 /// int16 pairs into int32, 1 x 8 x 2: vpmaddwd + vpaddd.
 struct avx2_s16 : avx2_integers<std::int16_t, std::int16_t> {
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm256_add_epi32(c, _mm256_madd_epi16(l, r)); }
-    static INTAGLIO_INLINE void add_norms(accumulator& squares, accumulator& l1, accumulator& largest, rhs_fragment r) {
-        const __m256i magnitude = _mm256_abs_epi16(r), eighth = _mm256_srli_epi16(magnitude, 3);
-        squares = _mm256_add_epi32(squares, _mm256_madd_epi16(eighth, eighth));
-        l1 = _mm256_add_epi32(l1, _mm256_madd_epi16(magnitude, _mm256_set1_epi16(1)));
-        largest = _mm256_max_epu16(largest, magnitude);
+    static INTAGLIO_INLINE void add_squares(accumulator& squares, rhs_fragment r) {
+        const __m256i part = _mm256_srai_epi16(r, 4);
+        squares = _mm256_add_epi32(squares, _mm256_madd_epi16(part, part));
     }
 };
 
@@ -59,8 +57,8 @@ struct avx2_u8_codes : avx2_integers<std::uint8_t, std::int8_t> {
 
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm256_add_epi16(c, _mm256_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_256(out, _mm256_madd_epi16(c, _mm256_set1_epi16(1))); }
-    static INTAGLIO_INLINE void multiply_add(const lane* sums, const std::int16_t* scales, lane* out) {
-        const __m256i sum = _mm256_madd_epi16(detail::load_256(sums), detail::load_256(scales));
+    static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out) {
+        const __m256i sum = _mm256_madd_epi16(c, detail::load_256(scales));
         detail::store_256(out, _mm256_add_epi32(detail::load_256(out), sum));
     }
 };

@@ -20,8 +20,8 @@ struct avx512_vnni_u8s8 : avx512_integers<std::uint8_t, std::int8_t> {
     static constexpr bool scale_pair = true;
     static constexpr std::int16_t second_scale = 0;
     static constexpr std::int32_t largest_scaled = 32767;
-    static INTAGLIO_INLINE void multiply_add(const lane* sums, const std::int16_t* scales, lane* out) {
-        detail::store_512(out, _mm512_dpwssd_epi32(detail::load_512(out), detail::load_512(sums), detail::load_512(scales)));
+    static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out) {
+        detail::store_512(out, _mm512_dpwssd_epi32(detail::load_512(out), c, detail::load_512(scales)));
     }
 };
 

@@ -37,19 +37,17 @@ struct avx512_integers {
     static INTAGLIO_INLINE accumulator zero() { return _mm512_setzero_si512(); }
     static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_512(row); }
     static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_512(panel); }
+    static INTAGLIO_INLINE void load(accumulator& c, const lane* in, index) { c = detail::load_512(in); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_512(out, c); }
-    /// The register as it is, for atoms whose sums are no int32 lanes yet.
-    static INTAGLIO_INLINE void store_raw(accumulator c, lane* out) { detail::store_512(out, c); }
+    static INTAGLIO_INLINE void carry(accumulator& c, lane* high, index) { carry_lanes<__v16si>(c, high); }
 };
 
 /// int16 pairs into int32, 1 x 16 x 2: vpmaddwd + vpaddd.
 struct avx512_s16 : avx512_integers<std::int16_t, std::int16_t> {
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_add_epi32(c, _mm512_madd_epi16(l, r)); }
-    static INTAGLIO_INLINE void add_norms(accumulator& squares, accumulator& l1, accumulator& largest, rhs_fragment r) {
-        const __m512i magnitude = _mm512_abs_epi16(r), eighth = _mm512_srli_epi16(magnitude, 3);
-        squares = _mm512_add_epi32(squares, _mm512_madd_epi16(eighth, eighth));
-        l1 = _mm512_add_epi32(l1, _mm512_madd_epi16(magnitude, _mm512_set1_epi16(1)));
-        largest = _mm512_max_epu16(largest, magnitude);
+    static INTAGLIO_INLINE void add_squares(accumulator& squares, rhs_fragment r) {
+        const __m512i part = _mm512_srai_epi16(r, 4);
+        squares = _mm512_add_epi32(squares, _mm512_madd_epi16(part, part));
     }
 };
 
@@ -59,8 +57,8 @@ struct avx512_u8_codes : avx512_integers<std::uint8_t, std::int8_t> {
 
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_add_epi16(c, _mm512_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_512(out, _mm512_madd_epi16(c, _mm512_set1_epi16(1))); }
-    static INTAGLIO_INLINE void multiply_add(const lane* sums, const std::int16_t* scales, lane* out) {
-        const __m512i sum = _mm512_madd_epi16(detail::load_512(sums), detail::load_512(scales));
+    static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out) {
+        const __m512i sum = _mm512_madd_epi16(c, detail::load_512(scales));
         detail::store_512(out, _mm512_add_epi32(detail::load_512(out), sum));
     }
 };

@@ -20,8 +20,8 @@ struct avx_vnni_u8s8 : avx2_integers<std::uint8_t, std::int8_t> {
     static constexpr bool scale_pair = true;
     static constexpr std::int16_t second_scale = 0;
     static constexpr std::int32_t largest_scaled = 32767;
-    static INTAGLIO_INLINE void multiply_add(const lane* sums, const std::int16_t* scales, lane* out) {
-        detail::store_256(out, _mm256_dpwssd_avx_epi32(detail::load_256(out), detail::load_256(sums), detail::load_256(scales)));
+    static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out) {
+        detail::store_256(out, _mm256_dpwssd_avx_epi32(detail::load_256(out), c, detail::load_256(scales)));
     }
 };
 

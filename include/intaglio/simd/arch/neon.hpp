@@ -36,9 +36,14 @@ struct neon_s16 {
         c.low = vmlal_lane_s16(c.low, vget_low_s16(r.val[1]), l, 1);
         c.high = vmlal_high_lane_s16(c.high, r.val[1], l, 1);
     }
+    static INTAGLIO_INLINE void load(accumulator& c, const lane* in, index) { c = {vld1q_s32(in), vld1q_s32(in + 4)}; }
     static INTAGLIO_INLINE void store(const accumulator& c, lane* out, index) {
         vst1q_s32(out, c.low);
         vst1q_s32(out + 4, c.high);
+    }
+    static INTAGLIO_INLINE void carry(accumulator& c, lane* high, index) {
+        carry_lanes<int32x4_t>(c.low, high);
+        carry_lanes<int32x4_t>(c.high, high + 4);
     }
 };
 
@@ -79,9 +84,8 @@ struct neon_u8_codes {
     /// The sums times the first of each pair of scales: smlal widens and multiplies at once.
     static constexpr bool scale_pair = true;
     static constexpr std::int16_t second_scale = 0;
-    static INTAGLIO_INLINE void store_raw(accumulator c, lane* out) { vst1q_s16(reinterpret_cast<std::int16_t*>(out), c); }
-    static INTAGLIO_INLINE void multiply_add(const lane* sums, const std::int16_t* scales, lane* out) {
-        const int16x8_t c = vld1q_s16(reinterpret_cast<const std::int16_t*>(sums)), scale = vld2q_s16(scales).val[0];
+    static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out) {
+        const int16x8_t scale = vld2q_s16(scales).val[0];
         vst1q_s32(out, vmlal_s16(vld1q_s32(out), vget_low_s16(c), vget_low_s16(scale)));
         vst1q_s32(out + 4, vmlal_high_s16(vld1q_s32(out + 4), c, scale));
     }

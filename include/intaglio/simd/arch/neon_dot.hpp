@@ -25,6 +25,7 @@ struct neon_dot_s8s8 {
     }
     static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return vld1q_s8(panel); }
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = vdotq_s32(c, l, r); }
+    static INTAGLIO_INLINE void load(accumulator& c, const lane* in, index) { c = vld1q_s32(in); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { vst1q_s32(out, c); }
 };
 
@@ -53,6 +54,7 @@ struct neon_dot_u8s8 {
         return {codes, vdotq_s32(vdupq_n_s32(0), codes, vdupq_n_s8(-128))};
     }
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, const rhs_fragment& r) { c = vdotq_s32(vsubq_s32(c, r.offset), l, r.codes); }
+    static INTAGLIO_INLINE void load(accumulator& c, const lane* in, index) { c = vld1q_s32(in); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { vst1q_s32(out, c); }
 };
 

@@ -36,20 +36,18 @@ struct sse41_integers {
     static INTAGLIO_INLINE accumulator zero() { return _mm_setzero_si128(); }
     static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_128(row); }
     static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_128(panel); }
+    static INTAGLIO_INLINE void load(accumulator& c, const lane* in, index) { c = detail::load_128(in); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_128(out, c); }
-    /// The register as it is, for atoms whose sums are no int32 lanes yet.
-    static INTAGLIO_INLINE void store_raw(accumulator c, lane* out) { detail::store_128(out, c); }
+    static INTAGLIO_INLINE void carry(accumulator& c, lane* high, index) { carry_lanes<__v4si>(c, high); }
 };
 
 /// int16 pairs into int32, 1 x 4 x 2: pmaddwd + paddd.
 struct sse41_s16 : sse41_integers<std::int16_t, std::int16_t> {
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm_add_epi32(c, _mm_madd_epi16(l, r)); }
-    /// Sums over the columns' pairs: squares of |v| / 8 and magnitudes; and the largest magnitudes, lane by lane (-32768 counts as 32768).
-    static INTAGLIO_INLINE void add_norms(accumulator& squares, accumulator& l1, accumulator& largest, rhs_fragment r) {
-        const __m128i magnitude = _mm_abs_epi16(r), eighth = _mm_srli_epi16(magnitude, 3);
-        squares = _mm_add_epi32(squares, _mm_madd_epi16(eighth, eighth));
-        l1 = _mm_add_epi32(l1, _mm_madd_epi16(magnitude, _mm_set1_epi16(1)));
-        largest = _mm_max_epu16(largest, magnitude);
+    /// squares += (v >> 4)^2, summed over pairs: what the proof of chains measures.
+    static INTAGLIO_INLINE void add_squares(accumulator& squares, rhs_fragment r) {
+        const __m128i part = _mm_srai_epi16(r, 4);
+        squares = _mm_add_epi32(squares, _mm_madd_epi16(part, part));
     }
 };
 
@@ -60,8 +58,8 @@ struct sse41_u8_codes : sse41_integers<std::uint8_t, std::int8_t> {
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm_add_epi16(c, _mm_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_128(out, _mm_madd_epi16(c, _mm_set1_epi16(1))); }
     /// out += (both int16 sums) * scale: the widening multiply-add takes the scale for nothing.
-    static INTAGLIO_INLINE void multiply_add(const lane* sums, const std::int16_t* scales, lane* out) {
-        const __m128i sum = _mm_madd_epi16(detail::load_128(sums), detail::load_128(scales));
+    static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out) {
+        const __m128i sum = _mm_madd_epi16(c, detail::load_128(scales));
         detail::store_128(out, _mm_add_epi32(detail::load_128(out), sum));
     }
 };
