@@ -77,14 +77,22 @@ struct shifted_stages {
     INTAGLIO_INLINE void operator()(float* v, index row, index col, index count) const { stages(v, row, first + col, count); }
 };
 
-/// Rows of a product over the input pixels of one residue, as pixels of the whole image.
-struct residue_rows {
-    index outputs_y, outputs_x, height, width, stride_h, stride_w, first_y, first_x;
-    index operator()(index row) const {
-        const index x = row % outputs_x, y = row / outputs_x % outputs_y, b = row / outputs_x / outputs_y;
-        return (b * height + first_y + y * stride_h) * width + first_x + x * stride_w;
-    }
+/// Rows of a product as pixels of the whole image, where they are those of one residue: listed, since a tile would divide three times for each of its rows.
+struct listed_rows {
+    std::vector<index> pixels; ///< empty: every pixel in order
+    index operator()(index row) const { return pixels.empty() ? row : pixels[static_cast<std::size_t>(row)]; }
 };
+
+inline listed_rows residue_rows(const conv_geometry& g, index residue, index outputs_y, index outputs_x) {
+    listed_rows rows;
+    if (g.stride_h * g.stride_w == 1) return rows;
+    rows.pixels.reserve(static_cast<std::size_t>(g.batch * outputs_y * outputs_x));
+    for (index b = 0; b < g.batch; ++b)
+        for (index y = 0; y < outputs_y; ++y)
+            for (index x = 0; x < outputs_x; ++x)
+                rows.pixels.push_back((b * g.height + residue / g.stride_w + y * g.stride_h) * g.width + residue % g.stride_w + x * g.stride_w);
+    return rows;
+}
 
 /// The reduction of one row of taps in the forward product of a policy. Where few channels make it no whole number of steps, as three do, it
 /// is padded with zeros, so that windows can be read in place. Only for sums that zeros don't change, and where no block of scales is cut.
@@ -214,7 +222,7 @@ void conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage*
             rhs_view<P> scale_only;
             scale_only.scale = filter_scale;
             const auto rhs = packed_rhs<P, Arch>::make({filter, 0, 1, offsets.data()}, static_cast<index>(offsets.size()), channels, scale_only, exec);
-            const detail::residue_rows rows{y.window.outputs, x.window.outputs, g.height, g.width, g.stride_h, g.stride_w, residue / g.stride_w, residue % g.stride_w};
+            const detail::listed_rows rows = detail::residue_rows(g, residue, y.window.outputs, x.window.outputs);
             detail::multiply<P, Arch>(detail::tap_source(image, y.window, x.window), d_out_scale, nullptr, rhs,
                                       detail::columns_from(d_x, group * channels, channels),
                                       detail::shifted_stages<epilogue<Stages...>>{stages, group * channels}, rows, exec, check);

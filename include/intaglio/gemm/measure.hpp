@@ -34,48 +34,58 @@ public:
     }
 
 private:
-    Sums first_[norm_levels]; ///< half of a piece
+    Sums first_[norm_levels] = {}; ///< half of a piece
 };
 
-/// Squares of four rows of `columns` contiguous elements each.
+/// Elements of a row that are squared at a time: a register of the widest atoms has two pieces.
 template <class Atom>
-void measure_four_rows(const std::int16_t* const (&rows)[4], index columns, square_sums& most) {
-    constexpr index group = std::max<index>(norm_step, Atom::n * Atom::k); // elements at a time: a register of the widest atoms has two pieces
-    piece_levels<simd::four_lanes> levels;
-    for (index first = 0; first < columns; first += group) {
-        const index count = std::min(group, columns - first);
-        std::int16_t rest[4][group] = {};
-        const std::int16_t* v[4];
-        for (int r = 0; r < 4; ++r) {
-            v[r] = rows[r] + first;
-            if (count < group) {
-                std::copy_n(v[r], count, rest[r]);
-                v[r] = rest[r];
-            }
+constexpr index square_group = std::max<index>(norm_step, Atom::n * Atom::k);
+
+/// sums[p][r] = the squares of piece p of square_group elements of row r.
+template <class Atom>
+INTAGLIO_INLINE void square_rows(const std::int16_t* a, const std::int16_t* b, const std::int16_t* c, const std::int16_t* d, simd::four_lanes* sums) {
+    constexpr index group = square_group<Atom>;
+    if constexpr (measures<Atom>) {
+        auto s = Atom::zero(), t = Atom::zero(), u = Atom::zero(), v = Atom::zero();
+        for (index e = 0; e < group; e += Atom::n * Atom::k) {
+            Atom::add_squares(s, Atom::load_rhs(a + e));
+            Atom::add_squares(t, Atom::load_rhs(b + e));
+            Atom::add_squares(u, Atom::load_rhs(c + e));
+            Atom::add_squares(v, Atom::load_rhs(d + e));
         }
-        simd::four_lanes sums[group / norm_step];
-        if constexpr (measures<Atom>) {
-            typename Atom::accumulator s[4] = {Atom::zero(), Atom::zero(), Atom::zero(), Atom::zero()};
-            for (int r = 0; r < 4; ++r)
-                for (index e = 0; e < group; e += Atom::n * Atom::k) Atom::add_squares(s[r], Atom::load_rhs(v[r] + e));
-            simd::sum_eights(s[0], s[1], s[2], s[3], sums);
-        } else {
-            for (index e = 0; e < group; ++e)
-                for (int r = 0; r < 4; ++r) sums[e / norm_step][r] = (e % norm_step == 0 ? 0 : sums[e / norm_step][r]) + (v[r][e] >> 4) * (v[r][e] >> 4);
-        }
-        for (index p = 0; p * norm_step < count; ++p)
-            levels.add(first / norm_step + p, sums[p], first + (p + 1) * norm_step >= columns,
-                       [&](int level, index piece, simd::four_lanes s) { most.at(level, piece).raise(s); });
+        simd::sum_eights(s, t, u, v, sums);
+    } else {
+        for (index p = 0; p < group / norm_step; ++p) sums[p] = {};
+        for (index e = 0; e < group; ++e) sums[e / norm_step] += simd::four_lanes{a[e] >> 4, b[e] >> 4, c[e] >> 4, d[e] >> 4} * simd::four_lanes{a[e] >> 4, b[e] >> 4, c[e] >> 4, d[e] >> 4};
     }
 }
 
 /// Raises `most` by the squares of `rows` rows of `columns` contiguous elements, `stride` apart.
 template <class Atom>
 void measure_rows(const std::int16_t* data, index rows, index stride, index columns, square_sums& most) {
+    constexpr index group = square_group<Atom>;
     for (index i = 0; i < rows; i += 4) { // the last row again where there are no four
-        const std::int16_t* four[4];
-        for (int r = 0; r < 4; ++r) four[r] = data + std::min(i + r, rows - 1) * stride;
-        measure_four_rows<Atom>(four, columns, most);
+        const std::int16_t *a = data + i * stride, *b = data + std::min(i + 1, rows - 1) * stride, *c = data + std::min(i + 2, rows - 1) * stride,
+                           *d = data + std::min(i + 3, rows - 1) * stride;
+        piece_levels<simd::four_lanes> levels;
+        const auto add = [&](index first, const simd::four_lanes* sums) __attribute__((always_inline)) {
+            for (index p = 0; p < group / norm_step && first + p * norm_step < columns; ++p)
+                levels.add(first / norm_step + p, sums[p], first + (p + 1) * norm_step >= columns,
+                           [&](int level, index piece, simd::four_lanes s) { most.at(level, piece).raise(s); });
+        };
+        simd::four_lanes sums[group / norm_step];
+        index first = 0;
+        for (; first + group <= columns; first += group) {
+            square_rows<Atom>(a + first, b + first, c + first, d + first, sums);
+            add(first, sums);
+        }
+        if (first < columns) { // the last elements, beside zeros
+            std::int16_t rest[4][group] = {};
+            const std::int16_t* from[] = {a, b, c, d};
+            for (int r = 0; r < 4; ++r) std::copy_n(from[r] + first, columns - first, rest[r]);
+            square_rows<Atom>(rest[0], rest[1], rest[2], rest[3], sums);
+            add(first, sums);
+        }
     }
 }
 
