@@ -136,6 +136,12 @@ struct kernel_traits {
     using block_total = std::conditional_t<carries, std::int32_t, total>;
     static constexpr index tile_size = rows * cols;
 
+    /// Sums that the atom keeps for each output, each of which takes its share of a chain.
+    static constexpr index partial_sums = [] {
+        if constexpr (requires { atom::partial_sums; }) return atom::partial_sums;
+        return 1;
+    }();
+
     /// The longest chain in products, a multiple of the atom's k. With an exact total where a chain is cut has no effect on the result,
     /// so it is as long as the formats and the accumulator in use allow; with a float total it is the policy's own.
     static constexpr index longest_chain() {
@@ -148,7 +154,7 @@ struct kernel_traits {
             constexpr std::int64_t r = split_planes == 2 ? 255 : can_fold_scales ? 127 : P::rhs::format::max_magnitude;
             constexpr auto safe = static_cast<index>(static_cast<std::int64_t>(std::numeric_limits<typename digits::acc>::max()) / (l * r));
             static_assert(safe >= k, "one step of the atom can overflow its accumulator");
-            return safe / k * k;
+            return safe / k * k * partial_sums;
         }
     }
 };

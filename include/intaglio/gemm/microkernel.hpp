@@ -107,8 +107,8 @@ template <class Traits, int Down>
 template <class Traits, int Down>
 [[gnu::noinline]] void run_scaled(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, std::span<const chain> chains,
                                   const std::int16_t* scales, typename Traits::total* totals) {
+    tile_of_planes<Traits, Down> tile;
     for (const chain& c : chains) {
-        tile_of_planes<Traits, Down> tile;
         tile.zero();
         multiply_chain<Traits>(tile, lhs, panel, c);
         tile.multiply_add(totals, scales + c.scale * 2 * Traits::cols);

@@ -170,7 +170,7 @@ public:
     }
 
     /// total(row, col) += sum * scale[col] for atoms that can multiply their sums by 8-bit scales while widening them.
-    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::int16_t* scales) const
+    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::int16_t* scales)
         requires requires { Atom::scale_pair; }
     {
         multiply_add(total, scales, atoms{});
@@ -200,8 +200,11 @@ private:
         (Atom::carry(acc_[E], high + place(E), cols), ...);
     }
     template <int... E>
-    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::int16_t* scales, std::integer_sequence<int, E...>) const {
-        (Atom::multiply_add(acc_[E], scales + (E % Across) * Atom::n * 2, total + place(E)), ...);
+    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::int16_t* scales, std::integer_sequence<int, E...>) {
+        // Without these, GCC 12 keeps totals in registers from call to call, and spills the sums in every step of `run`.
+        (hold(acc_[E]), ...);
+        std::int32_t* const out = opaque(total);
+        (Atom::multiply_add(acc_[E], scales + (E % Across) * Atom::n * 2, out + place(E)), ...);
     }
 
     template <int... G, int... I, int... J>

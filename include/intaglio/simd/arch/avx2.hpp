@@ -54,6 +54,7 @@ struct avx2_s16 : avx2_integers<std::int16_t, std::int16_t> {
 /// u8 x small signed codes into int16, 1 x 8 x 4: vpmaddubsw + vpaddw, two int16 sums for each output.
 struct avx2_u8_codes : avx2_integers<std::uint8_t, std::int8_t> {
     static constexpr bool scale_pair = true;
+    static constexpr int partial_sums = 2;
 
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm256_add_epi16(c, _mm256_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_256(out, _mm256_madd_epi16(c, _mm256_set1_epi16(1))); }

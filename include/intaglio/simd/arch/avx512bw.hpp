@@ -54,6 +54,7 @@ struct avx512_s16 : avx512_integers<std::int16_t, std::int16_t> {
 /// u8 x small signed codes into int16, 1 x 16 x 4: vpmaddubsw + vpaddw, two int16 sums for each output.
 struct avx512_u8_codes : avx512_integers<std::uint8_t, std::int8_t> {
     static constexpr bool scale_pair = true;
+    static constexpr int partial_sums = 2;
 
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_add_epi16(c, _mm512_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_512(out, _mm512_madd_epi16(c, _mm512_set1_epi16(1))); }

@@ -54,6 +54,7 @@ struct sse41_s16 : sse41_integers<std::int16_t, std::int16_t> {
 /// u8 x small signed codes into int16, 1 x 4 x 4: pmaddubsw + paddw, two int16 sums for each output. Exact while each pair's sum fits int16 (a policy's chain law).
 struct sse41_u8_codes : sse41_integers<std::uint8_t, std::int8_t> {
     static constexpr bool scale_pair = true; ///< scales come twice, for both int16 sums of an output
+    static constexpr int partial_sums = 2;
 
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm_add_epi16(c, _mm_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_128(out, _mm_madd_epi16(c, _mm_set1_epi16(1))); }
