@@ -38,7 +38,7 @@ struct product_call {
 
 /// One tile: the micro-kernel of the right height, then the output if this was the last block of the reduction. `totals` are those of all blocks so far.
 template <class Traits, int Down, class Call>
-void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs, index panel, std::size_t block, std::span<const chain> chains,
+void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs, index panel, const typename Traits::rhs_digit* digits, std::size_t block, std::span<const chain> chains,
               typename Traits::total* totals, index i0, index rows) {
     const std::size_t blocks = call.plan.blocks().size();
     flush_scales<Traits> scales{call.rhs.folded() ? nullptr : call.rhs.scales(panel), nullptr, 0, rows};
@@ -50,7 +50,7 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
     if constexpr (Traits::carries) {
         constexpr index count = Down * Traits::atom::m * Traits::cols;
         alignas(64) std::int32_t low[count], high[count];
-        microkernel<Traits, Down>(lhs, call.rhs.panel(panel), chains, scales, low, high, true, call.check);
+        microkernel<Traits, Down>(lhs, digits, chains, scales, low, high, true, call.check);
         const bool carried = chains.size() > 1;
         if (blocks == 1) {
             if (carried) return finish_tile<Traits>(call, carried_totals{low, high}, i0, rows, j0, cols);
@@ -59,9 +59,21 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
         for (index e = 0; e < count; ++e)
             totals[e] = (block == 0 ? 0 : totals[e]) + (carried ? carried_totals{low, high}.exact(e) : static_cast<std::int64_t>(low[e]));
     } else {
-        microkernel<Traits, Down>(lhs, call.rhs.panel(panel), chains, scales, totals, nullptr, block == 0, call.check);
+        microkernel<Traits, Down>(lhs, digits, chains, scales, totals, nullptr, block == 0, call.check);
     }
     if (block + 1 == blocks) finish_tile<Traits>(call, plain_totals<typename Traits::total>{totals}, i0, rows, j0, cols);
+}
+
+/// The digits of a panel that `chains` use, as a pointer to where its first digit would be.
+template <class Traits, class Call>
+const typename Traits::rhs_digit* panel_digits(const Call& call, index panel, std::span<const chain> chains, worker_scratch<Traits>& scratch) {
+    if (!call.rhs.narrow()) return call.rhs.panel(panel);
+    if (chains.empty()) return nullptr;
+    const index first = chains.front().offset, end = chains.back().offset + chains.back().steps * Traits::k * Traits::cols;
+    const index count = round_up(end - first, call.rhs.group);
+    if (scratch.rhs.size() < count) scratch.rhs = buffer<typename Traits::rhs_digit>(count, uninitialized);
+    call.rhs.expand(panel, first, count, scratch.rhs.data());
+    return scratch.rhs.data() - first;
 }
 
 /// Loops 3 to 5 for the block [i0, i1) x panels [p0, p1) of the output.
@@ -91,17 +103,20 @@ void run_block(const Call& call, index i0, index i1, index p0, index p1, worker_
             if constexpr (Traits::proven) call.plan.cut(jr, pc, scratch.norms, scratch.norms_first, scratch.chains);
             std::span<const chain> chains = scratch.chains;
             if constexpr (!Traits::proven) chains = call.plan.chains(pc);
+            const auto* digits = panel_digits<Traits>(call, jr, chains, scratch);
             for (index ir = 0; ir < tiles; ++ir) {
                 const index i = i0 + ir * Traits::rows, rows = std::min<index>(Traits::rows, i1 - i);
                 auto* totals = scratch.totals.data() + (keep ? ((jr - p0) * tiles + ir) * Traits::tile_size : 0);
                 const auto& lhs = scratch.panels[static_cast<std::size_t>(ir)];
                 const int down = atoms_for<Traits>(rows);
                 if (down == tile_downs<Traits>[0])
-                    run_tile<Traits, tile_downs<Traits>[0]>(call, lhs, jr, pc, chains, totals, i, rows);
+                    run_tile<Traits, tile_downs<Traits>[0]>(call, lhs, jr, digits, pc, chains, totals, i, rows);
                 else if (down == tile_downs<Traits>[1])
-                    run_tile<Traits, tile_downs<Traits>[1]>(call, lhs, jr, pc, chains, totals, i, rows);
+                    run_tile<Traits, tile_downs<Traits>[1]>(call, lhs, jr, digits, pc, chains, totals, i, rows);
+                else if (down == tile_downs<Traits>[2])
+                    run_tile<Traits, tile_downs<Traits>[2]>(call, lhs, jr, digits, pc, chains, totals, i, rows);
                 else
-                    run_tile<Traits, tile_downs<Traits>[2]>(call, lhs, jr, pc, chains, totals, i, rows);
+                    run_tile<Traits, tile_downs<Traits>[3]>(call, lhs, jr, digits, pc, chains, totals, i, rows);
             }
         }
     }
@@ -118,6 +133,7 @@ void run_product(const Call& call, index kc, const cache_sizes& cache, executor_
     if (call.plan.blocks().size() > 1) { // totals wait between blocks of the reduction
         const index tile_bytes = Traits::tile_size * static_cast<index>(sizeof(typename Traits::total));
         column_blocks = ceil_div(ceil_div(row_tiles, row_blocks) * panels * tile_bytes, std::max(tile_bytes, cache.l2 / 2));
+        if (m == 1) column_blocks = panels; // nothing shares a panel: each is read from end to end, as memory likes it
     }
     if (workers > 1) {
         row_blocks = std::min(row_tiles, round_up(row_blocks, workers));

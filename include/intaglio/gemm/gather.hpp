@@ -21,15 +21,16 @@ struct worker_scratch {
     patch<typename Traits::lhs_digit> image; ///< of the block's windows, where the source has such
     buffer<typename Traits::total> totals;
     std::vector<lhs_panel<typename Traits::lhs_digit>> panels;
+    buffer<typename Traits::rhs_digit> rhs; ///< a block of one panel, expanded from narrow digits
     // Proven chains:
     norm_table norms; ///< of the block
     index norms_first = 0; ///< element of the reduction at which they begin
     std::vector<chain> chains; ///< of one panel of rhs
 };
 
-/// How many atoms of rows the last tile of a block takes: as few as cover it, of the three tiles that are compiled.
+/// How many atoms of rows the last tile of a block takes: as few as cover it, of the tiles that are compiled.
 template <class Traits>
-constexpr std::array<int, 3> tile_downs = {Traits::tile::down, std::max(1, Traits::tile::down / 2), 1};
+constexpr std::array<int, 4> tile_downs = {Traits::tile::down, std::max(1, Traits::tile::down / 2), std::max(1, Traits::tile::down / 4), 1};
 
 template <class Traits>
 int atoms_for(index rows) {

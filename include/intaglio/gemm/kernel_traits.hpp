@@ -112,6 +112,13 @@ struct kernel_traits {
     /// Where bytes are multiplied as fast as trits, integer scales may be folded into the digits while packing, all planes of an element into one byte:
     /// sum over planes of scale * digit. It is done where every such sum fits a byte (packed_rhs), and then nothing is flushed between blocks.
     static constexpr bool can_fold_scales = integer_scales && std::is_same_v<typename digits::acc, std::int32_t> && is_byte<rhs_digit>;
+    /// Bits of a digit where a packed rhs is stored narrow and expanded just before use; 0 where digits need their bytes.
+    static constexpr int narrow_bits = [] {
+        if constexpr (std::is_same_v<rhs_digit, std::int8_t>)
+            for (const int bits : {2, 4})
+                if (P::rhs::format::max_magnitude <= (1 << (bits - 1)) - 1) return bits;
+        return 0;
+    }();
     /// The atom multiplies its sums by 8-bit scales while widening them. Those that take them as int16 pairs (scale, 0) need sums that fit int16.
     static constexpr bool scales_in_flush = [] {
         if constexpr (!integer_scales || !requires { atom::scale_pair; })

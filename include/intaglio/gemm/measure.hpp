@@ -55,8 +55,11 @@ INTAGLIO_INLINE void square_rows(const std::int16_t* a, const std::int16_t* b, c
         }
         simd::sum_eights(s, t, u, v, sums);
     } else {
-        for (index p = 0; p < group / norm_step; ++p) sums[p] = {};
-        for (index e = 0; e < group; ++e) sums[e / norm_step] += simd::four_lanes{a[e] >> 4, b[e] >> 4, c[e] >> 4, d[e] >> 4} * simd::four_lanes{a[e] >> 4, b[e] >> 4, c[e] >> 4, d[e] >> 4};
+        for (index p = 0; p < group / norm_step; ++p) sums[p] = simd::four_lanes{};
+        for (index e = 0; e < group; ++e) {
+            const simd::four_lanes part = {a[e] >> 4, b[e] >> 4, c[e] >> 4, d[e] >> 4};
+            sums[e / norm_step] = sums[e / norm_step] + part * part;
+        }
     }
 }
 

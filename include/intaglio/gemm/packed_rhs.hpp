@@ -22,6 +22,7 @@
 #include "intaglio/gemm/kernel_traits.hpp"
 #include "intaglio/gemm/measure.hpp"
 #include "intaglio/gemm/range.hpp"
+#include "intaglio/simd/expand.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
@@ -38,6 +39,10 @@ constexpr Digit digit_of(T value, int p) {
 
 } // namespace detail
 
+/// How a packed rhs of codes is stored. `fast` folds scales into bytes where that saves the flush of each block; `small` keeps codes of up to 4 bits narrow in any case, which
+/// is also faster where few rows of lhs read weights that lie outside the caches. Results are the same.
+enum class rhs_storage { fast, small };
+
 template <GemmPolicy P, class Arch = simd::native_arch>
 class packed_rhs {
 public:
@@ -51,7 +56,7 @@ public:
     std::int32_t largest() const { return largest_.empty() ? 0 : *std::max_element(largest_.begin(), largest_.end()); }
     /// Memory held: digits, scales and norms.
     index bytes() const {
-        return data_.size() * static_cast<index>(sizeof(digit)) + scales_.size() * static_cast<index>(sizeof(block_scale)) +
+        return data_.size() * static_cast<index>(sizeof(digit)) + narrow_data_.size() + scales_.size() * static_cast<index>(sizeof(block_scale)) +
                (norms_.empty() ? 0 : panels() * static_cast<index>(norms_.front().values().size() * sizeof(float))) + static_cast<index>(factors_.size() * sizeof(double));
     }
 
@@ -59,7 +64,17 @@ public:
     using block_scale = std::conditional_t<traits::integer_scales, std::int16_t, float>;
     static constexpr index scales_per_run = traits::cols * (traits::scales_in_flush ? 2 : 1);
     const std::vector<detail::rhs_run>& runs() const { return runs_; }
+    /// Digits of panel p from `first` on, in bytes or wider; only where they are not narrow.
     const digit* panel(index p) const { return data_.data() + p * panel_digits_; }
+    /// Digits are stored in traits::narrow_bits each (simd/expand.hpp).
+    bool narrow() const { return narrow_; }
+    /// Expands `count` digits of panel p from `first` on, both multiples of a group, to `out`.
+    void expand(index p, index first, index count, digit* out) const {
+        if constexpr (traits::narrow_bits > 0)
+            simd::expand<traits::narrow_bits>(narrow_data_.data() + (p * panel_digits_ + first) * traits::narrow_bits / 8, count / group, out);
+    }
+    /// Digits that are expanded at a time.
+    static constexpr index group = traits::narrow_bits > 0 ? simd::narrow_group<std::max(1, traits::narrow_bits)> : 1;
     /// The block scales of panel p, scales_per_run for each scale index.
     const block_scale* scales(index p) const { return scales_.data() + p * scale_rows_ * scales_per_run; }
     /// The norms of panel p.
@@ -72,19 +87,25 @@ public:
     const double* factors() const { return factors_.data(); }
 
     template <class V>
-    static packed_rhs make(const detail::rhs_rows<typename P::rhs::storage>& rows, index k, index n, const V& view, executor_ref exec) {
+    static packed_rhs make(const detail::rhs_rows<typename P::rhs::storage>& rows, index k, index n, const V& view, executor_ref exec,
+                           rhs_storage storage = rhs_storage::fast) {
         packed_rhs out;
         out.k_ = k;
         out.n_ = n;
-        if constexpr (traits::can_fold_scales) out.folded_ = scales_fold(view, k, n);
+        if constexpr (traits::can_fold_scales) out.folded_ = storage == rhs_storage::fast && scales_fold(view, k, n);
+        out.narrow_ = traits::narrow_bits > 0 && !out.folded_;
         out.lay_out();
         out.copy_scales(view);
         exec.for_each(out.panels(), [&](index p, int) {
+            buffer<digit> own(out.narrow_ ? out.panel_digits_ : 0);
+            digit* panel = out.narrow_ ? own.data() : out.data_.data() + p * out.panel_digits_;
             if (!out.folded_)
-                out.pack_panel(rows, view.plane_stride, p);
+                out.pack_panel(rows, view.plane_stride, p, panel);
             else if constexpr (traits::can_fold_scales)
-                out.pack_folded(rows, view, p);
-            if constexpr (std::is_same_v<typename P::total, std::int32_t>) out.bound(p);
+                out.pack_folded(rows, view, p, panel);
+            if constexpr (std::is_same_v<typename P::total, std::int32_t>) out.bound(p, panel);
+            if constexpr (traits::narrow_bits > 0)
+                if (out.narrow_) simd::narrow<traits::narrow_bits>(panel, out.panel_digits_ / group, out.narrow_data_.data() + p * out.panel_digits_ * traits::narrow_bits / 8);
         });
         return out;
     }
@@ -95,6 +116,7 @@ private:
         const auto add = [&](index from, index length, int plane, int scale) {
             runs_.push_back({from, length, offset, plane, scale});
             offset += detail::ceil_div(length, traits::k) * traits::k * traits::cols;
+            if (narrow_) offset = detail::round_up(offset, group);
         };
         if (folded_) {
             add(0, k_, 0, 0);
@@ -109,7 +131,10 @@ private:
             for (int p = 0; p < traits::rhs_planes; ++p) add(0, k_, p, 0);
         }
         panel_digits_ = detail::round_up(offset, std::max<index>(1, 64 / static_cast<index>(sizeof(digit))));
-        data_ = buffer<digit>(panels() * panel_digits_);
+        if (narrow_)
+            narrow_data_ = buffer<std::uint8_t>(panels() * panel_digits_ * traits::narrow_bits / 8);
+        else
+            data_ = buffer<digit>(panels() * panel_digits_);
         scales_ = buffer<block_scale>(panels() * scale_rows_ * scales_per_run);
         if constexpr (std::is_same_v<typename P::total, std::int32_t>) unit_bounds_.assign(static_cast<std::size_t>(panels()), 0);
         factors_.assign(static_cast<std::size_t>(panels() * traits::cols), 0.0);
@@ -157,9 +182,8 @@ private:
     }
 
     template <class V>
-    void pack_folded(const detail::rhs_rows<typename P::rhs::storage>& rows, const V& view, index panel) {
+    void pack_folded(const detail::rhs_rows<typename P::rhs::storage>& rows, const V& view, index panel, digit* out) const {
         const index first = panel * traits::cols, count = std::min<index>(traits::cols, n_ - first), blocks = detail::ceil_div(k_, traits::block);
-        digit* out = data_.data() + panel * panel_digits_;
         for (index j = 0; j < count; ++j)
             for (index k = 0; k < k_; ++k) {
                 int sum = 0;
@@ -169,13 +193,13 @@ private:
             }
     }
 
-    void pack_panel(const detail::rhs_rows<typename P::rhs::storage>& rows, index plane_stride, index p) {
+    void pack_panel(const detail::rhs_rows<typename P::rhs::storage>& rows, index plane_stride, index p, digit* panel) {
         const index first = p * traits::cols, count = std::min<index>(traits::cols, n_ - first);
         for (const detail::rhs_run& run : runs_) {
             auto source = rows;
             const int storage_plane = run.plane / traits::split_planes, split = run.plane % traits::split_planes;
             source.data += storage_plane * plane_stride;
-            digit* out = data_.data() + p * panel_digits_ + run.offset;
+            digit* out = panel + run.offset;
             if (rows.col_stride == 1)
                 pack_by_rows(source, first, count, run, split, out);
             else
@@ -224,12 +248,12 @@ private:
     }
 
     /// unit_bound of the panel just packed: the largest l1 norm of its columns, scales included.
-    void bound(index p) {
+    void bound(index p, const digit* panel) {
         constexpr index group = traits::rhs_group, lanes = group * traits::cols;
         std::int64_t sums[traits::cols] = {};
         for (const detail::rhs_run& run : runs_) {
             std::int32_t magnitudes[lanes] = {};
-            const digit* __restrict v = panel(p) + run.offset;
+            const digit* __restrict v = panel + run.offset;
             for (index s = 0; s < detail::round_up(run.length, traits::k); s += group, v += lanes)
                 for (index e = 0; e < lanes; ++e) magnitudes[e] += v[e] < 0 ? -v[e] : v[e];
             for (index e = 0; e < lanes; ++e) {
@@ -256,9 +280,10 @@ private:
     }
 
     index k_ = 0, n_ = 0, panel_digits_ = 0, scale_rows_ = 0;
-    bool folded_ = false;
+    bool folded_ = false, narrow_ = false;
     std::vector<detail::rhs_run> runs_;
     buffer<digit> data_;
+    buffer<std::uint8_t> narrow_data_;
     buffer<block_scale> scales_;
     std::vector<double> factors_;
     std::vector<std::int64_t> unit_bounds_;
@@ -301,7 +326,7 @@ void check_reduction(index k) {
 
 /// Packs rhs (k x n). Throws shape_error or value_error if the view is inconsistent, a reduction is too long for the policy's total, or an element is outside its format.
 template <GemmPolicy P, class Arch = simd::native_arch>
-packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, executor_ref exec = {}) {
+packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, executor_ref exec = {}, rhs_storage stored = rhs_storage::fast) {
     detail::check_operand<typename P::rhs>("rhs", rhs);
     detail::check_reduction<P>(rhs.values.rows);
     using storage = typename P::rhs::storage;
@@ -311,7 +336,7 @@ packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, executor_ref exec = {}) {
     if constexpr (!detail::kernel_traits<P, Arch>::proven)
         for (int p = 0; p < (k > 0 && n > 0 ? P::rhs::planes : 0); ++p)
             detail::require_range<format>("rhs", detail::rhs_rows<storage>{rows.data + p * rhs.plane_stride, rows.row_stride, rows.col_stride}, k, n);
-    auto packed = packed_rhs<P, Arch>::make(rows, k, n, rhs, exec);
+    auto packed = packed_rhs<P, Arch>::make(rows, k, n, rhs, exec, stored);
     detail::require_proven_range<P>("rhs", packed.largest(), rows, k, n);
     return packed;
 }

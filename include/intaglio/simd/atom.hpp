@@ -180,6 +180,8 @@ private:
     using accumulator = typename Atom::accumulator;
     using atoms = std::make_integer_sequence<int, Down * Across>;
     using across = std::make_integer_sequence<int, Across>;
+    /// Atoms that say how their sums are added may have several sets of them.
+    static constexpr int sets_of_sums = !requires { Atom::add; } ? 1 : Down * Across < 4 ? 4 : Down * Across < 8 ? 2 : 1;
     /// Where atom e begins in the row-major tile.
     static constexpr int place(int e) { return (e / Across) * Atom::m * cols + (e % Across) * Atom::n; }
 
@@ -214,7 +216,23 @@ private:
         const lhs* base[] = {(a + 4 * G * atom_stride)...};
         accumulator c[Down * Across];
         copy(c, acc_, atoms{});
-        for (index s = 0; s < steps; ++s) {
+        index s = 0;
+        if constexpr (constexpr int sets = sets_of_sums; sets > 1) { // too few sums to hide an instruction's latency: steps take turns with sums of their own
+            accumulator more[sets - 1][Down * Across];
+            for (auto& set : more) fill(set, atoms{});
+            const auto step = [&](accumulator(&sums)[Down * Across], index at) __attribute__((always_inline)) {
+                const typename Atom::rhs_fragment r[] = {Atom::load_rhs(b + at * cols * Atom::k + J * Atom::n * Atom::k)...};
+                (row<I>(sums, Atom::load_lhs(base[0] + at * step_stride + I * atom_stride, row_stride), r, columns), ...);
+            };
+            for (; s + sets <= steps; s += sets) {
+                step(c, 0);
+                for (int set = 1; set < sets; ++set) step(more[set - 1], set);
+                base[0] += sets * step_stride;
+                b += sets * cols * Atom::k;
+            }
+            for (auto& set : more) add(c, set, atoms{});
+        }
+        for (; s < steps; ++s) {
             const typename Atom::rhs_fragment r[] = {Atom::load_rhs(b + J * Atom::n * Atom::k)...};
             (row<I>(c, Atom::load_lhs(base[I / 4] + (I % 4 == 3 ? three : I % 4 * atom_stride), row_stride), r, columns), ...);
             ((base[G] += step_stride), ...);
@@ -226,6 +244,14 @@ private:
     static INTAGLIO_INLINE void row(accumulator (&c)[Down * Across], const typename Atom::lhs_fragment& l, const typename Atom::rhs_fragment (&r)[Across],
                                     std::integer_sequence<int, J...>) {
         (Atom::step(c[I * Across + J], l, r[J]), ...);
+    }
+    template <int... E>
+    static INTAGLIO_INLINE void fill(accumulator (&c)[Down * Across], std::integer_sequence<int, E...>) {
+        ((c[E] = Atom::zero()), ...);
+    }
+    template <int... E>
+    static INTAGLIO_INLINE void add(accumulator (&to)[Down * Across], const accumulator (&from)[Down * Across], std::integer_sequence<int, E...>) {
+        ((to[E] = Atom::add(to[E], from[E])), ...);
     }
     template <int... E>
     static INTAGLIO_INLINE void copy(accumulator (&to)[Down * Across], const accumulator (&from)[Down * Across], std::integer_sequence<int, E...>) {
