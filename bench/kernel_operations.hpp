@@ -131,11 +131,12 @@ struct operations {
         });
     }
 
-    static void* pack(const operand_data& rhs, int threads, outcome& result) noexcept {
+    static void* pack(const operand_data& rhs, bool small, int threads, outcome& result) noexcept {
         void* packed = nullptr;
-        guarded(result, [&] { packed = new packed_rhs<P>(pack_rhs<P>(view_of<rhs_view<P>>(rhs), pool_of(threads))); });
+        guarded(result, [&] { packed = new packed_rhs<P>(pack_rhs<P>(view_of<rhs_view<P>>(rhs), pool_of(threads), small ? ::intaglio::rhs_storage::small : ::intaglio::rhs_storage::fast)); });
         return packed;
     }
+    static std::ptrdiff_t bytes(const void* packed) noexcept { return static_cast<const packed_rhs<P>*>(packed)->bytes(); }
     static void release(void* packed) noexcept { delete static_cast<packed_rhs<P>*>(packed); }
 
     template <unsigned Outputs>
@@ -149,10 +150,11 @@ struct operations {
         });
     }
 
-    static void* pack_filter(const conv_shape& shape, const operand_data& filter, int threads, outcome& result) noexcept {
+    static void* pack_filter(const conv_shape& shape, const operand_data& filter, bool small, int threads, outcome& result) noexcept {
         void* packed = nullptr;
         guarded(result, [&] {
-            packed = new packed_filter<P>(::intaglio::pack_filter<P>(geometry_of(shape), view_of<rhs_view<P>>(filter), pool_of(threads)));
+            packed = new packed_filter<P>(::intaglio::pack_filter<P>(geometry_of(shape), view_of<rhs_view<P>>(filter), pool_of(threads),
+                                                                               small ? ::intaglio::rhs_storage::small : ::intaglio::rhs_storage::fast));
         });
         return packed;
     }
@@ -186,6 +188,7 @@ constexpr kernel products(const char* policy) {
     kernel k{};
     k.policy = policy;
     k.pack = o::pack;
+    k.bytes = o::bytes;
     k.release = o::release;
     k.gemm = o::template multiply<Outputs>;
     k.fused = (Outputs & fused) != 0;

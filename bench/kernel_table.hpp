@@ -79,9 +79,11 @@ struct conv_call {
     int threads = 1;
 };
 
-using pack_function = void* (*)(const operand_data& rhs, int threads, outcome&) noexcept;
+/// `small` asks for the smallest storage, otherwise it is the fastest.
+using pack_function = void* (*)(const operand_data& rhs, bool small, int threads, outcome&) noexcept;
 using gemm_function = void (*)(const gemm_call&, outcome&) noexcept;
-using pack_filter_function = void* (*)(const conv_shape&, const operand_data& filter, int threads, outcome&) noexcept;
+using pack_filter_function = void* (*)(const conv_shape&, const operand_data& filter, bool small, int threads, outcome&) noexcept;
+using bytes_function = std::ptrdiff_t (*)(const void* packed) noexcept;
 using conv_function = void (*)(const conv_call&, outcome&) noexcept;
 using release_function = void (*)(void* packed) noexcept;
 
@@ -89,6 +91,7 @@ using release_function = void (*)(void* packed) noexcept;
 struct kernel {
     const char* policy;
     pack_function pack;
+    bytes_function bytes; ///< of memory that a packed operand holds
     release_function release;
     gemm_function gemm;
     pack_filter_function pack_filter;

@@ -28,6 +28,7 @@
 #include "intaglio/core/buffer.hpp"
 #include "intaglio/gemm/presets.hpp"
 #include "intaglio/gemm/reference.hpp"
+#include "intaglio/quantize/residual.hpp"
 #include "kernel_table.hpp"
 #include "layers.hpp"
 #include "peers.hpp"
@@ -100,7 +101,8 @@ struct owned_operand {
     buffer<Scale> scales;
     kernel_tables::operand_data data;
 
-    owned_operand(size across, size along, bool reduction_is_rows, bool rectified)
+    /// `largest_scale`: of blocks with 8-bit scales.
+    owned_operand(size across, size along, bool reduction_is_rows, bool rectified, int largest_scale = 200)
         : values(numbers<typename Operand::format>(across * along * planes, rectified)) {
         data.rows = reduction_is_rows ? along : across;
         data.cols = reduction_is_rows ? across : along;
@@ -111,7 +113,7 @@ struct owned_operand {
         if constexpr (Operand::sharing::by_row) {
             const size blocks = Operand::block > 0 ? (along + Operand::block - 1) / std::max<size>(Operand::block, 1) * planes : 1;
             scales = buffer<Scale>(across * blocks);
-            for (size i = 0; i < scales.size(); ++i) scales[i] = static_cast<Scale>(1 + i % 200);
+            for (size i = 0; i < scales.size(); ++i) scales[i] = static_cast<Scale>(1 + i % largest_scale);
         }
         data.values = values.data();
         data.scales = scales.data();
@@ -126,6 +128,7 @@ struct work {
     std::string policy;
     const char* peak; ///< name of the peak it is measured against
     bool bytes;       ///< whether the 8-bit peer is its match
+    size weights;     ///< bytes of packed weights, where they are what a product has to read
     std::function<void()> run;
 };
 
@@ -133,6 +136,15 @@ void stop_on(const kernel_tables::outcome& result) {
     if (result.kind == kernel_tables::outcome::ok) return;
     std::fprintf(stderr, "bench kernels: %s\n", result.text);
     std::exit(1);
+}
+
+/// The largest block scale of the operands: as the library's encoder makes them, so that products may fold the scales into the digits.
+template <GemmPolicy P>
+constexpr int usual_scale() {
+    using format = typename P::rhs::format;
+    if constexpr (std::is_integral_v<typename P::total> && requires { format::digits; }) return intaglio::foldable_scale(true, format::digits);
+    if constexpr (std::is_integral_v<typename P::total> && P::rhs::block > 0) return intaglio::foldable_scale(false, format::planes);
+    return 200;
 }
 
 /// The atom that a policy would use on the machine at hand, by what is multiplied.
@@ -190,16 +202,17 @@ private:
 
     /// A product with a packed rhs and float output.
     template <GemmPolicy P>
-    void add_product(std::vector<work>& works, const char* policy, size m, size n, size k) {
+    void add_product(std::vector<work>& works, const char* policy, size m, size n, size k, int largest_scale = usual_scale<P>(), bool small = false,
+                     const char* note = "") {
         const auto* kernel = kernel_of(policy);
         if (!kernel) return;
         using lhs_type = owned_operand<typename P::lhs, scales_of<typename P::lhs, typename P::total>>;
         using rhs_type = owned_operand<typename P::rhs, scales_of<typename P::rhs, typename P::total>>;
         const auto lhs = std::make_shared<lhs_type>(m, k, false, true);
-        const rhs_type rhs(n, k, true, false);
+        const rhs_type rhs(n, k, true, false, largest_scale);
         const auto out = std::make_shared<buffer<float>>(m * n);
         kernel_tables::outcome result;
-        const std::shared_ptr<void> packed(kernel->pack(rhs.data, 1, result), kernel->release);
+        const std::shared_ptr<void> packed(kernel->pack(rhs.data, small, 1, result), kernel->release);
         stop_on(result);
         kernel_tables::gemm_call call;
         call.lhs = lhs->data;
@@ -209,7 +222,7 @@ private:
         kernel->gemm(call, result);
         if (result.kind == kernel_tables::outcome::unsupported) return;
         stop_on(result);
-        works.push_back({policy, peak_of<P>(), sizeof(typename P::rhs::storage) == 1, [=] {
+        works.push_back({std::string(policy) + note, peak_of<P>(), sizeof(typename P::rhs::storage) == 1, kernel->bytes(packed.get()), [=] {
                              kernel_tables::outcome r;
                              kernel->gemm(call, r);
                              static_cast<void>(lhs), static_cast<void>(out), static_cast<void>(packed);
@@ -240,8 +253,8 @@ private:
         std::shared_ptr<void> packed;
         if (forward) {
             using rhs_type = owned_operand<typename P::rhs, scales_of<typename P::rhs, typename P::total>>;
-            const rhs_type filter(l.out_channels, l.depth(), true, false);
-            packed = {kernel->pack_filter(call.shape, filter.data, 1, result), kernel->release_filter};
+            const rhs_type filter(l.out_channels, l.depth(), true, false, usual_scale<P>());
+            packed = {kernel->pack_filter(call.shape, filter.data, false, 1, result), kernel->release_filter};
             stop_on(result);
         }
         call.lhs = lhs->data();
@@ -252,14 +265,14 @@ private:
         function(call, result);
         if (result.kind == kernel_tables::outcome::unsupported) return;
         stop_on(result);
-        works.push_back({policy, peak_of<P>(), sizeof(typename P::rhs::storage) == 1, [=] {
+        works.push_back({policy, peak_of<P>(), sizeof(typename P::rhs::storage) == 1, 0, [=] {
                              kernel_tables::outcome r;
                              function(call, r);
                              static_cast<void>(lhs), static_cast<void>(rhs), static_cast<void>(result_memory), static_cast<void>(packed);
                          }});
         if constexpr (std::is_same_v<P, intaglio::dfp16_training>)
             if (const auto* quantize = table_.find_conversion("dfp16"))
-                works.push_back({"dfp16_training + quantize", peak_of<P>(), false,
+                works.push_back({"dfp16_training + quantize", peak_of<P>(), false, 0,
                                  with_quantization(*kernel, *quantize, function, call, forward ? l.out_channels * l.depth() : rhs->size(), lhs->size(), lhs, result_memory)});
     }
 
@@ -285,7 +298,7 @@ private:
                 filter.rows = rhs->size() / filter.cols;
                 filter.row_stride = 1;
                 filter.col_stride = filter.rows;
-                now.packed = kernel.pack_filter(call.shape, filter, threads_, r);
+                now.packed = kernel.pack_filter(call.shape, filter, false, threads_, r);
             }
             function(now, r);
             if (call.packed) kernel.release_filter(const_cast<void*>(now.packed));
@@ -300,7 +313,9 @@ private:
         std::vector<std::function<void()>> runs;
         for (const work& w : works) runs.push_back(w.run);
         for (const peers::work& p : with) runs.push_back(p.run);
-        const auto times = timing::interleaved(runs, options_.budget);
+        // weights that are read once a product are timed as they lie in the caches, not as the work before left those
+        const double sample = operation == "gemv" ? 1e-2 : 2e-4;
+        const auto times = timing::interleaved(runs, options_.budget, sample);
 
         std::printf("%-24s %2td", layer.c_str(), batch);
         std::vector<double> peer_gmacs;
@@ -318,7 +333,7 @@ private:
             r.arch = table_.name;
             r.gmacs = macs / times[w].best * 1e-9;
             r.median_gmacs = macs / times[w].median * 1e-9;
-            r.peak_gmacs = peak(works[w].peak);
+            r.peak_gmacs = operation == "gemv" ? bandwidth_peak(macs, works[w].weights) : peak(works[w].peak);
             r.fma_gmacs = peak("fp32");
             r.wide_3x3 = wide_3x3;
             for (std::size_t p = 0; p < with.size(); ++p) // 8-bit works beside the 8-bit peer where there is one
@@ -333,6 +348,19 @@ private:
         }
         std::printf("\n");
         std::fflush(stdout);
+    }
+
+    /// GMAC/s if weights are read as fast as so many bytes can be: they are used once.
+    double bandwidth_peak(double macs, size weights) const {
+        const auto* read = table_.find_conversion("read");
+        if (!read || weights < 64) return 0;
+        const buffer<float> values(weights / 4);
+        const auto times = timing::interleaved({[&] {
+                                                   kernel_tables::outcome r;
+                                                   read->run(values.data(), values.size(), nullptr, threads_, r);
+                                               }},
+                                               options_.budget / 4, 1e-2);
+        return macs / times.front().best * 1e-9;
     }
 
     void head(const char* operation) {
@@ -412,14 +440,20 @@ private:
             product("gemm", "square/" + std::to_string(n), 1, n, n, n, false, usual_products(n, n, n));
     }
 
-    /// Few rows of activations by a matrix of weights, which hardly fit a cache.
+    /// A vector, and few rows, of activations by a matrix of weights that hardly fits a cache. The vector's peak is the bandwidth: what reading its packed
+    /// weights alone would take.
     void vectors() {
-        if (!wanted(options_.operations, "gemv")) return;
-        head("gemv");
-        for (const size m : {1, 64, 512}) {
-            if (options_.quick && m > 64) continue;
-            product("gemv", "4096 x 4096, " + std::to_string(m), m, m, 4096, 4096, false, usual_products(m, 4096, 4096));
+        constexpr size n = 4096;
+        if (wanted(options_.operations, "gemv")) {
+            head("gemv (share of the read bandwidth)");
+            auto works = usual_products(1, n, n);
+            add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", 1, n, n, 200, true, ", 2 bits");
+            add_product<intaglio::ternary8_locked<2>>(works, "ternary8_locked<2>", 1, n, n, 200, true, ", 4 bits");
+            product("gemv", "4096 x 4096", 1, 1, n, n, false, std::move(works));
         }
+        if (wanted(options_.operations, "gemm"))
+            for (const size m : options_.quick ? std::vector<size>{64} : std::vector<size>{64, 512})
+                product("gemm", "4096 x 4096, " + std::to_string(m), m, m, n, n, false, usual_products(m, n, n));
     }
 
     /// Every other format of the presets, on one 3 x 3 layer as a product.
@@ -430,6 +464,8 @@ private:
         std::vector<work> works;
         add_product<intaglio::dfp16_bytes>(works, "dfp16_bytes", m, n, k);
         add_product<intaglio::int8_signed>(works, "int8_signed", m, n, k);
+        add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, 200, false, ", unfolded");
+        add_product<intaglio::ternary8_locked<2>>(works, "ternary8_locked<2>", m, n, k, 200, false, ", unfolded");
         add_product<intaglio::ternary8_inference<2>>(works, "ternary8_inference<2>", m, n, k);
         add_product<intaglio::ternary8_inference<3>>(works, "ternary8_inference<3>", m, n, k);
         add_product<intaglio::ternary8_locked<3>>(works, "ternary8_locked<3>", m, n, k);

@@ -23,14 +23,14 @@ inline double seconds_of(const std::function<void()>& run, int repeats) {
 }
 
 /// Runs each work twice to warm up, then all of them round after round until each has had `budget` seconds on average, three rounds
-/// at least. A sample repeats short work until it lasts 0.2 ms.
-inline std::vector<result> interleaved(const std::vector<std::function<void()>>& works, double budget) {
+/// at least. A sample repeats short work until it lasts `sample` seconds.
+inline std::vector<result> interleaved(const std::vector<std::function<void()>>& works, double budget, double sample = 2e-4) {
     std::vector<int> repeats;
     double round = 0;
     for (const auto& work : works) {
         work();
         const double once = seconds_of(work, 1);
-        repeats.push_back(std::max(1, static_cast<int>(2e-4 / std::max(once, 1e-7))));
+        repeats.push_back(std::max(1, static_cast<int>(sample / std::max(once, 1e-7))));
         round += once * repeats.back();
     }
     const double total = budget * static_cast<double>(works.size());

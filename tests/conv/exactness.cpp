@@ -25,11 +25,12 @@ struct drawn_conv {
     std::vector<typename P::rhs::storage> rhs; // gradients
     index out_rows = 0, out_cols = 0, out_padding;
     int pack_threads;
+    bool small; ///< packed in the least memory
 
     drawn_conv(source& random, const conv_geometry& g, pass which)
         : geometry(g), lhs_kind(draw_magnitudes(random)), rhs_kind(draw_magnitudes(random)), lhs_scale(random.chance(50) ? 0.0625 : 3.1e-5),
           rhs_scale(random.chance(50) ? 0.25 : 7.7e-3), out_padding(random.chance(30) ? random.between(1, 4) : 0),
-          pack_threads(random.chance(50) ? 1 : 3) {
+          pack_threads(random.chance(50) ? 1 : 3), small(random.chance(50)) {
         const index in = g.in_pixels() * g.in_channels, out = g.out_pixels() * g.out_channels, weights = g.out_channels * g.filter_size();
         using lhs_format = typename P::lhs::format;
         using rhs_format = typename P::rhs::format;
@@ -66,7 +67,7 @@ void compare(tally& count, const char* policy, pass which, const drawn_conv<P>& 
         call.shape = shape_of(conv.geometry);
         void* packed = nullptr;
         if (which == pass::forward) {
-            packed = kernel.pack_filter(call.shape, conv.filter.data, conv.pack_threads, result);
+            packed = kernel.pack_filter(call.shape, conv.filter.data, conv.small, conv.pack_threads, result);
             if (!packed) FAIL("packing " << policy << " on " << arch << ": " << describe(conv.geometry) << ": " << result.text);
         }
         for (const int threads : thread_counts) {

@@ -133,7 +133,7 @@ matrix_view<const T> filter_matrix(const conv_geometry& g, const T* filters) {
 
 /// Packs filters for the forward pass. `filter.values` is filter_matrix(g, ...), scales as in gemm. Throws as pack_rhs does.
 template <GemmPolicy P, class Arch = simd::native_arch>
-packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& filter, executor_ref exec = {}) {
+packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& filter, executor_ref exec = {}, rhs_storage stored = rhs_storage::fast) {
     g.check();
     require(filter.values.rows == g.filter_size() && filter.values.cols == g.out_channels, "pack_filter: the filters are a ", filter.values.rows, " x ",
             filter.values.cols, " matrix, the geometry needs ", g.filter_size(), " x ", g.out_channels);
@@ -160,7 +160,7 @@ packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& fi
                     padded[static_cast<std::size_t>((o * g.kernel_h + e / row) * segment + e % row)] = part.values(e, o);
             part.values = matrix_view<const typename P::rhs::storage>(padded.data(), count, g.kernel_h * segment).transposed();
         }
-        packed.groups.push_back(pack_rhs<P, Arch>(part, exec));
+        packed.groups.push_back(pack_rhs<P, Arch>(part, exec, stored));
     }
     return packed;
 }

@@ -37,9 +37,9 @@ struct product_call {
 };
 
 /// One tile: the micro-kernel of the right height, then the output if this was the last block of the reduction. `totals` are those of all blocks so far.
-template <class Traits, int Down, class Call>
-void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs, index panel, const typename Traits::rhs_digit* digits, std::size_t block, std::span<const chain> chains,
-              typename Traits::total* totals, index i0, index rows) {
+template <class Traits, int Down, class Call, class Panel>
+void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs, index panel, Panel digits, std::size_t block,
+              std::span<const chain> chains, typename Traits::total* totals, index i0, index rows) {
     const std::size_t blocks = call.plan.blocks().size();
     flush_scales<Traits> scales{call.rhs.folded() ? nullptr : call.rhs.scales(panel), nullptr, 0, rows};
     if constexpr (Traits::policy::lhs::block > 0) {
@@ -64,16 +64,29 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
     if (block + 1 == blocks) finish_tile<Traits>(call, plain_totals<typename Traits::total>{totals}, i0, rows, j0, cols);
 }
 
-/// The digits of a panel that `chains` use, as a pointer to where its first digit would be.
+/// The digits of a panel that `chains` use, expanded where they are narrow, as a pointer to where its first digit would be.
 template <class Traits, class Call>
 const typename Traits::rhs_digit* panel_digits(const Call& call, index panel, std::span<const chain> chains, worker_scratch<Traits>& scratch) {
     if (!call.rhs.narrow()) return call.rhs.panel(panel);
     if (chains.empty()) return nullptr;
     const index first = chains.front().offset, end = chains.back().offset + chains.back().steps * Traits::k * Traits::cols;
-    const index count = round_up(end - first, call.rhs.group);
+    const index count = round_up(end - first, call.rhs.narrow_group);
     if (scratch.rhs.size() < count) scratch.rhs = buffer<typename Traits::rhs_digit>(count, uninitialized);
     call.rhs.expand(panel, first, count, scratch.rhs.data());
     return scratch.rhs.data() - first;
+}
+
+/// Runs the only tile of a block on narrow digits. False where it can't.
+template <class Traits, int Down, class Call>
+bool run_narrow_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs, index panel, std::size_t block, std::span<const chain> chains,
+                     typename Traits::total* totals, index i0, index rows) {
+    if constexpr (Traits::expands(Down)) {
+        const auto within_group = [&](const chain& c) { return c.offset % call.rhs.narrow_group != 0; };
+        if (!call.rhs.narrow() || call.check || lhs.segments || std::any_of(chains.begin(), chains.end(), within_group)) return false;
+        run_tile<Traits, Down>(call, lhs, panel, call.rhs.narrow_panel(panel), block, chains, totals, i0, rows);
+        return true;
+    }
+    return false;
 }
 
 /// Loops 3 to 5 for the block [i0, i1) x panels [p0, p1) of the output.
@@ -103,6 +116,12 @@ void run_block(const Call& call, index i0, index i1, index p0, index p1, worker_
             if constexpr (Traits::proven) call.plan.cut(jr, pc, scratch.norms, scratch.norms_first, scratch.chains);
             std::span<const chain> chains = scratch.chains;
             if constexpr (!Traits::proven) chains = call.plan.chains(pc);
+            if (tiles == 1) {
+                auto* totals = scratch.totals.data() + (keep ? (jr - p0) * Traits::tile_size : 0);
+                const int down = atoms_for<Traits>(i1 - i0);
+                if (down == tile_downs<Traits>[3] && run_narrow_tile<Traits, tile_downs<Traits>[3]>(call, scratch.panels[0], jr, pc, chains, totals, i0, i1 - i0)) continue;
+                if (down == tile_downs<Traits>[2] && run_narrow_tile<Traits, tile_downs<Traits>[2]>(call, scratch.panels[0], jr, pc, chains, totals, i0, i1 - i0)) continue;
+            }
             const auto* digits = panel_digits<Traits>(call, jr, chains, scratch);
             for (index ir = 0; ir < tiles; ++ir) {
                 const index i = i0 + ir * Traits::rows, rows = std::min<index>(Traits::rows, i1 - i);

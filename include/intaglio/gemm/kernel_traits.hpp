@@ -119,6 +119,12 @@ struct kernel_traits {
                 if (P::rhs::format::max_magnitude <= (1 << (bits - 1)) - 1) return bits;
         return 0;
     }();
+    /// Whether a tile of so many atoms of rows can expand narrow digits itself: where few rows use them it is quicker than by way of memory.
+    static constexpr bool expands(int down) {
+        if constexpr (narrow_bits > 0 && requires { typename atom::rhs_fragment; })
+            return down <= std::max(1, tile::down / 4) && sizeof(typename atom::rhs_fragment) == atom::n * atom::k && 64 % (atom::n * atom::k) == 0;
+        return false;
+    }
     /// The atom multiplies its sums by 8-bit scales while widening them. Those that take them as int16 pairs (scale, 0) need sums that fit int16.
     static constexpr bool scales_in_flush = [] {
         if constexpr (!integer_scales || !requires { atom::scale_pair; })

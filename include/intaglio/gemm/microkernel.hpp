@@ -69,14 +69,24 @@ INTAGLIO_INLINE void flush_float(const typename Traits::lane* __restrict sums, f
     }
 }
 
+/// The digits of a panel as the atom names them; narrow ones are expanded by the tile.
+template <class T, class Digit>
+INTAGLIO_INLINE const T* digits_as(const Digit* p) {
+    return reinterpret_cast<const T*>(p);
+}
+template <class T, int Bits>
+INTAGLIO_INLINE simd::narrow_codes<Bits> digits_as(simd::narrow_codes<Bits> p) {
+    return p;
+}
+
 /// tile += the products of one chain.
-template <class Traits, class Tile>
-INTAGLIO_INLINE void multiply_chain(Tile& tile, const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, const chain& c) {
-    const auto* b = reinterpret_cast<const typename Tile::rhs*>(panel + c.offset);
+template <class Traits, class Tile, class Panel>
+INTAGLIO_INLINE void multiply_chain(Tile& tile, const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, const chain& c) {
+    auto b = digits_as<typename Tile::rhs>(panel + c.offset);
     for (segment_walk piece(lhs, c.lhs_plane, c.k, c.steps * Traits::k); piece.next();) {
         const index steps = piece.length / Traits::k;
         tile.run(reinterpret_cast<const typename Tile::lhs*>(piece.data), lhs.row_stride, lhs.step_stride, b, steps);
-        b += steps * Traits::k * Traits::cols;
+        b = b + steps * Traits::k * Traits::cols;
     }
 }
 
@@ -87,8 +97,8 @@ using tile_of_planes = simd::register_tile<typename Traits::template plane_atom<
 // The functions that hold a tile are not inlined: it takes all registers, and leaves none to the loops of a caller.
 
 /// Chains whose sums go on from one to the next; with a carry between them where totals are kept in two parts.
-template <class Traits, int Down>
-[[gnu::noinline]] void run_through(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, std::span<const chain> chains,
+template <class Traits, int Down, class Panel>
+[[gnu::noinline]] void run_through(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains,
                                    typename Traits::lane* sums, [[maybe_unused]] typename Traits::lane* high, bool fresh) {
     tile_of_planes<Traits, Down> tile;
     if (fresh)
@@ -104,8 +114,8 @@ template <class Traits, int Down>
 }
 
 /// Chains of blocks that have 8-bit scales, by atoms that multiply their sums by them while widening.
-template <class Traits, int Down>
-[[gnu::noinline]] void run_scaled(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, std::span<const chain> chains,
+template <class Traits, int Down, class Panel>
+[[gnu::noinline]] void run_scaled(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains,
                                   const std::int16_t* scales, typename Traits::total* totals) {
     tile_of_planes<Traits, Down> tile;
     for (const chain& c : chains) {
@@ -116,8 +126,8 @@ template <class Traits, int Down>
 }
 
 /// One chain of planes (LhsPlane, RhsPlane) by itself.
-template <class Traits, int Down, int LhsPlane, int RhsPlane>
-[[gnu::noinline]] void run_chain(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, const chain& c,
+template <class Traits, int Down, int LhsPlane, int RhsPlane, class Panel>
+[[gnu::noinline]] void run_chain(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, const chain& c,
                                  typename Traits::lane* sums) {
     tile_of_planes<Traits, Down, LhsPlane, RhsPlane> tile;
     tile.zero();
@@ -126,13 +136,13 @@ template <class Traits, int Down, int LhsPlane, int RhsPlane>
 }
 
 /// Sums that go on: all chains in one call, or one by one where each is shadowed.
-template <class Traits, int Down>
-void continue_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, std::span<const chain> chains,
+template <class Traits, int Down, class Panel>
+void continue_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains,
                    typename Traits::lane* sums, typename Traits::lane* high, bool fresh, audit* check) {
     constexpr index rows = Down * Traits::atom::m, count = rows * Traits::cols;
     using lane = typename Traits::lane;
     if (Traits::carries && chains.size() > 1) std::fill_n(high, count, lane{0});
-    if constexpr (!Traits::floats)
+    if constexpr (!Traits::floats && std::is_pointer_v<Panel>) // narrow digits are never shadowed
         if (check && !chains.empty()) {
             if (fresh) std::fill_n(sums, count, lane{0});
             for (const chain& c : chains) {
@@ -151,8 +161,8 @@ void continue_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, const typen
 }
 
 /// Sums that are multiplied chain by chain, in the accumulator's registers where the atom can and nobody looks.
-template <class Traits, int Down>
-void flush_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, std::span<const chain> chains,
+template <class Traits, int Down, class Panel>
+void flush_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains,
                 const flush_scales<Traits>& scales, typename Traits::total* totals, bool fresh, audit* check) {
     constexpr int rows = Down * Traits::atom::m;
     if (fresh && (Traits::scales_in_flush || chains.empty())) std::fill_n(totals, rows * Traits::cols, typename Traits::total{0});
@@ -174,7 +184,8 @@ void flush_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename
         } else {
             run_chain<Traits, Down, 0, 0>(lhs, panel, c, sums);
         }
-        if (check) check->template count<Traits, rows>(lhs, panel, c, nullptr, sums);
+        if constexpr (std::is_pointer_v<Panel>)
+            if (check) check->template count<Traits, rows>(lhs, panel, c, nullptr, sums);
         if constexpr (Traits::integer_scales)
             flush_scaled<Traits, rows>(sums, totals, scales.rhs + c.scale * (Traits::scales_in_flush ? 2 : 1) * Traits::cols, fresh);
         else if constexpr (Traits::float_total)
@@ -185,10 +196,10 @@ void flush_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename
     }
 }
 
-/// Runs `chains` on a tile of Down atoms of rows. `fresh` starts the sums; otherwise they are continued. Sums that carry are those of one block: `sums` holds
+/// Runs `chains` on a tile of Down atoms of rows; `Panel` is a pointer to digits or narrow_codes. `fresh` starts the sums; otherwise they are continued. Sums that carry are those of one block: `sums` holds
 /// the low parts and `high` the high ones, if there is more than one chain.
-template <class Traits, int Down>
-INTAGLIO_INLINE void microkernel(const lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, std::span<const chain> chains,
+template <class Traits, int Down, class Panel>
+INTAGLIO_INLINE void microkernel(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains,
                                  const flush_scales<Traits>& scales, typename Traits::block_total* sums, typename Traits::lane* high, bool fresh, audit* check) {
     if constexpr (Traits::through)
         if (!Traits::integer_scales || !scales.rhs) return continue_sums<Traits, Down>(lhs, panel, chains, sums, high, fresh, check);

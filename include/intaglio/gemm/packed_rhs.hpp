@@ -68,13 +68,18 @@ public:
     const digit* panel(index p) const { return data_.data() + p * panel_digits_; }
     /// Digits are stored in traits::narrow_bits each (simd/expand.hpp).
     bool narrow() const { return narrow_; }
+    simd::narrow_codes<traits::narrow_bits> narrow_panel(index p) const
+        requires(traits::narrow_bits > 0)
+    {
+        return {narrow_data_.data() + p * panel_digits_ * traits::narrow_bits / 8};
+    }
     /// Expands `count` digits of panel p from `first` on, both multiples of a group, to `out`.
     void expand(index p, index first, index count, digit* out) const {
         if constexpr (traits::narrow_bits > 0)
-            simd::expand<traits::narrow_bits>(narrow_data_.data() + (p * panel_digits_ + first) * traits::narrow_bits / 8, count / group, out);
+            simd::expand<traits::narrow_bits>(narrow_data_.data() + (p * panel_digits_ + first) * traits::narrow_bits / 8, count / narrow_group, out);
     }
     /// Digits that are expanded at a time.
-    static constexpr index group = traits::narrow_bits > 0 ? simd::narrow_group<std::max(1, traits::narrow_bits)> : 1;
+    static constexpr index narrow_group = traits::narrow_bits > 0 ? simd::narrow_group<std::max(1, traits::narrow_bits)> : 1;
     /// The block scales of panel p, scales_per_run for each scale index.
     const block_scale* scales(index p) const { return scales_.data() + p * scale_rows_ * scales_per_run; }
     /// The norms of panel p.
@@ -105,7 +110,7 @@ public:
                 out.pack_folded(rows, view, p, panel);
             if constexpr (std::is_same_v<typename P::total, std::int32_t>) out.bound(p, panel);
             if constexpr (traits::narrow_bits > 0)
-                if (out.narrow_) simd::narrow<traits::narrow_bits>(panel, out.panel_digits_ / group, out.narrow_data_.data() + p * out.panel_digits_ * traits::narrow_bits / 8);
+                if (out.narrow_) simd::narrow<traits::narrow_bits>(panel, out.panel_digits_ / narrow_group, out.narrow_data_.data() + p * out.panel_digits_ * traits::narrow_bits / 8);
         });
         return out;
     }
@@ -116,7 +121,7 @@ private:
         const auto add = [&](index from, index length, int plane, int scale) {
             runs_.push_back({from, length, offset, plane, scale});
             offset += detail::ceil_div(length, traits::k) * traits::k * traits::cols;
-            if (narrow_) offset = detail::round_up(offset, group);
+            if (narrow_) offset = detail::round_up(offset, narrow_group);
         };
         if (folded_) {
             add(0, k_, 0, 0);

@@ -27,6 +27,7 @@
 
 #include "intaglio/simd/arch.hpp"
 #include "intaglio/simd/arch/opaque.hpp"
+#include "intaglio/simd/expand.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::simd {
 
@@ -141,6 +142,16 @@ constexpr bool multiplies_byte_planes(arch::portable_tile) { return true; }
 template <class Atom>
 struct atom_scope {};
 
+/// The fragment of a packed rhs that lies `offset` elements from b.
+template <class Atom>
+INTAGLIO_INLINE typename Atom::rhs_fragment load_fragment(const typename Atom::rhs* b, index offset) {
+    return Atom::load_rhs(b + offset);
+}
+template <class Atom, int Bits>
+INTAGLIO_INLINE typename Atom::rhs_fragment load_fragment(const narrow_codes<Bits>& b, index offset) {
+    return b.template load<Atom>(offset);
+}
+
 /// A tile of Down x Across atoms held in registers: what one run of the micro-kernel accumulates into. Row-major (rows x cols) when stored.
 ///
 /// Loops over the tile are folds over index packs, so that every register has a constant name.
@@ -163,9 +174,12 @@ public:
     /// Adds `steps` steps of Atom::k products. Row i of lhs at step s starts at a + i * row_stride + s * step_stride; rhs is a
     /// packed panel, cols * k elements a step.
     ///
+    /// `Rhs` is a pointer, or narrow_codes that are expanded on the way.
+    ///
     /// Rows are reached from one pointer for each four of them, plus 0, 1, 2 or 3 strides: x86 adds those in the
     /// addressing mode, so fourteen rows take six registers and no spill.
-    INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, const rhs* b, index steps) {
+    template <class Rhs>
+    INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, Rhs b, index steps) {
         run(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, (Down + 3) / 4>{}, std::make_integer_sequence<int, Down>{}, across{});
     }
 
@@ -209,8 +223,8 @@ private:
         (Atom::multiply_add(acc_[E], scales + (E % Across) * Atom::n * 2, out + place(E)), ...);
     }
 
-    template <int... G, int... I, int... J>
-    INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, const rhs* b, index steps, std::integer_sequence<int, G...>,
+    template <class Rhs, int... G, int... I, int... J>
+    INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, Rhs b, index steps, std::integer_sequence<int, G...>,
                              std::integer_sequence<int, I...>, std::integer_sequence<int, J...> columns) {
         const index atom_stride = row_stride * Atom::m, three = 3 * atom_stride;
         const lhs* base[] = {(a + 4 * G * atom_stride)...};
@@ -221,22 +235,25 @@ private:
             accumulator more[sets - 1][Down * Across];
             for (auto& set : more) fill(set, atoms{});
             const auto step = [&](accumulator(&sums)[Down * Across], index at) __attribute__((always_inline)) {
-                const typename Atom::rhs_fragment r[] = {Atom::load_rhs(b + at * cols * Atom::k + J * Atom::n * Atom::k)...};
+                const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, at * cols * Atom::k + J * Atom::n * Atom::k)...};
                 (row<I>(sums, Atom::load_lhs(base[0] + at * step_stride + I * atom_stride, row_stride), r, columns), ...);
             };
             for (; s + sets <= steps; s += sets) {
                 step(c, 0);
                 for (int set = 1; set < sets; ++set) step(more[set - 1], set);
                 base[0] += sets * step_stride;
-                b += sets * cols * Atom::k;
+                b = b + sets * cols * Atom::k;
             }
             for (auto& set : more) add(c, set, atoms{});
         }
-        for (; s < steps; ++s) {
-            const typename Atom::rhs_fragment r[] = {Atom::load_rhs(b + J * Atom::n * Atom::k)...};
+        for (index at = 0; s < steps; ++s) {
+            const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, at + J * Atom::n * Atom::k)...};
             (row<I>(c, Atom::load_lhs(base[I / 4] + (I % 4 == 3 ? three : I % 4 * atom_stride), row_stride), r, columns), ...);
             ((base[G] += step_stride), ...);
-            b += cols * Atom::k;
+            if constexpr (std::is_pointer_v<Rhs>)
+                b += cols * Atom::k;
+            else
+                at += cols * Atom::k;
         }
         copy(acc_, c, atoms{});
     }

@@ -33,21 +33,51 @@ void narrow(const std::int8_t* codes, index groups, std::uint8_t* out) {
         }
 }
 
-/// The inverse.
-template <int Bits>
-void expand(const std::uint8_t* in, index groups, std::int8_t* codes) {
-    typedef std::uint16_t words __attribute__((vector_size(64)));
-    typedef std::int8_t bytes __attribute__((vector_size(64)));
-    constexpr auto mask = static_cast<std::uint16_t>(((1 << Bits) - 1) * 0x101);
-    for (index g = 0; g < groups; ++g, in += 64, codes += narrow_group<Bits>) {
+/// `Size` bytes of codes from narrow bytes that hold them at place t.
+template <int Bits, int Size>
+struct narrow_part {
+    typedef std::uint16_t words __attribute__((vector_size(Size)));
+    typedef std::int8_t bytes __attribute__((vector_size(Size)));
+
+    static INTAGLIO_INLINE bytes codes(const std::uint8_t* in, int t) {
+        constexpr auto mask = static_cast<std::uint16_t>(((1 << Bits) - 1) * 0x101); // drops what a shift brings over from the next byte
         words v;
         std::memcpy(&v, in, sizeof v);
-        for (int t = 0; t < 8 / Bits; ++t) {
-            const words part = v >> (Bits * t) & mask; // what a shift brings over from the next byte is masked
-            const bytes code = reinterpret_cast<bytes>(part) - static_cast<std::int8_t>(narrow_largest<Bits>);
-            std::memcpy(codes + 64 * t, &code, sizeof code);
-        }
+        return reinterpret_cast<bytes>(v >> (Bits * t) & mask) - static_cast<std::int8_t>(narrow_largest<Bits>);
     }
+};
+
+/// The widest vector that the target's instructions have, in bytes.
+inline constexpr int widest_vector = __BIGGEST_ALIGNMENT__ >= 64 ? 64 : __BIGGEST_ALIGNMENT__ >= 32 ? 32 : 16;
+
+/// Codes of narrow groups, as bytes.
+template <int Bits>
+void expand(const std::uint8_t* in, index groups, std::int8_t* codes) {
+    for (index g = 0; g < groups; ++g, in += 64, codes += narrow_group<Bits>)
+        for (int t = 0; t < 8 / Bits; ++t)
+            for (int b = 0; b < 64; b += widest_vector) {
+                const auto part = narrow_part<Bits, widest_vector>::codes(in + b, t);
+                std::memcpy(codes + 64 * t + b, &part, sizeof part);
+            }
 }
+
+/// A position in narrow codes, a whole number of groups from their start; an atom's fragments are expanded in registers.
+template <int Bits>
+struct narrow_codes {
+    const std::uint8_t* data;
+
+    narrow_codes operator+(index codes) const { return {data + codes * Bits / 8}; }
+    /// The fragment that is `offset` codes further on, a multiple of its size.
+    template <class Atom>
+    INTAGLIO_INLINE typename Atom::rhs_fragment load(index offset) const {
+        constexpr int size = Atom::n * Atom::k;
+        static_assert(sizeof(typename Atom::rhs_fragment) == size && 64 % size == 0);
+        const index group = offset / narrow_group<Bits>, place = offset % narrow_group<Bits>;
+        const auto part = narrow_part<Bits, size>::codes(data + group * 64 + place % 64, static_cast<int>(place / 64));
+        typename Atom::rhs_fragment fragment;
+        std::memcpy(&fragment, &part, sizeof part);
+        return fragment;
+    }
+};
 
 } // namespace intaglio::inline INTAGLIO_ABI::simd

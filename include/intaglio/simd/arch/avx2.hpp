@@ -57,6 +57,7 @@ struct avx2_u8_codes : avx2_integers<std::uint8_t, std::int8_t> {
     static constexpr int partial_sums = 2;
 
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm256_add_epi16(c, _mm256_maddubs_epi16(l, r)); }
+    static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm256_add_epi16(a, b); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_256(out, _mm256_madd_epi16(c, _mm256_set1_epi16(1))); }
     static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out) {
         const __m256i sum = _mm256_madd_epi16(c, detail::load_256(scales));

@@ -57,6 +57,7 @@ struct avx512_u8_codes : avx512_integers<std::uint8_t, std::int8_t> {
     static constexpr int partial_sums = 2;
 
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_add_epi16(c, _mm512_maddubs_epi16(l, r)); }
+    static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm512_add_epi16(a, b); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_512(out, _mm512_madd_epi16(c, _mm512_set1_epi16(1))); }
     static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out) {
         const __m512i sum = _mm512_madd_epi16(c, detail::load_512(scales));

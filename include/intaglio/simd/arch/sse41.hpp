@@ -57,6 +57,7 @@ struct sse41_u8_codes : sse41_integers<std::uint8_t, std::int8_t> {
     static constexpr int partial_sums = 2;
 
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm_add_epi16(c, _mm_maddubs_epi16(l, r)); }
+    static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm_add_epi16(a, b); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_128(out, _mm_madd_epi16(c, _mm_set1_epi16(1))); }
     /// out += (both int16 sums) * scale: the widening multiply-add takes the scale for nothing.
     static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out) {
