@@ -23,6 +23,7 @@
 #include "intaglio/gemm/measure.hpp"
 #include "intaglio/gemm/range.hpp"
 #include "intaglio/simd/expand.hpp"
+#include "intaglio/simd/transpose.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
@@ -234,10 +235,22 @@ private:
         }
     }
 
-    /// Columns of rhs are contiguous (k ascending), as the rows of a weight matrix are: k elements of each are copied at a time.
+    /// Columns of rhs are contiguous (k ascending), as the rows of a weight matrix are: k elements of each are copied at a time. Where those are four bytes, as they
+    /// mostly are, the panel is the transposed matrix of such words.
     static void pack_by_columns(const detail::rhs_rows<typename P::rhs::storage>& rows, index first, index count, const detail::rhs_run& run, int split,
                                 digit* __restrict out) {
         constexpr int k = traits::rhs_group;
+        if constexpr (std::is_same_v<digit, typename P::rhs::storage> && traits::split_planes == 1 && k == traits::k && k * sizeof(digit) == 4) {
+            typedef std::int32_t word __attribute__((may_alias));
+            const auto* in = rows.data + run.k + first * rows.col_stride;
+            if (!rows.offsets && rows.row_stride == 1 && rows.col_stride % k == 0 && reinterpret_cast<std::uintptr_t>(in) % sizeof(word) == 0 && run.length % k == 0) {
+                constexpr index strip = 64; // words of each column at a time, so that the panel's lines stay in L1 until they are full
+                for (index w = 0; w < run.length / k; w += strip)
+                    simd::transpose(reinterpret_cast<const word*>(in) + w, rows.col_stride / k, count, std::min(strip, run.length / k - w),
+                                    reinterpret_cast<word*>(out) + w * traits::cols, traits::cols);
+                return;
+            }
+        }
         for (index j = 0; j < count; ++j) {
             digit* column = out + j * k;
             index s = 0;

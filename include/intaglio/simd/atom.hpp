@@ -250,8 +250,11 @@ private:
             const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, at + J * Atom::n * Atom::k)...};
             (row<I>(c, Atom::load_lhs(base[I / 4] + (I % 4 == 3 ? three : I % 4 * atom_stride), row_stride), r, columns), ...);
             ((base[G] += step_stride), ...);
-            if constexpr (std::is_pointer_v<Rhs>)
+            if constexpr (std::is_pointer_v<Rhs>) {
+                if constexpr (Down * Across >= 8)
+                    for (index line = 0; line < cols * Atom::k; line += 64 / static_cast<index>(sizeof(rhs))) __builtin_prefetch(b + 8 * cols * Atom::k + line);
                 b += cols * Atom::k;
+            }
             else
                 at += cols * Atom::k;
         }
