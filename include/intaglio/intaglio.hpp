@@ -26,6 +26,7 @@
 #include "intaglio/simd/dispatch.hpp"
 #include "intaglio/simd/native.hpp"
 #include "intaglio/simd/transpose.hpp"
+#include "intaglio/simd/vector.hpp"
 
 #include "intaglio/tensor/block_tensor.hpp"
 #include "intaglio/tensor/dfp_tensor.hpp"

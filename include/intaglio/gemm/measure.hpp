@@ -96,7 +96,7 @@ void measure_rows(const std::int16_t* data, index rows, index stride, index colu
 template <class Atom>
 void measure_pairs(const std::int16_t* pairs, index length, index step_stride, square_sums& most) {
     static_assert(Atom::k == 2 && Atom::m == 1);
-    using sums_type = typename simd::int32_lanes<Atom::n>::type;
+    using sums_type = simd::vector<std::int32_t, Atom::n>;
     piece_levels<sums_type> levels;
     const index pieces = ceil_div(length, norm_step);
     for (index p = 0; p < pieces; ++p) {

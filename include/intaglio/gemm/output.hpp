@@ -12,8 +12,24 @@
 #include "intaglio/gemm/epilogue.hpp"
 #include "intaglio/gemm/kernel_traits.hpp"
 #include "intaglio/numeric/rescale.hpp"
+#include "intaglio/simd/atom.hpp"
+#include "intaglio/simd/vector.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
+
+/// Lanes of a vector of int32 or float.
+inline constexpr int output_lanes = simd::widest_vector / 4;
+using output_floats = simd::vector<float, output_lanes>;
+using output_ints = simd::vector<std::int32_t, output_lanes>;
+
+/// v[j] = float(total[j] * factor[j]), rounded once from the exact product of doubles; half a vector of int32 at a time.
+template <class Wide>
+INTAGLIO_INLINE void store_wide(Wide total, const double* factors, float* v) {
+    const Wide product = total * simd::load_vector<Wide>(factors);
+    simd::store_vector(v, __builtin_convertvector(product, simd::vector<float, sizeof(Wide) / 8>));
+}
+using half_ints = simd::vector<std::int32_t, output_lanes / 2>;
+using half_doubles = simd::vector<double, output_lanes / 2>;
 
 /// Totals of a tile as they are.
 template <class Total>
@@ -21,7 +37,23 @@ struct plain_totals {
     const Total* t;
     Total exact(index e) const { return t[e]; }
     double wide(index e) const { return to_double(t[e]); }
-    float single(index e) const { return static_cast<float>(t[e]); }
+    /// A row of `Count` totals from e on, times factors.
+    template <int Count>
+    INTAGLIO_INLINE void scale(index e, const double* factors, float* v) const {
+        if constexpr (std::is_same_v<Total, std::int32_t> && Count % output_lanes == 0)
+            for (int j = 0; j < Count; j += output_lanes / 2)
+                store_wide(__builtin_convertvector(simd::load_vector<half_ints>(t + e + j), half_doubles), factors + j, v + j);
+        else
+            for (int j = 0; j < Count; ++j) v[j] = static_cast<float>(to_double(t[e + j]) * factors[j]);
+    }
+    template <int Count>
+    INTAGLIO_INLINE void scale(index e, const float* factors, float* v) const {
+        if constexpr (Count % output_lanes == 0)
+            for (int j = 0; j < Count; j += output_lanes)
+                simd::store_vector(v + j, __builtin_convertvector(simd::load_vector<output_ints>(t + e + j), output_floats) * simd::load_vector<output_floats>(factors + j));
+        else
+            for (int j = 0; j < Count; ++j) v[j] = static_cast<float>(t[e + j]) * factors[j];
+    }
     static constexpr bool has_single = std::is_same_v<Total, std::int32_t>;
 };
 
@@ -31,10 +63,32 @@ struct carried_totals {
     static constexpr std::int64_t unit = std::int64_t{1} << simd::carry_bits;
     std::int64_t exact(index e) const { return high[e] * unit + low[e]; }
     double wide(index e) const { return static_cast<double>(high[e]) * static_cast<double>(unit) + static_cast<double>(low[e]); }
-    /// Rounds once for sums of so many products of any int16: then both parts are exact, and so is the product.
+    template <int Count>
+    INTAGLIO_INLINE void scale(index e, const double* factors, float* v) const {
+        if constexpr (Count % output_lanes == 0)
+            for (int j = 0; j < Count; j += output_lanes / 2) {
+                const half_doubles h = __builtin_convertvector(simd::load_vector<half_ints>(high + e + j), half_doubles),
+                                   l = __builtin_convertvector(simd::load_vector<half_ints>(low + e + j), half_doubles);
+                store_wide(h * static_cast<double>(unit) + l, factors + j, v + j);
+            }
+        else
+            for (int j = 0; j < Count; ++j) v[j] = static_cast<float>(wide(e + j) * factors[j]);
+    }
+    /// In float: rounds once for sums of up to longest_single products of any int16, of which both parts are exact then, and so is their scaled sum's product.
     static constexpr index longest_single = (unit << 24) / (32768 * 32768) - 1;
-    float single(index e) const {
-        return static_cast<float>(high[e] + (low[e] >> simd::carry_bits)) * static_cast<float>(unit) + static_cast<float>(low[e] & (unit - 1));
+    template <int Count>
+    INTAGLIO_INLINE void scale(index e, const float* factors, float* v) const {
+        if constexpr (Count % output_lanes == 0)
+            for (int j = 0; j < Count; j += output_lanes) {
+                const auto l = simd::load_vector<output_ints>(low + e + j), h = simd::load_vector<output_ints>(high + e + j) + (l >> simd::carry_bits);
+                const output_floats total = __builtin_convertvector(h, output_floats) * static_cast<float>(unit) +
+                                            __builtin_convertvector(l & static_cast<std::int32_t>(unit - 1), output_floats);
+                simd::store_vector(v + j, total * simd::load_vector<output_floats>(factors + j));
+            }
+        else
+            for (int j = 0; j < Count; ++j)
+                v[j] = (static_cast<float>(high[e + j] + (low[e + j] >> simd::carry_bits)) * static_cast<float>(unit) + static_cast<float>(low[e + j] & (unit - 1))) *
+                       factors[j];
     }
     static constexpr bool has_single = true;
 };
@@ -103,13 +157,12 @@ INTAGLIO_INLINE void finish_tile(const Call& call, const Totals& totals, index i
             alignas(64) float v[Traits::cols];
             const double* wide = call.factors.wide.data() + j0;
             if (Totals::has_single && !row_scales && call.factors.fits[static_cast<std::size_t>(j0 / Traits::cols)]) {
-                const float* single = call.factors.single.data() + j0;
-                for (int j = 0; j < Traits::cols; ++j) v[j] = totals.single(first + j) * single[j];
+                totals.template scale<Traits::cols>(first, call.factors.single.data() + j0, v);
             } else if constexpr (row_scales) {
                 const auto row_scale = static_cast<double>(call.lhs_scales[i0 + i]);
                 for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(totals.wide(first + j) * output_factor(wide[j] * row_scale));
             } else {
-                for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(totals.wide(first + j) * wide[j]);
+                totals.template scale<Traits::cols>(first, wide, v);
             }
             if (cols == Traits::cols) { // a constant count lets the stages vectorise without a remainder
                 call.stages(v, row, j0, Traits::cols);

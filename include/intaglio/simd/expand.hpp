@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "intaglio/core/config.hpp"
+#include "intaglio/simd/vector.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::simd {
 
@@ -36,29 +36,21 @@ void narrow(const std::int8_t* codes, index groups, std::uint8_t* out) {
 /// `Size` bytes of codes from narrow bytes that hold them at place t.
 template <int Bits, int Size>
 struct narrow_part {
-    typedef std::uint16_t words __attribute__((vector_size(Size)));
-    typedef std::int8_t bytes __attribute__((vector_size(Size)));
+    using words = vector<std::uint16_t, Size / 2>;
+    using bytes = vector<std::int8_t, Size>;
 
     static INTAGLIO_INLINE bytes codes(const std::uint8_t* in, int t) {
         constexpr auto mask = static_cast<std::uint16_t>(((1 << Bits) - 1) * 0x101); // drops what a shift brings over from the next byte
-        words v;
-        std::memcpy(&v, in, sizeof v);
-        return reinterpret_cast<bytes>(v >> (Bits * t) & mask) - static_cast<std::int8_t>(narrow_largest<Bits>);
+        return reinterpret_cast<bytes>(load_vector<words>(in) >> (Bits * t) & mask) - static_cast<std::int8_t>(narrow_largest<Bits>);
     }
 };
-
-/// The widest vector that the target's instructions have, in bytes.
-inline constexpr int widest_vector = __BIGGEST_ALIGNMENT__ >= 64 ? 64 : __BIGGEST_ALIGNMENT__ >= 32 ? 32 : 16;
 
 /// Codes of narrow groups, as bytes.
 template <int Bits>
 void expand(const std::uint8_t* in, index groups, std::int8_t* codes) {
     for (index g = 0; g < groups; ++g, in += 64, codes += narrow_group<Bits>)
         for (int t = 0; t < 8 / Bits; ++t)
-            for (int b = 0; b < 64; b += widest_vector) {
-                const auto part = narrow_part<Bits, widest_vector>::codes(in + b, t);
-                std::memcpy(codes + 64 * t + b, &part, sizeof part);
-            }
+            for (int b = 0; b < 64; b += widest_vector) store_vector(codes + 64 * t + b, narrow_part<Bits, widest_vector>::codes(in + b, t));
 }
 
 /// A position in narrow codes, a whole number of groups from their start; an atom's fragments are expanded in registers.

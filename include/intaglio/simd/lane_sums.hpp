@@ -7,15 +7,11 @@
 #include <cstdint>
 #include <cstring>
 
-#include "intaglio/core/config.hpp"
+#include "intaglio/simd/vector.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::simd {
 
-template <int Lanes>
-struct int32_lanes {
-    typedef std::int32_t type __attribute__((vector_size(Lanes * 4)));
-};
-using four_lanes = int32_lanes<4>::type;
+using four_lanes = vector<std::int32_t, 4>;
 
 INTAGLIO_INLINE four_lanes larger(four_lanes a, four_lanes b) { return a > b ? a : b; }
 
@@ -33,9 +29,9 @@ INTAGLIO_INLINE four_lanes largest_of_fours(Vector v) {
 template <class Register>
 INTAGLIO_INLINE void sum_eights(Register a, Register b, Register c, Register d, four_lanes* sums) {
     constexpr int lanes = sizeof(Register) / 4;
-    using vector = typename int32_lanes<lanes>::type;
+    using int32s = vector<std::int32_t, lanes>;
     // within each 128 bits: (x y) are pairs of sums of x and y, then (x y z w) the sums of all four
-    const auto add_pairs = [](vector x, vector y) __attribute__((always_inline)) {
+    const auto add_pairs = [](int32s x, int32s y) __attribute__((always_inline)) {
         if constexpr (lanes == 16)
             return __builtin_shufflevector(x, y, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29) +
                    __builtin_shufflevector(x, y, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
@@ -44,7 +40,7 @@ INTAGLIO_INLINE void sum_eights(Register a, Register b, Register c, Register d, 
         else
             return __builtin_shufflevector(x, y, 0, 4, 1, 5) + __builtin_shufflevector(x, y, 2, 6, 3, 7);
     };
-    const auto add_quads = [](vector x, vector y) __attribute__((always_inline)) {
+    const auto add_quads = [](int32s x, int32s y) __attribute__((always_inline)) {
         if constexpr (lanes == 16)
             return __builtin_shufflevector(x, y, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
                    __builtin_shufflevector(x, y, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
@@ -53,8 +49,8 @@ INTAGLIO_INLINE void sum_eights(Register a, Register b, Register c, Register d, 
         else
             return __builtin_shufflevector(x, y, 0, 1, 4, 5) + __builtin_shufflevector(x, y, 2, 3, 6, 7);
     };
-    const vector ab = add_pairs(reinterpret_cast<vector>(a), reinterpret_cast<vector>(b)), cd = add_pairs(reinterpret_cast<vector>(c), reinterpret_cast<vector>(d));
-    const vector all = add_quads(ab, cd);
+    const int32s ab = add_pairs(reinterpret_cast<int32s>(a), reinterpret_cast<int32s>(b)), cd = add_pairs(reinterpret_cast<int32s>(c), reinterpret_cast<int32s>(d));
+    const int32s all = add_quads(ab, cd);
     four_lanes parts[lanes / 4];
     std::memcpy(parts, &all, sizeof all);
     if constexpr (lanes == 4)

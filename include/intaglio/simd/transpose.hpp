@@ -5,22 +5,18 @@
 // vectors, so that one text serves every instruction set.
 
 #include <cstring>
+#include <type_traits>
 
-#include "intaglio/core/config.hpp"
+#include "intaglio/simd/vector.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::simd {
 
 namespace detail {
 
-template <class T>
-struct vector_of_eight {
-    typedef T type __attribute__((vector_size(8 * sizeof(T))));
-};
-
 /// out(j, i) = in(i, j) for an 8 x 8 block. Each round interleaves rows r and r + 4 of the round before, as a perfect shuffle does.
 template <class T>
 INTAGLIO_INLINE void transpose_eight(const T* in, index in_stride, T* out, index out_stride) {
-    using vec = typename vector_of_eight<T>::type;
+    using vec = vector<std::remove_const_t<T>, 8>;
     vec a[8], b[8];
     for (int r = 0; r < 8; ++r) std::memcpy(&a[r], in + r * in_stride, sizeof(vec));
     const auto round = [](const vec(&from)[8], vec(&to)[8]) __attribute__((always_inline)) {
