@@ -13,6 +13,7 @@
 #include "intaglio/gemm/kernel_traits.hpp"
 #include "intaglio/numeric/rescale.hpp"
 #include "intaglio/simd/atom.hpp"
+#include "intaglio/simd/transpose.hpp"
 #include "intaglio/simd/vector.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
@@ -40,9 +41,9 @@ struct plain_totals {
     /// A row of `Count` totals from e on, times factors.
     template <int Count>
     INTAGLIO_INLINE void scale(index e, const double* factors, float* v) const {
-        if constexpr (std::is_same_v<Total, std::int32_t> && Count % output_lanes == 0)
+        if constexpr (sizeof(Total) == 4 && Count % output_lanes == 0)
             for (int j = 0; j < Count; j += output_lanes / 2)
-                store_wide(__builtin_convertvector(simd::load_vector<half_ints>(t + e + j), half_doubles), factors + j, v + j);
+                store_wide(__builtin_convertvector(simd::load_vector<simd::vector<Total, output_lanes / 2>>(t + e + j), half_doubles), factors + j, v + j);
         else
             for (int j = 0; j < Count; ++j) v[j] = static_cast<float>(to_double(t[e + j]) * factors[j]);
     }
@@ -50,11 +51,11 @@ struct plain_totals {
     INTAGLIO_INLINE void scale(index e, const float* factors, float* v) const {
         if constexpr (Count % output_lanes == 0)
             for (int j = 0; j < Count; j += output_lanes)
-                simd::store_vector(v + j, __builtin_convertvector(simd::load_vector<output_ints>(t + e + j), output_floats) * simd::load_vector<output_floats>(factors + j));
+                simd::store_vector(v + j, __builtin_convertvector(simd::load_vector<simd::vector<Total, output_lanes>>(t + e + j), output_floats) * simd::load_vector<output_floats>(factors + j));
         else
             for (int j = 0; j < Count; ++j) v[j] = static_cast<float>(t[e + j]) * factors[j];
     }
-    static constexpr bool has_single = std::is_same_v<Total, std::int32_t>;
+    static constexpr bool has_single = sizeof(Total) == 4;
 };
 
 /// Totals in two parts: high * 2^carry_bits + low, where low may be any int32.
@@ -127,16 +128,25 @@ struct output_factors {
     }
 };
 
+/// A row of a tile times the factors of its columns, without row scales.
+template <class Traits, class Call, class Totals>
+INTAGLIO_INLINE void scale_row(const Call& call, const Totals& totals, index first, index j0, float* v) {
+    if (Totals::has_single && call.factors.fits[static_cast<std::size_t>(j0 / Traits::cols)])
+        totals.template scale<Traits::cols>(first, call.factors.single.data() + j0, v);
+    else
+        totals.template scale<Traits::cols>(first, call.factors.wide.data() + j0, v);
+}
+
 /// The output of a product that is stored column by column, as a weight gradient is: each column of the tile is one run.
 template <class Traits, class Call, class Totals>
 void finish_transposed(const Call& call, const Totals& totals, index i0, index rows, index j0, index cols) {
-    constexpr int height = Traits::rows;
-    alignas(64) float v[Traits::cols * height];
-    const double* factors = call.factors.wide.data() + j0;
-    for (index i = 0; i < rows; ++i)
-        for (int j = 0; j < Traits::cols; ++j) v[j * height + i] = static_cast<float>(totals.wide(i * Traits::cols + j) * factors[j]);
+    constexpr int height = round_up(Traits::rows, 8);
+    alignas(64) float v[height * Traits::cols], columns[Traits::cols * height];
+    for (index i = 0; i < rows; ++i) scale_row<Traits>(call, totals, i * Traits::cols, j0, v + i * Traits::cols);
+    for (int i = 0; i < height; i += 8)
+        for (int j = 0; j < Traits::cols; j += 8) simd::detail::transpose_eight(v + i * Traits::cols + j, Traits::cols, columns + j * height + i, height);
     for (index j = 0; j < cols; ++j)
-        std::copy_n(v + j * height, rows, call.out.data + call.row_map(i0) * call.out.row_stride + (j0 + j) * call.out.col_stride);
+        std::copy_n(columns + j * height, rows, call.out.data + call.row_map(i0) * call.out.row_stride + (j0 + j) * call.out.col_stride);
 }
 
 /// From the totals of one tile to the output.
@@ -155,14 +165,12 @@ INTAGLIO_INLINE void finish_tile(const Call& call, const Totals& totals, index i
             for (index j = 0; j < cols; ++j) view(row, j0 + j) = static_cast<typename out_traits::stored>(totals.exact(first + j));
         } else {
             alignas(64) float v[Traits::cols];
-            const double* wide = call.factors.wide.data() + j0;
-            if (Totals::has_single && !row_scales && call.factors.fits[static_cast<std::size_t>(j0 / Traits::cols)]) {
-                totals.template scale<Traits::cols>(first, call.factors.single.data() + j0, v);
-            } else if constexpr (row_scales) {
+            if constexpr (row_scales) {
+                const double* wide = call.factors.wide.data() + j0;
                 const auto row_scale = static_cast<double>(call.lhs_scales[i0 + i]);
                 for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(totals.wide(first + j) * output_factor(wide[j] * row_scale));
             } else {
-                totals.template scale<Traits::cols>(first, wide, v);
+                scale_row<Traits>(call, totals, first, j0, v);
             }
             if (cols == Traits::cols) { // a constant count lets the stages vectorise without a remainder
                 call.stages(v, row, j0, Traits::cols);
