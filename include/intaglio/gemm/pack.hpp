@@ -43,19 +43,24 @@ public:
     index length = 0;            ///< of the piece
 
     INTAGLIO_INLINE segment_walk(const lhs_panel<Digit>& lhs, int plane, index k, index length_)
-        : lhs_(lhs), start_(lhs.data + plane * lhs.plane_stride), k_(k), left_(length_) {}
+        : lhs_(lhs), start_(lhs.data + plane * lhs.plane_stride), left_(length_) {
+        if (lhs.segments) {
+            segment_ = k / lhs.segment_length;
+            inside_ = k - segment_ * lhs.segment_length;
+        } else {
+            inside_ = (k - lhs.first) * lhs.k_scale;
+        }
+    }
 
     INTAGLIO_INLINE bool next() {
         if (left_ <= 0) return false;
+        length = left_;
+        data = start_ + inside_;
         if (lhs_.segments) {
-            const index segment = k_ / lhs_.segment_length, inside = k_ - segment * lhs_.segment_length;
-            length = std::min(left_, lhs_.segment_length - inside);
-            data = start_ + lhs_.segments[segment] + inside;
-        } else {
-            length = left_;
-            data = start_ + (k_ - lhs_.first) * lhs_.k_scale;
+            length = std::min(left_, lhs_.segment_length - inside_);
+            data += lhs_.segments[segment_++];
+            inside_ = 0;
         }
-        k_ += length;
         left_ -= length;
         return true;
     }
@@ -63,7 +68,7 @@ public:
 private:
     const lhs_panel<Digit>& lhs_;
     const Digit* start_;
-    index k_, left_;
+    index segment_ = 0, inside_ = 0, left_;
 };
 
 /// A row length, in digits, for the layout by rows: whole cache lines, an odd number of them so that the rows of a tile spread over the sets of L1.
