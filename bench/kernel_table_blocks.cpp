@@ -11,6 +11,8 @@ static constexpr kernel blocks_kernels[] = {
     products<ternary8_inference<1, 16>, raw>("ternary8_inference<1,16>"),
     products_and_forward<ternary8_inference<2, 16>, raw>("ternary8_inference<2,16>"),
     products<ternary8_inference<1, 65536>, raw>("ternary8_inference<1,all>"),
+    products<dfp16_dial<1>>("dfp16_dial<1>"),
+    products<dfp16_dial<3>>("dfp16_dial<3>"),
     products_and_forward<int4_blocks>("int4_blocks"),
     products<int16_blocks>("int16_blocks"),
     products_and_forward<int32_mantissas>("int32_mantissas"),

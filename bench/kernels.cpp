@@ -130,6 +130,7 @@ struct work {
     bool bytes;       ///< whether the 8-bit peer is its match
     size weights;     ///< bytes of packed weights, where they are what a product has to read
     std::function<void()> run;
+    std::shared_ptr<buffer<float>> out{};
 };
 
 void stop_on(const kernel_tables::outcome& result) {
@@ -225,8 +226,8 @@ private:
         works.push_back({std::string(policy) + note, peak_of<P>(), sizeof(typename P::rhs::storage) == 1, kernel->bytes(packed.get()), [=] {
                              kernel_tables::outcome r;
                              kernel->gemm(call, r);
-                             static_cast<void>(lhs), static_cast<void>(out), static_cast<void>(packed);
-                         }});
+                             static_cast<void>(lhs), static_cast<void>(packed);
+                         }, out});
     }
 
     /// A pass of a convolution with float output.
@@ -463,6 +464,8 @@ private:
         const size m = 196, n = 256, k = 2304;
         std::vector<work> works;
         add_product<intaglio::dfp16_bytes>(works, "dfp16_bytes", m, n, k);
+        add_product<intaglio::dfp16_dial<3>>(works, "dfp16_dial<3>", m, n, k);
+        add_product<intaglio::dfp16_dial<1>>(works, "dfp16_dial<1>", m, n, k);
         add_product<intaglio::int8_signed>(works, "int8_signed", m, n, k);
         add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, 200, false, ", unfolded");
         add_product<intaglio::ternary8_locked<2>>(works, "ternary8_locked<2>", m, n, k, 200, false, ", unfolded");
@@ -472,7 +475,21 @@ private:
         add_product<intaglio::int4_blocks>(works, "int4_blocks", m, n, k);
         add_product<intaglio::int16_blocks>(works, "int16_blocks", m, n, k);
         add_product<intaglio::int32_mantissas>(works, "int32_mantissas", m, n, k);
-        product("gemm", "resnet50/conv4_b", 1, m, n, k, true, std::move(works));
+        product("gemm", "resnet50/conv4_b", 1, m, n, k, true, works);
+        for (std::size_t w = 1; w < works.size(); ++w)
+            if (works[0].policy == "dfp16_bytes" && works[w].policy.starts_with("dfp16_dial"))
+                std::printf("%-24s    error of %s: %.2g of the products' root mean square\n", "", works[w].policy.c_str(), relative_error(*works[w].out, *works[0].out));
+    }
+
+    /// |v - exact|_2 / |exact|_2.
+    static double relative_error(const buffer<float>& v, const buffer<float>& exact) {
+        double error = 0, all = 0;
+        for (size i = 0; i < v.size(); ++i) {
+            const double e = exact[i], d = static_cast<double>(v[i]) - e;
+            error += d * d;
+            all += e * e;
+        }
+        return std::sqrt(error / all);
     }
 
     /// Quantization as a share of the bandwidth of L2 (256 KiB) and of the memory (64 MiB). Figures are 10^9 elements a second.

@@ -279,6 +279,8 @@ void for_each_policy(const Visit& visit) {
     visit.template operator()<fp32>("fp32");
     visit.template operator()<dfp16_training>("dfp16_training");
     visit.template operator()<dfp16_bytes>("dfp16_bytes");
+    visit.template operator()<dfp16_dial<1>>("dfp16_dial<1>");
+    visit.template operator()<dfp16_dial<3>>("dfp16_dial<3>");
     visit.template operator()<int8_inference>("int8_inference");
     visit.template operator()<int8_signed>("int8_signed");
     visit.template operator()<ternary8_inference<1>>("ternary8_inference<1>");

@@ -56,6 +56,7 @@ private:
             const index length = std::min(Traits::longest_chain(), end - k);
             for (int lp = 0; lp < Traits::lhs_planes; ++lp) {
                 const int rp = run.plane % Traits::split_planes;
+                if (Traits::lhs_planes == 2 && !computes_planes<typename Traits::policy>(lp, rp)) continue;
                 const int shift = Traits::lhs_planes == 2 ? 8 * ((lp == 0) + (rp == 0)) : 0;
                 out.push_back({k, ceil_div(length, Traits::k), run.offset + (k - run.k) * Traits::cols, lp, rp, run.scale, shift});
             }

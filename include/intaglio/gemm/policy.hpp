@@ -62,6 +62,20 @@ template <>
 inline constexpr std::int64_t max_digit<byte_planes> = 255;
 } // namespace detail
 
+namespace detail {
+/// Of the products of byte planes, how many a policy computes, the weightiest first: all four, all but low x low, or high x high alone.
+template <class P>
+constexpr int plane_products = [] {
+    if constexpr (requires { P::plane_products; }) return P::plane_products;
+    return 4;
+}();
+/// Whether the product of these planes (0 high, 1 low) is one of them.
+template <class P>
+constexpr bool computes_planes(int lhs, int rhs) {
+    return plane_products<P> == 4 || (plane_products<P> == 3 ? lhs + rhs < 2 : lhs + rhs == 0);
+}
+} // namespace detail
+
 /// The longest chain that can't overflow the policy's accumulator whatever the data: floor(max(accumulator) / (|lhs| |rhs|)).
 template <GemmPolicy P>
 constexpr index max_safe_chain() {
@@ -108,6 +122,10 @@ struct check_policy {
                   "gemm policy: a proven chain ends where the data say, so only an exact total gives the same result everywhere; use std::int64_t");
     static_assert(!std::is_same_v<typename P::chain, proven_chain> || scale_block<P> == 0,
                   "gemm policy: a proven chain with scales per block is not supported; use fixed_chain<N>");
+    static_assert(detail::plane_products<P> == 1 || detail::plane_products<P> == 3 || detail::plane_products<P> == 4,
+                  "gemm policy: of the four products of two byte planes, one, three or four are computed");
+    static_assert(detail::plane_products<P> == 4 || (std::is_same_v<lhs_format, byte_planes> && std::is_same_v<rhs_format, byte_planes>),
+                  "gemm policy: plane_products leaves out products of byte planes; give both operands byte_planes");
     static_assert(P::lhs::block == 0 || std::is_same_v<typename P::total, float>,
                   "gemm policy: scales per block of lhs are real numbers; use a float total");
     static_assert(std::is_same_v<typename P::total, float> || std::is_same_v<typename P::total, std::int32_t> ||

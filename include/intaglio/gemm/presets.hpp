@@ -36,6 +36,13 @@ struct dfp16_bytes {
     using chain = fixed_chain<32768>;
 };
 
+/// The dial of dfp16_bytes: the `Products` weightiest of its four products of planes. Three are coarser by the low bytes' own product, one is an 8-bit product of
+/// the high bytes alone; both are cheaper where planes are multiplied one by one.
+template <int Products>
+struct dfp16_dial : dfp16_bytes {
+    static constexpr int plane_products = Products;
+};
+
 /// "8-8": unsigned 8-bit activations, signed 8-bit weights, one scale for each output channel.
 struct int8_inference {
     using lhs = operand<unsigned_fixed<8>, per_tensor>;

@@ -31,6 +31,18 @@ constexpr int stored_planes = std::is_same_v<Format, byte_planes> ? 1 : Format::
 template <class Operand>
 constexpr bool scales_by_row = Operand::sharing::by_row && Operand::block == 0;
 
+/// The product of two integers, or what is left of it where a policy leaves out products of their byte planes.
+template <class P>
+constexpr std::int64_t reference_product(std::int64_t a, std::int64_t b) {
+    std::int64_t product = 0;
+    if (plane_products<P> == 4) return a * b;
+    const std::int64_t high[] = {a >> 8, b >> 8}, low[] = {a & 255, b & 255};
+    if (computes_planes<P>(0, 0)) product += 65536 * high[0] * high[1];
+    if (computes_planes<P>(0, 1)) product += 256 * high[0] * low[1];
+    if (computes_planes<P>(1, 0)) product += 256 * low[0] * high[1];
+    return product;
+}
+
 /// Where the scale of a block lies: [plane][row][block], dense. 0 for operands without blocks, whose scales nobody asks for.
 template <class Operand>
 constexpr index block_scale_at(index plane, index row, index rows, index block, index k) {
@@ -59,7 +71,7 @@ typename P::total reference_total(index k, const Lhs& lhs, const LhsScale& lhs_s
         std::int64_t t = 0;
         for (int p = 0; p < planes; ++p) {
             for (index kk = 0; kk < k; ++kk) {
-                std::int64_t product = std::int64_t{lhs(kk)} * std::int64_t{rhs(p, kk)};
+                std::int64_t product = detail::reference_product<P>(lhs(kk), rhs(p, kk));
                 if constexpr (P::rhs::block > 0) product *= std::int64_t{rhs_scale(p, kk / P::rhs::block)};
                 t += product;
             }
