@@ -87,10 +87,10 @@ TEST_CASE("gemm refuses elements outside of their format and names the first", "
 }
 
 TEST_CASE("lhs of a proven product may be any int16", "[unit][exact]") {
-    for (const index k : {1, 2, 3, 300, 2000}) {
+    for (const intaglio::index k : {1, 2, 3, 300, 2000}) {
         const std::vector<std::int16_t> a(static_cast<std::size_t>(3 * k), -32768);
         auto b = pattern<std::int16_t>(static_cast<std::size_t>(k * 5), -32767, 32767);
-        for (index j = 0; j < k; ++j) b[static_cast<std::size_t>(j * 5)] = -32767;
+        for (intaglio::index j = 0; j < k; ++j) b[static_cast<std::size_t>(j * 5)] = -32767;
         std::vector<std::int64_t> out(15), expected(15);
         const lhs_view<dfp16_training> lhs{{a.data(), 3, k}};
         const rhs_view<dfp16_training> rhs{{b.data(), k, 5}};

@@ -64,82 +64,114 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
     if (block + 1 == blocks) finish_tile<Traits>(call, plain_totals<typename Traits::total>{totals}, i0, rows, j0, cols);
 }
 
-/// The digits of a panel that `chains` use, expanded where they are narrow, as a pointer to where its first digit would be.
-template <class Traits, class Call>
-const typename Traits::rhs_digit* panel_digits(const Call& call, index panel, std::span<const chain> chains, worker_scratch<Traits>& scratch) {
-    if (!call.rhs.narrow()) return call.rhs.panel(panel);
-    if (chains.empty()) return nullptr;
-    const index first = chains.front().offset, end = chains.back().offset + chains.back().steps * Traits::k * Traits::cols;
-    const index count = round_up(end - first, call.rhs.narrow_group);
-    if (scratch.rhs.size() < count) scratch.rhs = buffer<typename Traits::rhs_digit>(count, uninitialized);
-    call.rhs.expand(panel, first, count, scratch.rhs.data());
-    return scratch.rhs.data() - first;
-}
-
-/// Runs the only tile of a block on narrow digits. False where it can't.
-template <class Traits, int Down, class Call>
-bool run_narrow_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs, index panel, std::size_t block, std::span<const chain> chains,
-                     typename Traits::total* totals, index i0, index rows) {
-    if constexpr (Traits::expands(Down)) {
-        const auto within_group = [&](const chain& c) { return c.offset % call.rhs.narrow_group != 0; };
-        if (!call.rhs.narrow() || call.check || lhs.segments || std::any_of(chains.begin(), chains.end(), within_group)) return false;
-        run_tile<Traits, Down>(call, lhs, panel, call.rhs.narrow_panel(panel), block, chains, totals, i0, rows);
-        return true;
-    }
-    return false;
-}
-
 /// Loops 3 to 5 for the block [i0, i1) x panels [p0, p1) of the output.
 template <class Traits, class Call>
-void run_block(const Call& call, index i0, index i1, index p0, index p1, worker_scratch<Traits>& scratch) {
-    const auto& blocks = call.plan.blocks();
-    const index tiles = ceil_div(i1 - i0, Traits::rows);
-    const bool keep = blocks.size() > 1;
-    const index totals_size = (keep ? tiles * (p1 - p0) : 1) * Traits::tile_size;
-    if (scratch.totals.size() < totals_size) scratch.totals = buffer<typename Traits::total>(totals_size, uninitialized);
-    for (std::size_t pc = 0; pc < blocks.size(); ++pc) {
-        if constexpr (std::remove_cvref_t<decltype(call.source)>::has_windows)
-            if (pc == 0) call.source.template copy_patch<Traits>(i0, i1, scratch.image);
-        gather_block<Traits>(call.source, i0, i1, blocks[pc].k0, blocks[pc].k1, scratch);
-        if constexpr (Traits::proven) {
-            if (scratch.image.starts.empty()) {
-                scratch.norms = measure_block<Traits>(scratch, i1 - i0, blocks[pc].k1 - blocks[pc].k0);
-                scratch.norms_first = blocks[pc].k0;
-            }
-            if constexpr (std::remove_cvref_t<decltype(call.source)>::has_windows)
-                if (!scratch.image.starts.empty() && pc == 0) {
-                    scratch.norms = call.source.template block_norms<Traits>(scratch.image);
-                    scratch.norms_first = 0;
-                }
-        }
-        for (index jr = p0; jr < p1; ++jr) {
-            if constexpr (Traits::proven) call.plan.cut(jr, pc, scratch.norms, scratch.norms_first, scratch.chains);
-            std::span<const chain> chains = scratch.chains;
-            if constexpr (!Traits::proven) chains = call.plan.chains(pc);
-            if (tiles == 1) {
-                auto* totals = scratch.totals.data() + (keep ? (jr - p0) * Traits::tile_size : 0);
-                const int down = atoms_for<Traits>(i1 - i0);
-                if (down == tile_downs<Traits>[3] && run_narrow_tile<Traits, tile_downs<Traits>[3]>(call, scratch.panels[0], jr, pc, chains, totals, i0, i1 - i0)) continue;
-                if (down == tile_downs<Traits>[2] && run_narrow_tile<Traits, tile_downs<Traits>[2]>(call, scratch.panels[0], jr, pc, chains, totals, i0, i1 - i0)) continue;
-            }
-            const auto* digits = panel_digits<Traits>(call, jr, chains, scratch);
-            for (index ir = 0; ir < tiles; ++ir) {
-                const index i = i0 + ir * Traits::rows, rows = std::min<index>(Traits::rows, i1 - i);
-                auto* totals = scratch.totals.data() + (keep ? ((jr - p0) * tiles + ir) * Traits::tile_size : 0);
-                const auto& lhs = scratch.panels[static_cast<std::size_t>(ir)];
-                const int down = atoms_for<Traits>(rows);
-                if (down == tile_downs<Traits>[0])
-                    run_tile<Traits, tile_downs<Traits>[0]>(call, lhs, jr, digits, pc, chains, totals, i, rows);
-                else if (down == tile_downs<Traits>[1])
-                    run_tile<Traits, tile_downs<Traits>[1]>(call, lhs, jr, digits, pc, chains, totals, i, rows);
-                else if (down == tile_downs<Traits>[2])
-                    run_tile<Traits, tile_downs<Traits>[2]>(call, lhs, jr, digits, pc, chains, totals, i, rows);
-                else
-                    run_tile<Traits, tile_downs<Traits>[3]>(call, lhs, jr, digits, pc, chains, totals, i, rows);
+class block_run {
+public:
+    block_run(const Call& call, index i0, index i1, index p0, index p1, worker_scratch<Traits>& scratch)
+        : call_(call), scratch_(scratch), i0_(i0), i1_(i1), p0_(p0), p1_(p1), tiles_(ceil_div(i1 - i0, Traits::rows)), keep_(call.plan.blocks().size() > 1) {}
+
+    void run() {
+        const index totals_size = (keep_ ? tiles_ * (p1_ - p0_) : 1) * Traits::tile_size;
+        if (scratch_.totals.size() < totals_size) scratch_.totals = buffer<typename Traits::total>(totals_size, uninitialized);
+        const auto& blocks = call_.plan.blocks();
+        for (pc_ = 0; pc_ < blocks.size(); ++pc_) {
+            const index k0 = blocks[pc_].k0, k1 = blocks[pc_].k1;
+            if constexpr (has_windows)
+                if (pc_ == 0) call_.source.template copy_patch<Traits>(i0_, i1_, scratch_.image);
+            gather_block<Traits>(call_.source, i0_, i1_, k0, k1, scratch_);
+            if constexpr (Traits::proven) measure(k0, k1);
+            for (index jr = p0_; jr < p1_; ++jr) {
+                if constexpr (Traits::proven) call_.plan.cut(jr, pc_, scratch_.norms, scratch_.norms_first, scratch_.chains);
+                if (tiles_ == 1 && run_narrow(jr)) continue;
+                const auto* digits = panel_digits(jr);
+                for (index ir = 0; ir < tiles_; ++ir) run_tile_at(ir, jr, digits);
             }
         }
     }
-}
+
+private:
+    static constexpr bool has_windows = std::remove_cvref_t<decltype(std::declval<Call>().source)>::has_windows;
+
+    /// The norms of the block of lhs that was gathered.
+    void measure(index k0, index k1) {
+        if (scratch_.image.starts.empty()) {
+            scratch_.norms = measure_block<Traits>(scratch_, i1_ - i0_, k1 - k0);
+            scratch_.norms_first = k0;
+        }
+        if constexpr (has_windows)
+            if (!scratch_.image.starts.empty() && pc_ == 0) {
+                scratch_.norms = call_.source.template block_norms<Traits>(scratch_.image);
+                scratch_.norms_first = 0;
+            }
+    }
+
+    /// Of the panel at hand.
+    std::span<const chain> chains() const {
+        if constexpr (Traits::proven) return scratch_.chains;
+        return call_.plan.chains(pc_);
+    }
+
+    typename Traits::total* totals(index ir, index jr) const {
+        return scratch_.totals.data() + (keep_ ? ((jr - p0_) * tiles_ + ir) * Traits::tile_size : 0);
+    }
+
+    /// The digits of a panel that its chains use, expanded where they are narrow, as a pointer to where its first digit would be.
+    const typename Traits::rhs_digit* panel_digits(index panel) {
+        const auto& rhs = call_.rhs;
+        if (!rhs.narrow()) return rhs.panel(panel);
+        const std::span<const chain> used = chains();
+        if (used.empty()) return nullptr;
+        const index first = used.front().offset, end = used.back().offset + used.back().steps * Traits::k * Traits::cols;
+        const index count = round_up(end - first, rhs.narrow_group);
+        if (scratch_.rhs.size() < count) scratch_.rhs = buffer<typename Traits::rhs_digit>(count, uninitialized);
+        rhs.expand(panel, first, count, scratch_.rhs.data());
+        return scratch_.rhs.data() - first;
+    }
+
+    /// Runs the only tile of the rows on narrow digits. False where it can't.
+    bool run_narrow(index jr) {
+        bool done = false;
+        for_height(i1_ - i0_, [&]<int Down>(std::integral_constant<int, Down>) {
+            if constexpr (Traits::expands(Down)) {
+                const std::span<const chain> used = chains();
+                const auto within_group = [&](const chain& c) { return c.offset % call_.rhs.narrow_group != 0; };
+                if (!call_.rhs.narrow() || call_.check || scratch_.panels[0].segments || std::any_of(used.begin(), used.end(), within_group)) return;
+                run_tile<Traits, Down>(call_, scratch_.panels[0], jr, call_.rhs.narrow_panel(jr), pc_, used, totals(0, jr), i0_, i1_ - i0_);
+                done = true;
+            }
+        });
+        return done;
+    }
+
+    void run_tile_at(index ir, index jr, const typename Traits::rhs_digit* digits) {
+        const index i = i0_ + ir * Traits::rows, rows = std::min<index>(Traits::rows, i1_ - i);
+        for_height(rows, [&]<int Down>(std::integral_constant<int, Down>) {
+            run_tile<Traits, Down>(call_, scratch_.panels[static_cast<std::size_t>(ir)], jr, digits, pc_, chains(), totals(ir, jr), i, rows);
+        });
+    }
+
+    /// Calls f with the height, in atoms, of the tile that is compiled for so many rows.
+    template <class F>
+    static INTAGLIO_INLINE void for_height(index rows, F f) {
+        constexpr auto downs = tile_downs<Traits>;
+        const int down = atoms_for<Traits>(rows);
+        if (down == downs[0])
+            f(std::integral_constant<int, downs[0]>{});
+        else if (down == downs[1])
+            f(std::integral_constant<int, downs[1]>{});
+        else if (down == downs[2])
+            f(std::integral_constant<int, downs[2]>{});
+        else
+            f(std::integral_constant<int, downs[3]>{});
+    }
+
+    const Call& call_;
+    worker_scratch<Traits>& scratch_;
+    const index i0_, i1_, p0_, p1_, tiles_;
+    const bool keep_; ///< totals wait for the next block of the reduction
+    std::size_t pc_ = 0;
+};
 
 /// Loops 1 and 2: cuts the output into tasks of about equal size and runs them.
 template <class Traits, class Call>
@@ -163,8 +195,9 @@ void run_product(const Call& call, index kc, const cache_sizes& cache, executor_
     exec.for_each(row_blocks * column_blocks, [&](index task, int worker) {
         [[maybe_unused]] const simd::atom_scope<typename Traits::atom> scope{};
         const index ic = task % row_blocks, jc = task / row_blocks;
-        run_block<Traits>(call, row_tiles * ic / row_blocks * Traits::rows, std::min(m, row_tiles * (ic + 1) / row_blocks * Traits::rows),
-                          panels * jc / column_blocks, panels * (jc + 1) / column_blocks, scratch[static_cast<std::size_t>(worker)]);
+        block_run<Traits, Call>(call, row_tiles * ic / row_blocks * Traits::rows, std::min(m, row_tiles * (ic + 1) / row_blocks * Traits::rows),
+                                panels * jc / column_blocks, panels * (jc + 1) / column_blocks, scratch[static_cast<std::size_t>(worker)])
+            .run();
     });
 }
 

@@ -164,6 +164,11 @@ INTAGLIO_INLINE void finish_tile(const Call& call, const Totals& totals, index i
             const auto& view = out_traits::view(call.out);
             for (index j = 0; j < cols; ++j) view(row, j0 + j) = static_cast<typename out_traits::stored>(totals.exact(first + j));
         } else {
+            if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.out)>, matrix_view<float>> && !row_scales && std::remove_cvref_t<decltype(call.stages)>::empty)
+                if (cols == Traits::cols && call.out.col_stride == 1) { // nothing left to do on the way to memory
+                    scale_row<Traits>(call, totals, first, j0, call.out.data + row * call.out.row_stride + j0);
+                    continue;
+                }
             alignas(64) float v[Traits::cols];
             if constexpr (row_scales) {
                 const double* wide = call.factors.wide.data() + j0;
