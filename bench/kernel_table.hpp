@@ -112,7 +112,7 @@ struct peak {
 /// A pass over memory: `count` floats in, whatever it writes out (at most 4 bytes a float). Together with the passes "read" and "copy", which do
 /// nothing but move bytes, it tells how much of the memory's bandwidth quantization reaches.
 struct conversion {
-    const char* name; ///< "read", "copy", "largest_magnitude", "dfp16_convert" (exponent given), "dfp16" (both passes)
+    const char* name; ///< "read", "copy", "largest_magnitude", "dfp16_convert" (exponent given), "dfp16" (both passes), "dfp16 predicted" (both in one)
     double bytes;     ///< moved for each element
     void (*run)(const float* values, std::ptrdiff_t count, void* out, int threads, outcome&) noexcept;
 };

@@ -101,8 +101,8 @@ struct owned_operand {
     buffer<Scale> scales;
     kernel_tables::operand_data data;
 
-    /// `largest_scale`: of blocks with 8-bit scales.
-    owned_operand(size across, size along, bool reduction_is_rows, bool rectified, int largest_scale = 200)
+    /// `largest_scale`: of blocks with 8-bit scales. `zero_blocks`: so many of eight blocks along the reduction are zeros.
+    owned_operand(size across, size along, bool reduction_is_rows, bool rectified, int largest_scale = 200, int zero_blocks = 0)
         : values(numbers<typename Operand::format>(across * along * planes, rectified)) {
         data.rows = reduction_is_rows ? along : across;
         data.cols = reduction_is_rows ? across : along;
@@ -115,6 +115,9 @@ struct owned_operand {
             scales = buffer<Scale>(across * blocks);
             for (size i = 0; i < scales.size(); ++i) scales[i] = static_cast<Scale>(1 + i % largest_scale);
         }
+        if constexpr (Operand::block > 0)
+            for (size e = 0; zero_blocks > 0 && e < values.size(); ++e)
+                if (e % along / Operand::block % 8 < zero_blocks) values[e] = 0;
         data.values = values.data();
         data.scales = scales.data();
     }
@@ -204,13 +207,13 @@ private:
     /// A product with a packed rhs and float output.
     template <GemmPolicy P>
     void add_product(std::vector<work>& works, const char* policy, size m, size n, size k, int largest_scale = usual_scale<P>(), bool small = false,
-                     const char* note = "") {
+                     const char* note = "", int zero_blocks = 0) {
         const auto* kernel = kernel_of(policy);
         if (!kernel) return;
         using lhs_type = owned_operand<typename P::lhs, scales_of<typename P::lhs, typename P::total>>;
         using rhs_type = owned_operand<typename P::rhs, scales_of<typename P::rhs, typename P::total>>;
         const auto lhs = std::make_shared<lhs_type>(m, k, false, true);
-        const rhs_type rhs(n, k, true, false, largest_scale);
+        const rhs_type rhs(n, k, true, false, largest_scale, zero_blocks);
         const auto out = std::make_shared<buffer<float>>(m * n);
         kernel_tables::outcome result;
         const std::shared_ptr<void> packed(kernel->pack(rhs.data, small, 1, result), kernel->release);
@@ -272,7 +275,7 @@ private:
                              static_cast<void>(lhs), static_cast<void>(rhs), static_cast<void>(result_memory), static_cast<void>(packed);
                          }});
         if constexpr (std::is_same_v<P, intaglio::dfp16_training>)
-            if (const auto* quantize = table_.find_conversion("dfp16"))
+            if (const auto* quantize = table_.find_conversion("dfp16 predicted")) // the exponent of the step before, as in training
                 works.push_back({"dfp16_training + quantize", peak_of<P>(), false, 0,
                                  with_quantization(*kernel, *quantize, function, call, forward ? l.out_channels * l.depth() : rhs->size(), lhs->size(), lhs, result_memory)});
     }
@@ -468,6 +471,8 @@ private:
         add_product<intaglio::dfp16_dial<1>>(works, "dfp16_dial<1>", m, n, k);
         add_product<intaglio::int8_signed>(works, "int8_signed", m, n, k);
         add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, 200, false, ", unfolded");
+        add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, 200, false, ", unfolded, 1/8 of blocks zero", 1);
+        add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, 200, false, ", unfolded, 1/2 of blocks zero", 4);
         add_product<intaglio::ternary8_locked<2>>(works, "ternary8_locked<2>", m, n, k, 200, false, ", unfolded");
         add_product<intaglio::ternary8_inference<2>>(works, "ternary8_inference<2>", m, n, k);
         add_product<intaglio::ternary8_inference<3>>(works, "ternary8_inference<3>", m, n, k);

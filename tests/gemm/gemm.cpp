@@ -208,3 +208,21 @@ TEST_CASE("an atom of sixteen rows gives the same product", "[unit][exact]") {
     reference_gemm<int8_inference>(lhs8, rhs8, matrix_view<std::int32_t>(expected8.data(), m, n));
     CHECK(out8 == expected8);
 }
+
+TEST_CASE("blocks of zeros are skipped and change nothing", "[unit][exact]") {
+    using policy = ternary8_inference<2>;
+    constexpr intaglio::index m = 5, n = 40, k = 300, blocks = 5;
+    const auto a = pattern<std::uint8_t>(m * k, 0, 255);
+    auto b = pattern<std::int8_t>(2 * k * n, -1, 1);
+    const std::vector<std::uint8_t> scales(2 * n * blocks, 200);
+    for (const int kept : {2, 1, 0}) { // blocks whose number modulo 3 is less are left
+        for (intaglio::index e = 0; e < 2 * k * n; ++e)
+            if (e % k / 64 % 3 >= kept) b[static_cast<std::size_t>(e)] = 0;
+        std::vector<std::int32_t> out(m * n, -7), expected(m * n);
+        const lhs_view<policy> lhs{{a.data(), m, k}};
+        const rhs_view<policy> rhs{matrix_view<const std::int8_t>(b.data(), n, k).transposed(), 1, scales.data(), k * n};
+        gemm<policy>(lhs, rhs, matrix_view<std::int32_t>(out.data(), m, n));
+        reference_gemm<policy>(lhs, rhs, matrix_view<std::int32_t>(expected.data(), m, n));
+        CHECK(out == expected);
+    }
+}

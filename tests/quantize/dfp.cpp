@@ -225,3 +225,25 @@ TEST_CASE("what was lost is counted", "[unit]") {
 }
 
 } // namespace intaglio
+
+TEST_CASE("dfp: a predicted exponent changes nothing but the number of passes", "[unit][exact]") {
+    for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{4095}, std::size_t{70001}}) {
+        std::vector<float> values(count);
+        for (std::size_t i = 0; i < count; ++i) values[i] = std::ldexp(static_cast<float>(static_cast<int>(i * 2654435761U % 2001) - 1000), static_cast<int>(i % 7) - 12);
+        std::vector<std::int16_t> expected(count), got(count);
+        const int exponent = dfp_exponent(largest_magnitude(values));
+        dfp_quantize(values, std::span(expected), exponent, {});
+        for (const int predicted : {exponent, exponent - 1, exponent + 3, -300, 300}) {
+            std::fill(got.begin(), got.end(), std::int16_t{-7});
+            CHECK(dfp_quantize_predicted(values, std::span(got), predicted, {}) == exponent);
+            CHECK(got == expected);
+        }
+    }
+    dfp_tensor<fixed<16>> t = quantize_dfp<fixed<16>>(std::vector<float>{1, 2, 3, 4}, {4});
+    requantize_dfp_into(t, std::vector<float>{100, -200, 300, 400}, {2, 2});
+    const auto again = quantize_dfp<fixed<16>>(std::vector<float>{100, -200, 300, 400}, {2, 2});
+    CHECK(t.exponent == again.exponent);
+    CHECK(t.shape() == again.shape());
+    CHECK(std::equal(t.data(), t.data() + 4, again.data()));
+    CHECK_THROWS_AS(requantize_dfp_into(t, std::vector<float>{1, 2, 3, std::numeric_limits<float>::quiet_NaN()}, {4}), value_error);
+}

@@ -82,7 +82,7 @@ public:
             gather_block<Traits>(call_.source, i0_, i1_, k0, k1, scratch_);
             if constexpr (Traits::proven) measure(k0, k1);
             for (index jr = p0_; jr < p1_; ++jr) {
-                if constexpr (Traits::proven) call_.plan.cut(jr, pc_, scratch_.norms, scratch_.norms_first, scratch_.chains);
+                choose_chains(jr);
                 if (tiles_ == 1 && run_narrow(jr)) continue;
                 const auto* digits = panel_digits(jr);
                 for (index ir = 0; ir < tiles_; ++ir) run_tile_at(ir, jr, digits);
@@ -106,10 +106,19 @@ private:
             }
     }
 
-    /// Of the panel at hand.
-    std::span<const chain> chains() const {
-        if constexpr (Traits::proven) return scratch_.chains;
-        return call_.plan.chains(pc_);
+    /// The chains of a panel: cut from its norms, or those of all panels but for runs that are zeros.
+    void choose_chains(index panel) {
+        if constexpr (Traits::proven) {
+            call_.plan.cut(panel, pc_, scratch_.norms, scratch_.norms_first, scratch_.chains);
+            chains_ = scratch_.chains;
+        } else {
+            chains_ = call_.plan.chains(pc_);
+            if (!call_.rhs.has_zero_runs(panel)) return;
+            scratch_.chains.clear();
+            for (const chain& c : chains_)
+                if (!call_.rhs.zero_run(panel, c.scale)) scratch_.chains.push_back(c);
+            chains_ = scratch_.chains;
+        }
     }
 
     typename Traits::total* totals(index ir, index jr) const {
@@ -120,9 +129,8 @@ private:
     const typename Traits::rhs_digit* panel_digits(index panel) {
         const auto& rhs = call_.rhs;
         if (!rhs.narrow()) return rhs.panel(panel);
-        const std::span<const chain> used = chains();
-        if (used.empty()) return nullptr;
-        const index first = used.front().offset, end = used.back().offset + used.back().steps * Traits::k * Traits::cols;
+        if (chains_.empty()) return nullptr;
+        const index first = chains_.front().offset, end = chains_.back().offset + chains_.back().steps * Traits::k * Traits::cols;
         const index count = round_up(end - first, rhs.narrow_group);
         if (scratch_.rhs.size() < count) scratch_.rhs = buffer<typename Traits::rhs_digit>(count, uninitialized);
         rhs.expand(panel, first, count, scratch_.rhs.data());
@@ -134,10 +142,9 @@ private:
         bool done = false;
         for_height(i1_ - i0_, [&]<int Down>(std::integral_constant<int, Down>) {
             if constexpr (Traits::expands(Down)) {
-                const std::span<const chain> used = chains();
                 const auto within_group = [&](const chain& c) { return c.offset % call_.rhs.narrow_group != 0; };
-                if (!call_.rhs.narrow() || call_.check || scratch_.panels[0].segments || std::any_of(used.begin(), used.end(), within_group)) return;
-                run_tile<Traits, Down>(call_, scratch_.panels[0], jr, call_.rhs.narrow_panel(jr), pc_, used, totals(0, jr), i0_, i1_ - i0_);
+                if (!call_.rhs.narrow() || call_.check || scratch_.panels[0].segments || std::any_of(chains_.begin(), chains_.end(), within_group)) return;
+                run_tile<Traits, Down>(call_, scratch_.panels[0], jr, call_.rhs.narrow_panel(jr), pc_, chains_, totals(0, jr), i0_, i1_ - i0_);
                 done = true;
             }
         });
@@ -147,7 +154,7 @@ private:
     void run_tile_at(index ir, index jr, const typename Traits::rhs_digit* digits) {
         const index i = i0_ + ir * Traits::rows, rows = std::min<index>(Traits::rows, i1_ - i);
         for_height(rows, [&]<int Down>(std::integral_constant<int, Down>) {
-            run_tile<Traits, Down>(call_, scratch_.panels[static_cast<std::size_t>(ir)], jr, digits, pc_, chains(), totals(ir, jr), i, rows);
+            run_tile<Traits, Down>(call_, scratch_.panels[static_cast<std::size_t>(ir)], jr, digits, pc_, chains_, totals(ir, jr), i, rows);
         });
     }
 
@@ -171,6 +178,7 @@ private:
     const index i0_, i1_, p0_, p1_, tiles_;
     const bool keep_; ///< totals wait for the next block of the reduction
     std::size_t pc_ = 0;
+    std::span<const chain> chains_; ///< of the panel at hand
 };
 
 /// Loops 1 and 2: cuts the output into tasks of about equal size and runs them.

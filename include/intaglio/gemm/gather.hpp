@@ -22,9 +22,8 @@ struct worker_scratch {
     buffer<typename Traits::total> totals;
     std::vector<lhs_panel<typename Traits::lhs_digit>> panels;
     buffer<typename Traits::rhs_digit> rhs; ///< a block of one panel, expanded from narrow digits
-    // Proven chains:
-    norm_table norms; ///< of the block
-    index norms_first = 0; ///< element of the reduction at which they begin
+    norm_table norms;         ///< of the block, for proven chains
+    index norms_first = 0;    ///< element of the reduction at which they begin
     std::vector<chain> chains; ///< of one panel of rhs
 };
 

@@ -83,6 +83,9 @@ public:
     static constexpr index narrow_group = traits::narrow_bits > 0 ? simd::narrow_group<std::max(1, traits::narrow_bits)> : 1;
     /// The block scales of panel p, scales_per_run for each scale index.
     const block_scale* scales(index p) const { return scales_.data() + p * scale_rows_ * scales_per_run; }
+    /// Policies with blocks: whether the run with this scale index is all zeros in panel p, and whether any run is; products skip such runs.
+    bool zero_run(index p, int scale) const { return zero_runs_[static_cast<std::size_t>(p * scale_rows_ + scale)] != 0; }
+    bool has_zero_runs(index p) const { return any_zero_run_.empty() ? false : any_zero_run_[static_cast<std::size_t>(p)] != 0; }
     /// The norms of panel p.
     const detail::norm_table& norms(index p) const { return norms_[static_cast<std::size_t>(p)]; }
     /// The block scales are folded into the digits; there is one run and no scales.
@@ -131,6 +134,8 @@ private:
             for (index b = 0; b * traits::block < k_; ++b)
                 for (int p = 0; p < traits::rhs_planes; ++p) add(b * traits::block, std::min(traits::block, k_ - b * traits::block), p, scale++);
             scale_rows_ = scale;
+            zero_runs_.assign(static_cast<std::size_t>(panels() * scale_rows_), 0);
+            any_zero_run_.assign(static_cast<std::size_t>(panels()), 0);
         } else if constexpr (traits::float_total && !traits::floats) { // the policy's chains, each padded to whole steps
             for (index from = 0; from < k_; from += traits::longest_chain()) add(from, std::min(traits::longest_chain(), k_ - from), 0, 0);
         } else {
@@ -210,6 +215,12 @@ private:
                 pack_by_rows(source, first, count, run, split, out);
             else
                 pack_by_columns(source, first, count, run, split, out);
+            if constexpr (traits::block > 0) {
+                const digit* end = out + detail::ceil_div(run.length, traits::k) * traits::k * traits::cols;
+                const bool zero = std::all_of(static_cast<const digit*>(out), end, [](digit d) { return d == 0; });
+                zero_runs_[static_cast<std::size_t>(p * scale_rows_ + run.scale)] = zero;
+                if (zero) any_zero_run_[static_cast<std::size_t>(p)] = 1;
+            }
         }
         if constexpr (traits::proven) measure(p);
     }
@@ -305,6 +316,7 @@ private:
     buffer<block_scale> scales_;
     std::vector<double> factors_;
     std::vector<std::int64_t> unit_bounds_;
+    std::vector<char> zero_runs_, any_zero_run_; ///< by panel and scale index; by panel
     std::vector<detail::norm_table> norms_;
     std::vector<std::int32_t> largest_; ///< by panel
 };

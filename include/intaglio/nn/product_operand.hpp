@@ -36,7 +36,7 @@ class product_operand {
 public:
     /// Converts `values`, round to nearest even. value_error, which names `name` and the position, at the first NaN or infinity.
     void assign(const tensor<float>& values, std::string_view name, const pass& p) {
-        quantize_dfp_into(converted_, values.span(), values.shape(), Numerics::spec, name, p.exec);
+        requantize_dfp_into(converted_, values.span(), values.shape(), Numerics::spec, name, p.exec);
         if (!p.counts) return;
         p.counts->converted += values.size();
         p.counts->lost += count_losses(values.span(), std::as_const(converted_.mantissas).span(), converted_.exponent, Numerics::spec);

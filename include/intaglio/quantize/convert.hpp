@@ -43,14 +43,18 @@ inline std::uint32_t largest_magnitude_bits(const float* values, index count) no
     return largest;
 }
 
+/// to = max(to, value).
+inline void raise_to(std::atomic<std::uint32_t>& to, std::uint32_t value) noexcept {
+    for (std::uint32_t seen = to.load(); seen < value && !to.compare_exchange_weak(seen, value);) {
+    }
+}
+
 inline std::uint32_t largest_magnitude_bits(std::span<const float> values, executor_ref exec) {
     const auto size = static_cast<index>(values.size());
     if (size <= chunk_elements) return largest_magnitude_bits(values.data(), size);
     std::atomic<std::uint32_t> largest{0};
     for_each_chunk(size, exec, [&](index first, index count) {
-        const std::uint32_t mine = largest_magnitude_bits(values.data() + first, count);
-        for (std::uint32_t seen = largest.load(); seen < mine && !largest.compare_exchange_weak(seen, mine);) {
-        }
+        raise_to(largest, largest_magnitude_bits(values.data() + first, count));
     });
     return largest.load();
 }

@@ -13,7 +13,8 @@
 //   NaN, infinity     value_error, which names the tensor and the first such element; nothing is written
 //
 // Two passes over memory: one for amax, which finds NaN and infinity on its way, one that converts. An output whose maximum an epilogue has
-// already found (gemm/epilogue.hpp) needs the second only. The normative text is round_saturated in numeric/rounding.hpp.
+// already found (gemm/epilogue.hpp) needs the second only. A tensor that is quantized again and again, as in training, keeps its exponent for many steps: with
+// the last one as a prediction both passes are one, and only where it fails is the tensor converted again. The normative text is round_saturated in numeric/rounding.hpp.
 
 #include <algorithm>
 #include <bit>
@@ -66,15 +67,21 @@ constexpr int dfp_exponent(float max_magnitude, dfp_spec spec = {}) noexcept {
     return max_magnitude == 0.0F ? 0 : exponent_of(max_magnitude) - (spec.bits - 2) + spec.head_room;
 }
 
-/// max |values|, 0 if there are none. Throws value_error if an element is NaN or infinite; the text has `name` and the first one's place.
-inline float largest_magnitude(std::span<const float> values, std::string_view name = "tensor", executor_ref exec = {}) {
-    const std::uint32_t largest = detail::largest_magnitude_bits(values, exec);
+namespace detail {
+/// The magnitude of these bits, the largest of `values`. Throws value_error if it is NaN or infinite.
+inline float finite_magnitude(std::uint32_t largest, std::span<const float> values, std::string_view name) {
     if (largest >= float_infinity_bits) [[unlikely]] {
         const auto first = std::find_if(values.begin(), values.end(), [](float x) { return !is_finite(x); });
         fail<value_error>(name, ": element ", first - values.begin(), " of ", values.size(), " is ",
                           magnitude_bits(*first) > float_infinity_bits ? "NaN" : "infinite", "; only finite values can be quantized");
     }
     return std::bit_cast<float>(largest);
+}
+} // namespace detail
+
+/// max |values|, 0 if there are none. Throws value_error if an element is NaN or infinite; the text has `name` and the first one's place.
+inline float largest_magnitude(std::span<const float> values, std::string_view name = "tensor", executor_ref exec = {}) {
+    return detail::finite_magnitude(detail::largest_magnitude_bits(values, exec), values, name);
 }
 
 /// mantissas[i] = saturate(rule(values[i] * 2^-exponent, i)), for a given exponent. Values beyond the range saturate, infinities too. A NaN
@@ -89,6 +96,30 @@ void dfp_quantize(std::span<const float> values, std::span<T> mantissas, int exp
     detail::for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
         detail::convert(values.data() + first, mantissas.data() + first, first, count, -exponent, spec.bits, rule);
     });
+}
+
+/// Both passes in one, if `predicted` is the exponent: mantissas = those of dfp_quantize with the exponent of the exact maximum, which is returned.
+/// Throws as largest_magnitude and dfp_quantize do; mantissas are unspecified then.
+template <std::signed_integral T, Rounding Rule = nearest_even>
+int dfp_quantize_predicted(std::span<const float> values, std::span<T> mantissas, int predicted, dfp_spec spec, std::string_view name = "tensor",
+                           const Rule& rule = {}, executor_ref exec = {}) {
+    spec.check(std::numeric_limits<T>::digits + 1);
+    require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, room for ", mantissas.size(), " mantissas");
+    predicted = std::clamp(predicted, -detail::max_scale_exponent, detail::max_scale_exponent);
+    std::atomic<std::uint32_t> largest{0};
+    detail::for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
+        constexpr index piece = 4096; // floats that stay in L1 between the two looks at them
+        std::uint32_t mine = 0;
+        for (index i = first; i < first + count; i += piece) {
+            const index length = std::min(piece, first + count - i);
+            mine = std::max(mine, detail::largest_magnitude_bits(values.data() + i, length));
+            detail::convert(values.data() + i, mantissas.data() + i, i, length, -predicted, spec.bits, rule);
+        }
+        detail::raise_to(largest, mine);
+    });
+    const int exponent = dfp_exponent(detail::finite_magnitude(largest.load(), values, name), spec);
+    if (exponent != predicted) dfp_quantize(values, mantissas, exponent, spec, rule, exec);
+    return exponent;
 }
 
 /// What dfp_quantize lost, from both sides of it. Counts are exact for every rule.
@@ -132,6 +163,17 @@ void quantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values, c
         out.mantissas = tensor<typename Format::storage>(shape, uninitialized);
     out.exponent = exponent;
     dfp_quantize(values, out.mantissas.span(), exponent, spec, rule, exec);
+}
+
+/// The same, with the exponent of the tensor's last contents as a prediction: one pass where it still holds. `out` is unspecified after an error.
+template <IntegerFormat Format, Rounding Rule = nearest_even>
+void requantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values, const extents& shape, dfp_spec spec = {Format::bits},
+                         std::string_view name = "tensor", executor_ref exec = {}, const Rule& rule = {}) {
+    if (out.size() != shape.size() || out.size() == 0) return quantize_dfp_into(out, values, shape, spec, name, exec, rule);
+    spec.check(Format::bits);
+    require(static_cast<index>(values.size()) == shape.size(), name, ": shape ", shape, " has ", shape.size(), " elements, got ", values.size());
+    out.mantissas.reshape(shape);
+    out.exponent = dfp_quantize_predicted(values, out.mantissas.span(), out.exponent, spec, name, rule, exec);
 }
 
 /// Both passes into a new tensor: `quantize_dfp<fixed<16>>(values, {8, 8}, {.bits = 16}, "conv1.weight")`.
