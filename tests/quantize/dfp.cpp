@@ -224,7 +224,6 @@ TEST_CASE("what was lost is counted", "[unit]") {
     REQUIRE(count_losses<std::int16_t>(values, out, -14, {}) == quantize_counts{2, 2});
 }
 
-} // namespace intaglio
 
 TEST_CASE("dfp: a predicted exponent changes nothing but the number of passes", "[unit][exact]") {
     for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{4095}, std::size_t{70001}}) {
@@ -247,3 +246,5 @@ TEST_CASE("dfp: a predicted exponent changes nothing but the number of passes", 
     CHECK(std::equal(t.data(), t.data() + 4, again.data()));
     CHECK_THROWS_AS(requantize_dfp_into(t, std::vector<float>{1, 2, 3, std::numeric_limits<float>::quiet_NaN()}, {4}), value_error);
 }
+
+} // namespace intaglio

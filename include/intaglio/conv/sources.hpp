@@ -151,7 +151,8 @@ public:
     template <class Traits>
     norm_table block_norms(const patch<typename Traits::lhs_digit>& image) const {
         constexpr index few = 16;
-        const index channels = image_.count, pixels = image.size() / channels, span = patch_span();
+        const index channels = image_.count, span = patch_span(), pixels = channels > 0 ? image.size() / channels : 0;
+        if (pixels == 0) return norm_table(depth());
         const index unit = channels >= few || x_.step != 1 ? channels : segment_; // of elements that are measured together
         square_sums most(unit);
         if (unit == channels)

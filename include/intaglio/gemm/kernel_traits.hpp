@@ -22,6 +22,7 @@
 
 #include "intaglio/gemm/policy.hpp"
 #include "intaglio/simd/native.hpp"
+#include "intaglio/simd/vector.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
@@ -122,7 +123,8 @@ struct kernel_traits {
     /// Whether a tile of so many atoms of rows can expand narrow digits itself: where few rows use them it is quicker than by way of memory.
     static constexpr bool expands(int down) {
         if constexpr (narrow_bits > 0 && requires { typename atom::rhs_fragment; })
-            return down <= std::max(1, tile::down / 4) && sizeof(typename atom::rhs_fragment) == atom::n * atom::k && 64 % (atom::n * atom::k) == 0;
+            return down <= std::max(1, tile::down / 4) && sizeof(typename atom::rhs_fragment) == atom::n * atom::k && 64 % (atom::n * atom::k) == 0 &&
+                   atom::n * atom::k <= simd::widest_vector;
         return false;
     }
     /// The atom multiplies its sums by 8-bit scales while widening them. Those that take them as int16 pairs (scale, 0) need sums that fit int16.

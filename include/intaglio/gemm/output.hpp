@@ -131,10 +131,9 @@ struct output_factors {
 /// A row of a tile times the factors of its columns, without row scales.
 template <class Traits, class Call, class Totals>
 INTAGLIO_INLINE void scale_row(const Call& call, const Totals& totals, index first, index j0, float* v) {
-    if (Totals::has_single && call.factors.fits[static_cast<std::size_t>(j0 / Traits::cols)])
-        totals.template scale<Traits::cols>(first, call.factors.single.data() + j0, v);
-    else
-        totals.template scale<Traits::cols>(first, call.factors.wide.data() + j0, v);
+    if constexpr (Totals::has_single)
+        if (call.factors.fits[static_cast<std::size_t>(j0 / Traits::cols)]) return totals.template scale<Traits::cols>(first, call.factors.single.data() + j0, v);
+    totals.template scale<Traits::cols>(first, call.factors.wide.data() + j0, v);
 }
 
 /// The output of a product that is stored column by column, as a weight gradient is: each column of the tile is one run.

@@ -100,7 +100,9 @@ struct lanes_atom {
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < N; ++j) out[i * row_stride + j] = c.v[i * N + j];
     }
-    static void carry(accumulator& c, Acc* high, index row_stride) {
+    static void carry(accumulator& c, Acc* high, index row_stride)
+        requires std::is_same_v<Acc, std::int32_t>
+    {
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < N; ++j) {
                 high[i * row_stride + j] += c.v[i * N + j] >> carry_bits;
@@ -151,6 +153,11 @@ template <class Atom, int Bits>
 INTAGLIO_INLINE typename Atom::rhs_fragment load_fragment(const narrow_codes<Bits>& b, index offset) {
     return b.template load<Atom>(offset);
 }
+/// Elements that a packed rhs can be advanced by: any number, or whole groups of codes.
+template <class Rhs>
+constexpr index advance_unit = 1;
+template <int Bits>
+inline constexpr index advance_unit<narrow_codes<Bits>> = narrow_group<Bits>;
 
 /// A tile of Down x Across atoms held in registers: what one run of the micro-kernel accumulates into. Row-major (rows x cols) when stored.
 ///
@@ -230,33 +237,37 @@ private:
         const lhs* base[] = {(a + 4 * G * atom_stride)...};
         accumulator c[Down * Across];
         copy(c, acc_, atoms{});
-        index s = 0;
+        index s = 0, from = 0; // steps done, and the element of b from which the next goes on
+        constexpr index step_elements = cols * Atom::k;
         if constexpr (constexpr int sets = sets_of_sums; sets > 1) { // too few sums to hide an instruction's latency: steps take turns with sums of their own
             accumulator more[sets - 1][Down * Across];
             for (auto& set : more) fill(set, atoms{});
             const auto step = [&](accumulator(&sums)[Down * Across], index at) __attribute__((always_inline)) {
-                const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, at * cols * Atom::k + J * Atom::n * Atom::k)...};
+                const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, from + at * step_elements + J * Atom::n * Atom::k)...};
                 (row<I>(sums, Atom::load_lhs(base[0] + at * step_stride + I * atom_stride, row_stride), r, columns), ...);
             };
             for (; s + sets <= steps; s += sets) {
                 step(c, 0);
                 for (int set = 1; set < sets; ++set) step(more[set - 1], set);
                 base[0] += sets * step_stride;
-                b = b + sets * cols * Atom::k;
+                if constexpr (sets * step_elements % advance_unit<Rhs> == 0)
+                    b = b + sets * step_elements;
+                else
+                    from += sets * step_elements;
             }
             for (auto& set : more) add(c, set, atoms{});
         }
-        for (index at = 0; s < steps; ++s) {
-            const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, at + J * Atom::n * Atom::k)...};
+        for (; s < steps; ++s) {
+            const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, from + J * Atom::n * Atom::k)...};
             (row<I>(c, Atom::load_lhs(base[I / 4] + (I % 4 == 3 ? three : I % 4 * atom_stride), row_stride), r, columns), ...);
             ((base[G] += step_stride), ...);
             if constexpr (std::is_pointer_v<Rhs>) {
                 if constexpr (Down * Across >= 8)
-                    for (index line = 0; line < cols * Atom::k; line += 64 / static_cast<index>(sizeof(rhs))) __builtin_prefetch(b + 8 * cols * Atom::k + line);
-                b += cols * Atom::k;
+                    for (index line = 0; line < step_elements; line += 64 / static_cast<index>(sizeof(rhs))) __builtin_prefetch(b + 8 * step_elements + line);
+                b += step_elements;
+            } else {
+                from += step_elements;
             }
-            else
-                at += cols * Atom::k;
         }
         copy(acc_, c, atoms{});
     }

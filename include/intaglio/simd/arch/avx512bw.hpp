@@ -55,6 +55,8 @@ struct avx512_s16 : avx512_integers<std::int16_t, std::int16_t> {
 struct avx512_u8_codes : avx512_integers<std::uint8_t, std::int8_t> {
     static constexpr bool scale_pair = true;
     static constexpr int partial_sums = 2;
+    static void load(accumulator&, const lane*, index) = delete; // two int16 sums are no int32 that could go on
+    static void carry(accumulator&, lane*, index) = delete;
 
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_add_epi16(c, _mm512_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm512_add_epi16(a, b); }

@@ -55,6 +55,8 @@ struct sse41_s16 : sse41_integers<std::int16_t, std::int16_t> {
 struct sse41_u8_codes : sse41_integers<std::uint8_t, std::int8_t> {
     static constexpr bool scale_pair = true; ///< scales come twice, for both int16 sums of an output
     static constexpr int partial_sums = 2;
+    static void load(accumulator&, const lane*, index) = delete; // two int16 sums are no int32 that could go on
+    static void carry(accumulator&, lane*, index) = delete;
 
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm_add_epi16(c, _mm_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm_add_epi16(a, b); }
