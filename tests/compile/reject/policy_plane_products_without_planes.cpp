@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+// expect: gemm policy: plane_products leaves out products of byte planes; give both operands byte_planes
+
+#include "intaglio/gemm/presets.hpp"
+
+struct half : intaglio::dfp16_training {
+    static constexpr int plane_products = 1;
+};
+static_assert(intaglio::check_policy<half>::value);
