@@ -24,7 +24,7 @@ std::vector<std::pair<std::string, std::string>> environment_for(const std::stri
             {"OPENBLAS_L2_SIZE", ""},
             {"OPENBLAS_NUM_THREADS", std::to_string(threads)},
             {"OMP_NUM_THREADS", std::to_string(threads)},
-            {"OMP_PROC_BIND", "true"}};
+            {"OMP_PROC_BIND", "false"}}; // bound, the thread that calls would keep all of its own threads on one core
 }
 
 #ifdef INTAGLIO_BENCH_OPENBLAS

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <thread>
 #include <vector>
 
 namespace timing {
@@ -23,8 +24,9 @@ inline double seconds_of(const std::function<void()>& run, int repeats) {
 }
 
 /// Runs each work twice to warm up, then all of them round after round until each has had `budget` seconds on average, three rounds
-/// at least. A sample repeats short work until it lasts `sample` seconds.
-inline std::vector<result> interleaved(const std::vector<std::function<void()>>& works, double budget, double sample = 2e-4) {
+/// at least. A sample repeats short work until it lasts `sample` seconds. `rest` seconds of sleep and an untimed run come before each sample: the threads of
+/// some libraries go on spinning on their cores for a while after their work, and would slow the next one's.
+inline std::vector<result> interleaved(const std::vector<std::function<void()>>& works, double budget, double sample = 2e-4, double rest = 0) {
     std::vector<int> repeats;
     double round = 0;
     for (const auto& work : works) {
@@ -34,10 +36,17 @@ inline std::vector<result> interleaved(const std::vector<std::function<void()>>&
         round += once * repeats.back();
     }
     const double total = budget * static_cast<double>(works.size());
+    round += rest * static_cast<double>(works.size());
     const int rounds = std::clamp(static_cast<int>(total / std::max(round, 1e-7)), 3, 200);
     std::vector<std::vector<double>> samples(works.size());
     for (int r = 0; r < rounds; ++r)
-        for (std::size_t w = 0; w < works.size(); ++w) samples[w].push_back(seconds_of(works[w], repeats[w]));
+        for (std::size_t w = 0; w < works.size(); ++w) {
+            if (rest > 0) {
+                std::this_thread::sleep_for(std::chrono::duration<double>(rest));
+                works[w]();
+            }
+            samples[w].push_back(seconds_of(works[w], repeats[w]));
+        }
     std::vector<result> results;
     for (auto& s : samples) {
         std::sort(s.begin(), s.end());

@@ -195,7 +195,13 @@ void run_product(const Call& call, index kc, const cache_sizes& cache, executor_
         if (m == 1) column_blocks = panels; // nothing shares a panel: each is read from end to end, as memory likes it
     }
     if (workers > 1) {
-        row_blocks = std::min(row_tiles, round_up(row_blocks, workers));
+        // the largest share of each way to cut; seven rows fill no tile, and few tiles are not shared evenly
+        const double by_rows = static_cast<double>(ceil_div(row_tiles, workers) * Traits::rows) / static_cast<double>(m);
+        const double by_columns = static_cast<double>(ceil_div(panels, workers)) / static_cast<double>(panels);
+        if (by_columns < by_rows)
+            column_blocks = round_up(column_blocks, workers);
+        else
+            row_blocks = std::min(row_tiles, round_up(row_blocks, workers));
         if (row_blocks * column_blocks % workers != 0) column_blocks = std::min(panels, round_up(column_blocks, workers));
     }
     column_blocks = std::min(column_blocks, panels);
