@@ -69,11 +69,8 @@ public:
     const digit* panel(index p) const { return data_.data() + p * panel_digits_; }
     /// Digits are stored in traits::narrow_bits each (simd/expand.hpp).
     bool narrow() const { return narrow_; }
-    simd::narrow_codes<traits::narrow_bits> narrow_panel(index p) const
-        requires(traits::narrow_bits > 0)
-    {
-        return {narrow_data_.data() + p * panel_digits_ * traits::narrow_bits / 8};
-    }
+    /// Panel p, only where it is narrow.
+    simd::narrow_codes<traits::narrow_bits> narrow_panel(index p) const { return {narrow_data_.data() + p * panel_digits_ * traits::narrow_bits / 8}; }
     /// Expands `count` digits of panel p from `first` on, both multiples of a group, to `out`.
     void expand(index p, index first, index count, digit* out) const {
         if constexpr (traits::narrow_bits > 0)
