@@ -118,6 +118,8 @@ bool with_output(const output_data& out, const stage_data& stages, const Run& ru
     return false;
 }
 
+constexpr rhs_storage storage_of(bool small) { return small ? rhs_storage::small : rhs_storage::fast; }
+
 /// The operations on one policy.
 template <GemmPolicy P>
 struct operations {
@@ -133,7 +135,7 @@ struct operations {
 
     static void* pack(const operand_data& rhs, bool small, int threads, outcome& result) noexcept {
         void* packed = nullptr;
-        guarded(result, [&] { packed = new packed_rhs<P>(pack_rhs<P>(view_of<rhs_view<P>>(rhs), pool_of(threads), small ? ::intaglio::rhs_storage::small : ::intaglio::rhs_storage::fast)); });
+        guarded(result, [&] { packed = new packed_rhs<P>(pack_rhs<P>(view_of<rhs_view<P>>(rhs), pool_of(threads), storage_of(small))); });
         return packed;
     }
     static std::ptrdiff_t bytes(const void* packed) noexcept { return static_cast<const packed_rhs<P>*>(packed)->bytes(); }
@@ -153,8 +155,7 @@ struct operations {
     static void* pack_filter(const conv_shape& shape, const operand_data& filter, bool small, int threads, outcome& result) noexcept {
         void* packed = nullptr;
         guarded(result, [&] {
-            packed = new packed_filter<P>(::intaglio::pack_filter<P>(geometry_of(shape), view_of<rhs_view<P>>(filter), pool_of(threads),
-                                                                               small ? ::intaglio::rhs_storage::small : ::intaglio::rhs_storage::fast));
+            packed = new packed_filter<P>(::intaglio::pack_filter<P>(geometry_of(shape), view_of<rhs_view<P>>(filter), pool_of(threads), storage_of(small)));
         });
         return packed;
     }

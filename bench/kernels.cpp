@@ -204,19 +204,26 @@ private:
         return wanted(options_.policies, policy) ? table_.find(policy) : nullptr;
     }
 
+    /// What differs from the usual packed rhs, with a note for the row's name.
+    struct variant {
+        const char* note = "";
+        int largest_scale = 0; ///< 0: the usual one
+        bool small = false;    ///< stored in the least memory
+        int zero_blocks = 0;   ///< of eight
+    };
+
     /// A product with a packed rhs and float output.
     template <GemmPolicy P>
-    void add_product(std::vector<work>& works, const char* policy, size m, size n, size k, int largest_scale = usual_scale<P>(), bool small = false,
-                     const char* note = "", int zero_blocks = 0) {
+    void add_product(std::vector<work>& works, const char* policy, size m, size n, size k, const variant& v = {}) {
         const auto* kernel = kernel_of(policy);
         if (!kernel) return;
         using lhs_type = owned_operand<typename P::lhs, scales_of<typename P::lhs, typename P::total>>;
         using rhs_type = owned_operand<typename P::rhs, scales_of<typename P::rhs, typename P::total>>;
         const auto lhs = std::make_shared<lhs_type>(m, k, false, true);
-        const rhs_type rhs(n, k, true, false, largest_scale, zero_blocks);
+        const rhs_type rhs(n, k, true, false, v.largest_scale > 0 ? v.largest_scale : usual_scale<P>(), v.zero_blocks);
         const auto out = std::make_shared<buffer<float>>(m * n);
         kernel_tables::outcome result;
-        const std::shared_ptr<void> packed(kernel->pack(rhs.data, small, 1, result), kernel->release);
+        const std::shared_ptr<void> packed(kernel->pack(rhs.data, v.small, 1, result), kernel->release);
         stop_on(result);
         kernel_tables::gemm_call call;
         call.lhs = lhs->data;
@@ -226,7 +233,7 @@ private:
         kernel->gemm(call, result);
         if (result.kind == kernel_tables::outcome::unsupported) return;
         stop_on(result);
-        works.push_back({std::string(policy) + note, peak_of<P>(), sizeof(typename P::rhs::storage) == 1, kernel->bytes(packed.get()), [=] {
+        works.push_back({std::string(policy) + v.note, peak_of<P>(), sizeof(typename P::rhs::storage) == 1, kernel->bytes(packed.get()), [=] {
                              kernel_tables::outcome r;
                              kernel->gemm(call, r);
                              static_cast<void>(lhs), static_cast<void>(packed);
@@ -451,8 +458,8 @@ private:
         if (wanted(options_.operations, "gemv")) {
             head("gemv (share of the read bandwidth)");
             auto works = usual_products(1, n, n);
-            add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", 1, n, n, 200, true, ", 2 bits");
-            add_product<intaglio::ternary8_locked<2>>(works, "ternary8_locked<2>", 1, n, n, 200, true, ", 4 bits");
+            add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", 1, n, n, {", 2 bits", 200, true});
+            add_product<intaglio::ternary8_locked<2>>(works, "ternary8_locked<2>", 1, n, n, {", 4 bits", 200, true});
             product("gemv", "4096 x 4096", 1, 1, n, n, false, std::move(works));
         }
         if (wanted(options_.operations, "gemm"))
@@ -470,10 +477,10 @@ private:
         add_product<intaglio::dfp16_dial<3>>(works, "dfp16_dial<3>", m, n, k);
         add_product<intaglio::dfp16_dial<1>>(works, "dfp16_dial<1>", m, n, k);
         add_product<intaglio::int8_signed>(works, "int8_signed", m, n, k);
-        add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, 200, false, ", unfolded");
-        add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, 200, false, ", unfolded, 1/8 of blocks zero", 1);
-        add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, 200, false, ", unfolded, 1/2 of blocks zero", 4);
-        add_product<intaglio::ternary8_locked<2>>(works, "ternary8_locked<2>", m, n, k, 200, false, ", unfolded");
+        add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, {", unfolded", 200});
+        add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, {", unfolded, 1/8 of blocks zero", 200, false, 1});
+        add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, {", unfolded, 1/2 of blocks zero", 200, false, 4});
+        add_product<intaglio::ternary8_locked<2>>(works, "ternary8_locked<2>", m, n, k, {", unfolded", 200});
         add_product<intaglio::ternary8_inference<2>>(works, "ternary8_inference<2>", m, n, k);
         add_product<intaglio::ternary8_inference<3>>(works, "ternary8_inference<3>", m, n, k);
         add_product<intaglio::ternary8_locked<3>>(works, "ternary8_locked<3>", m, n, k);

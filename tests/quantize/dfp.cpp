@@ -224,7 +224,6 @@ TEST_CASE("what was lost is counted", "[unit]") {
     REQUIRE(count_losses<std::int16_t>(values, out, -14, {}) == quantize_counts{2, 2});
 }
 
-
 TEST_CASE("dfp: a predicted exponent changes nothing but the number of passes", "[unit][exact]") {
     for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{4095}, std::size_t{70001}}) {
         std::vector<float> values(count);

@@ -114,6 +114,12 @@ void require_dense_range(const char* name, const T* data, index pixels, index ch
     require_range<Format>(name, rhs_rows<T>{data, channels, 1}, pixels, channels);
 }
 
+/// lhs of a convolution in groups, each of which is a product of its own: checked as a whole, before any of them writes.
+template <GemmPolicy P>
+void require_grouped_lhs(const conv_geometry& g, const char* name, const typename P::lhs::storage* data, index pixels, index channels) {
+    if (checks_lhs<P> && g.groups > 1) require_dense_range<typename P::lhs::format>(name, data, pixels, channels);
+}
+
 /// The single-scale policies that gradients take.
 template <GemmPolicy P>
 constexpr void require_gradient_policy() {
@@ -179,8 +185,7 @@ void conv_forward(const conv_geometry& g, const typename P::lhs::storage* x, dou
             "conv_forward: the packed filters are ", filter.groups.size(), " groups of ", filter.groups.empty() ? 0 : filter.groups.front().k(), " x ",
             filter.groups.empty() ? 0 : filter.groups.front().n(), ", the geometry needs ", g.groups, " of ", g.kernel_h * segment, " x ", g.group_out_channels());
     detail::check_output<P, Out, epilogue<Stages...>>("conv_forward", out, g.out_pixels(), g.out_channels);
-    if (g.groups > 1 && !std::is_same_v<typename P::chain, proven_chain>)
-        detail::require_dense_range<typename P::lhs::format>("the input", x, g.in_pixels(), g.in_channels);
+    detail::require_grouped_lhs<P>(g, "the input", x, g.in_pixels(), g.in_channels);
     for (index group = 0; group < g.groups; ++group) {
         const index count = g.group_in_channels(), first = group * g.group_out_channels();
         const detail::image_view<typename P::lhs::storage> image{x, g.batch, g.height, g.width, g.in_channels, group * count, count};
@@ -201,8 +206,7 @@ void conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage*
     detail::require_data("filters", filter, g.out_channels * g.filter_size());
     detail::check_output<P, Out, epilogue<Stages...>>("conv_input_gradient", d_x, g.in_pixels(), g.in_channels);
     detail::check_reduction<P>(g.kernel_h * g.kernel_w * g.group_out_channels());
-    if (g.groups > 1 && !std::is_same_v<typename P::chain, proven_chain>)
-        detail::require_dense_range<typename P::lhs::format>("the output gradient", d_out, g.out_pixels(), g.out_channels);
+    detail::require_grouped_lhs<P>(g, "the output gradient", d_out, g.out_pixels(), g.out_channels);
     detail::require_dense_range<typename P::rhs::format>("the filters", filter, g.out_channels, g.filter_size());
     const index filters = g.group_out_channels(), channels = g.group_in_channels();
     std::vector<index> offsets;
@@ -241,8 +245,7 @@ void conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage
     detail::require_data("output gradient", d_out, g.out_pixels() * g.out_channels);
     detail::check_output<P, matrix_view<T>, epilogue<>>("conv_weight_gradient", d_filter, g.out_channels, g.filter_size());
     detail::check_reduction<P>(g.out_pixels());
-    if (g.groups > 1 && !std::is_same_v<typename P::chain, proven_chain>)
-        detail::require_dense_range<typename P::lhs::format>("the input", x, g.in_pixels(), g.in_channels);
+    detail::require_grouped_lhs<P>(g, "the input", x, g.in_pixels(), g.in_channels);
     using traits = detail::kernel_traits<P, Arch>;
     if (g.groups > 1 || !traits::proven) detail::require_dense_range<typename P::rhs::format>("the output gradient", d_out, g.out_pixels(), g.out_channels);
     const index filters = g.group_out_channels(), channels = g.group_in_channels();

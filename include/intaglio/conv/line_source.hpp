@@ -107,7 +107,7 @@ public:
         });
         for (int level = 1; level < norm_levels; ++level)
             for (index p = 0; p < norms_.pieces(level); ++p)
-                norms_.at(level, p) = round_norm_up(norms_.at(level - 1, 2 * p) + (2 * p + 1 < norms_.pieces(level - 1) ? norms_.at(level - 1, 2 * p + 1) : 0.0F));
+                norms_.at(level, p) = bound_of_halves(norms_, level, p);
     }
 
     template <class Format>

@@ -179,7 +179,7 @@ public:
                 if (unit % length == 0 && segment_ % unit == 0)
                     norms.at(level, p) = of_unit.at(level, p * length % unit / length);
                 else
-                    norms.at(level, p) = round_norm_up(norms.at(level - 1, 2 * p) + (2 * p + 1 < norms.pieces(level - 1) ? norms.at(level - 1, 2 * p + 1) : 0.0F));
+                    norms.at(level, p) = bound_of_halves(norms, level, p);
             }
         return norms;
     }

@@ -22,7 +22,7 @@ constexpr index ceil_div(index value, index divisor) { return (value + divisor -
 /// The reduction in pieces of at most `kc`, all of about the same length, each a multiple of `granule`.
 template <class Traits>
 index reduction_block(const cache_sizes& cache) {
-    constexpr index granule = Traits::proven ? 256 : std::max<index>(64, Traits::k);
+    constexpr index granule = std::max<index>(64, Traits::k);
     const index fit = cache.l1 / (Traits::narrow_bits > 0 ? 2 : 1) / (Traits::cols * static_cast<index>(sizeof(typename Traits::rhs_digit)) * Traits::split_planes);
     return std::max(granule, fit / granule * granule);
 }

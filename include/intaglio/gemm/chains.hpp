@@ -96,6 +96,12 @@ inline norm_table norms_of(const square_sums& sums, index length) {
     return norms;
 }
 
+/// A bound of a piece of a level above the shortest, from its two halves; the last piece may have one only.
+inline float bound_of_halves(const norm_table& norms, int level, index piece) {
+    const index first = 2 * piece, second = first + 1;
+    return round_norm_up(norms.at(level - 1, first) + (second < norms.pieces(level - 1) ? norms.at(level - 1, second) : 0.0F));
+}
+
 /// Cuts [k_begin, k_end) of one run into chains that can't overflow int32, appending them to `out`. `lhs` begins at element `lhs_first`, `rhs` at the
 /// run's start, both at multiples of the longest piece. A piece that is too much by itself is cut by the largest magnitudes there can be.
 inline void cut_proven(const rhs_run& run, index k_begin, index k_end, int atom_k, int panel_cols, const norm_table& lhs, index lhs_first, const norm_table& rhs,

@@ -113,10 +113,11 @@ private:
             chains_ = scratch_.chains;
         } else {
             chains_ = call_.plan.chains(pc_);
-            if (!call_.rhs.has_zero_runs(panel)) return;
+            const std::span<const char> zeros = call_.rhs.zero_runs(panel);
+            if (std::find(zeros.begin(), zeros.end(), char{1}) == zeros.end()) return;
             scratch_.chains.clear();
             for (const chain& c : chains_)
-                if (!call_.rhs.zero_run(panel, c.scale)) scratch_.chains.push_back(c);
+                if (!zeros[static_cast<std::size_t>(c.scale)]) scratch_.chains.push_back(c);
             chains_ = scratch_.chains;
         }
     }
@@ -222,8 +223,7 @@ void multiply(const Source& source, double lhs_scale, const float* lhs_scales, c
     using traits = kernel_traits<P, Arch>;
     const cache_sizes cache = cache_sizes::of_this_machine();
     const index kc = reduction_block<traits>(cache);
-    // the proof of a chain covers every int16, and so -32768 too, on the side that is measured when it is used
-    if constexpr (!std::is_same_v<typename P::chain, proven_chain>) source.template require_range<typename P::lhs::format>("lhs");
+    if constexpr (checks_lhs<P>) source.template require_range<typename P::lhs::format>("lhs");
     const chain_plan<traits> plan(rhs, kc);
     const output_factors<traits> factors(rhs, lhs_scale);
     const product_call<traits, Source, Out, Stages, RowMap> call{source, rhs, plan, lhs_scales, out, stages, row_map, check, factors};

@@ -96,15 +96,14 @@ using tile_of_planes = simd::register_tile<typename Traits::template plane_atom<
 
 // The functions that hold a tile are not inlined: it takes all registers, and leaves none to the loops of a caller.
 
-/// Chains whose sums go on from one to the next; with a carry between them where totals are kept in two parts.
-template <class Traits, int Down, class Panel>
+/// Chains of planes (LhsPlane, RhsPlane) whose sums go on from one to the next; with a carry between them where totals are kept in two parts.
+template <class Traits, int Down, int LhsPlane = 0, int RhsPlane = 0, class Panel>
 [[gnu::noinline]] void run_through(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains,
                                    typename Traits::lane* sums, [[maybe_unused]] typename Traits::lane* high, bool fresh) {
-    tile_of_planes<Traits, Down> tile;
-    if (fresh)
-        tile.zero();
-    else
-        tile.load(sums);
+    tile_of_planes<Traits, Down, LhsPlane, RhsPlane> tile;
+    if constexpr (Traits::through)
+        if (!fresh) tile.load(sums);
+    if (!Traits::through || fresh) tile.zero();
     for (const chain& c : chains) {
         if constexpr (Traits::carries)
             if (&c != chains.data()) tile.carry(high);
@@ -125,16 +124,6 @@ template <class Traits, int Down, class Panel>
     }
 }
 
-/// One chain of planes (LhsPlane, RhsPlane) by itself.
-template <class Traits, int Down, int LhsPlane, int RhsPlane, class Panel>
-[[gnu::noinline]] void run_chain(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, const chain& c,
-                                 typename Traits::lane* sums) {
-    tile_of_planes<Traits, Down, LhsPlane, RhsPlane> tile;
-    tile.zero();
-    multiply_chain<Traits>(tile, lhs, panel, c);
-    tile.store(sums);
-}
-
 /// Sums that go on: all chains in one call, or one by one where each is shadowed.
 template <class Traits, int Down, class Panel>
 void continue_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains,
@@ -147,10 +136,7 @@ void continue_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel
             if (fresh) std::fill_n(sums, count, lane{0});
             for (const chain& c : chains) {
                 if constexpr (Traits::carries)
-                    for (index e = 0; e < (&c == chains.data() ? 0 : count); ++e) { // as register_tile::carry does
-                        high[e] += sums[e] >> simd::carry_bits;
-                        sums[e] &= (1 << simd::carry_bits) - 1;
-                    }
+                    for (index e = 0; e < (&c == chains.data() ? 0 : count); ++e) simd::carry(sums[e], high[e]);
                 const std::vector<lane> before(sums, sums + count);
                 run_through<Traits, Down>(lhs, panel, {&c, 1}, sums, high, false);
                 check->template count<Traits, rows>(lhs, panel, c, before.data(), sums);
@@ -174,15 +160,15 @@ void flush_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, s
     for (const chain& c : chains) {
         if constexpr (Traits::lhs_planes == 2 && is_byte<typename Traits::lhs_digit>) {
             if (c.lhs_plane == 0 && c.rhs_plane == 0)
-                run_chain<Traits, Down, 0, 0>(lhs, panel, c, sums);
+                run_through<Traits, Down, 0, 0>(lhs, panel, {&c, 1}, sums, nullptr, true);
             else if (c.lhs_plane == 0)
-                run_chain<Traits, Down, 0, 1>(lhs, panel, c, sums);
+                run_through<Traits, Down, 0, 1>(lhs, panel, {&c, 1}, sums, nullptr, true);
             else if (c.rhs_plane == 0)
-                run_chain<Traits, Down, 1, 0>(lhs, panel, c, sums);
+                run_through<Traits, Down, 1, 0>(lhs, panel, {&c, 1}, sums, nullptr, true);
             else
-                run_chain<Traits, Down, 1, 1>(lhs, panel, c, sums);
+                run_through<Traits, Down, 1, 1>(lhs, panel, {&c, 1}, sums, nullptr, true);
         } else {
-            run_chain<Traits, Down, 0, 0>(lhs, panel, c, sums);
+            run_through<Traits, Down, 0, 0>(lhs, panel, {&c, 1}, sums, nullptr, true);
         }
         if constexpr (std::is_pointer_v<Panel>)
             if (check) check->template count<Traits, rows>(lhs, panel, c, nullptr, sums);

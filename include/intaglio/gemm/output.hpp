@@ -18,80 +18,74 @@
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
-/// Lanes of a vector of int32 or float.
-inline constexpr int output_lanes = simd::widest_vector / 4;
-using output_floats = simd::vector<float, output_lanes>;
-using output_ints = simd::vector<std::int32_t, output_lanes>;
+/// A tile's row of `Count` columns is scaled by vectors of so many elements of 4 bytes.
+template <int Count>
+constexpr int output_lanes = std::min(simd::widest_vector / 4, Count);
 
-/// v[j] = float(total[j] * factor[j]), rounded once from the exact product of doubles; half a vector of int32 at a time.
-template <class Wide>
-INTAGLIO_INLINE void store_wide(Wide total, const double* factors, float* v) {
-    const Wide product = total * simd::load_vector<Wide>(factors);
-    simd::store_vector(v, __builtin_convertvector(product, simd::vector<float, sizeof(Wide) / 8>));
+/// The elements of a vector as another type.
+template <class To, class T, int Lanes>
+INTAGLIO_INLINE simd::vector<To, Lanes> convert_vector(const T* p) {
+    return __builtin_convertvector((simd::load_vector<simd::vector<T, Lanes>>(p)), simd::vector<To, Lanes>);
 }
-using half_ints = simd::vector<std::int32_t, output_lanes / 2>;
-using half_doubles = simd::vector<double, output_lanes / 2>;
+
+/// v[j] = float(total[j] * factor[j]), rounded once from the exact product where both are doubles.
+template <class Total, class Factor>
+INTAGLIO_INLINE void store_scaled(Total total, const Factor* factors, float* v) {
+    const Total product = total * simd::load_vector<Total>(factors);
+    simd::store_vector(v, __builtin_convertvector(product, simd::vector<float, sizeof(Total) / sizeof(Factor)>));
+}
 
 /// Totals of a tile as they are.
 template <class Total>
 struct plain_totals {
     const Total* t;
+    static constexpr bool has_single = sizeof(Total) == 4;
     Total exact(index e) const { return t[e]; }
     double wide(index e) const { return to_double(t[e]); }
     /// A row of `Count` totals from e on, times factors.
     template <int Count>
     INTAGLIO_INLINE void scale(index e, const double* factors, float* v) const {
-        if constexpr (sizeof(Total) == 4 && Count % output_lanes == 0)
-            for (int j = 0; j < Count; j += output_lanes / 2)
-                store_wide(__builtin_convertvector(simd::load_vector<simd::vector<Total, output_lanes / 2>>(t + e + j), half_doubles), factors + j, v + j);
+        constexpr int lanes = output_lanes<Count> / 2;
+        if constexpr (sizeof(Total) == 4)
+            for (int j = 0; j < Count; j += lanes) store_scaled(convert_vector<double, Total, lanes>(t + e + j), factors + j, v + j);
         else
-            for (int j = 0; j < Count; ++j) v[j] = static_cast<float>(to_double(t[e + j]) * factors[j]);
+            for (int j = 0; j < Count; ++j) v[j] = static_cast<float>(wide(e + j) * factors[j]);
     }
     template <int Count>
     INTAGLIO_INLINE void scale(index e, const float* factors, float* v) const {
-        if constexpr (Count % output_lanes == 0)
-            for (int j = 0; j < Count; j += output_lanes)
-                simd::store_vector(v + j, __builtin_convertvector(simd::load_vector<simd::vector<Total, output_lanes>>(t + e + j), output_floats) * simd::load_vector<output_floats>(factors + j));
-        else
-            for (int j = 0; j < Count; ++j) v[j] = static_cast<float>(t[e + j]) * factors[j];
+        constexpr int lanes = output_lanes<Count>;
+        for (int j = 0; j < Count; j += lanes) store_scaled(convert_vector<float, Total, lanes>(t + e + j), factors + j, v + j);
     }
-    static constexpr bool has_single = sizeof(Total) == 4;
 };
 
 /// Totals in two parts: high * 2^carry_bits + low, where low may be any int32.
 struct carried_totals {
     const std::int32_t *low, *high;
+    static constexpr bool has_single = true;
     static constexpr std::int64_t unit = std::int64_t{1} << simd::carry_bits;
     std::int64_t exact(index e) const { return high[e] * unit + low[e]; }
     double wide(index e) const { return static_cast<double>(high[e]) * static_cast<double>(unit) + static_cast<double>(low[e]); }
     template <int Count>
     INTAGLIO_INLINE void scale(index e, const double* factors, float* v) const {
-        if constexpr (Count % output_lanes == 0)
-            for (int j = 0; j < Count; j += output_lanes / 2) {
-                const half_doubles h = __builtin_convertvector(simd::load_vector<half_ints>(high + e + j), half_doubles),
-                                   l = __builtin_convertvector(simd::load_vector<half_ints>(low + e + j), half_doubles);
-                store_wide(h * static_cast<double>(unit) + l, factors + j, v + j);
-            }
-        else
-            for (int j = 0; j < Count; ++j) v[j] = static_cast<float>(wide(e + j) * factors[j]);
+        constexpr int lanes = output_lanes<Count> / 2;
+        for (int j = 0; j < Count; j += lanes) {
+            const auto h = convert_vector<double, std::int32_t, lanes>(high + e + j), l = convert_vector<double, std::int32_t, lanes>(low + e + j);
+            store_scaled(h * static_cast<double>(unit) + l, factors + j, v + j);
+        }
     }
     /// In float: rounds once for sums of up to longest_single products of any int16, of which both parts are exact then, and so is their scaled sum's product.
     static constexpr index longest_single = (unit << 24) / (32768 * 32768) - 1;
     template <int Count>
     INTAGLIO_INLINE void scale(index e, const float* factors, float* v) const {
-        if constexpr (Count % output_lanes == 0)
-            for (int j = 0; j < Count; j += output_lanes) {
-                const auto l = simd::load_vector<output_ints>(low + e + j), h = simd::load_vector<output_ints>(high + e + j) + (l >> simd::carry_bits);
-                const output_floats total = __builtin_convertvector(h, output_floats) * static_cast<float>(unit) +
-                                            __builtin_convertvector(l & static_cast<std::int32_t>(unit - 1), output_floats);
-                simd::store_vector(v + j, total * simd::load_vector<output_floats>(factors + j));
-            }
-        else
-            for (int j = 0; j < Count; ++j)
-                v[j] = (static_cast<float>(high[e + j] + (low[e + j] >> simd::carry_bits)) * static_cast<float>(unit) + static_cast<float>(low[e + j] & (unit - 1))) *
-                       factors[j];
+        constexpr int lanes = output_lanes<Count>;
+        using ints = simd::vector<std::int32_t, lanes>;
+        using floats = simd::vector<float, lanes>;
+        for (int j = 0; j < Count; j += lanes) {
+            const auto l = simd::load_vector<ints>(low + e + j), h = simd::load_vector<ints>(high + e + j) + (l >> simd::carry_bits);
+            const floats total = __builtin_convertvector(h, floats) * static_cast<float>(unit) + __builtin_convertvector(l & static_cast<std::int32_t>(unit - 1), floats);
+            store_scaled(total, factors + j, v + j);
+        }
     }
-    static constexpr bool has_single = true;
 };
 
 /// The factors of the columns, as doubles and as floats, and for each panel whether totals may be multiplied in float: float(t) rounds once and the

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "intaglio/core/buffer.hpp"
@@ -65,7 +66,7 @@ public:
     using block_scale = std::conditional_t<traits::integer_scales, std::int16_t, float>;
     static constexpr index scales_per_run = traits::cols * (traits::scales_in_flush ? 2 : 1);
     const std::vector<detail::rhs_run>& runs() const { return runs_; }
-    /// Digits of panel p from `first` on, in bytes or wider; only where they are not narrow.
+    /// The digits of panel p, only where they are not narrow.
     const digit* panel(index p) const { return data_.data() + p * panel_digits_; }
     /// Digits are stored in traits::narrow_bits each (simd/expand.hpp).
     bool narrow() const { return narrow_; }
@@ -74,15 +75,14 @@ public:
     /// Expands `count` digits of panel p from `first` on, both multiples of a group, to `out`.
     void expand(index p, index first, index count, digit* out) const {
         if constexpr (traits::narrow_bits > 0)
-            simd::expand<traits::narrow_bits>(narrow_data_.data() + (p * panel_digits_ + first) * traits::narrow_bits / 8, count / narrow_group, out);
+            simd::expand<traits::narrow_bits>((narrow_panel(p) + first).data, count / narrow_group, out);
     }
     /// Digits that are expanded at a time.
     static constexpr index narrow_group = traits::narrow_bits > 0 ? simd::narrow_group<std::max(1, traits::narrow_bits)> : 1;
     /// The block scales of panel p, scales_per_run for each scale index.
     const block_scale* scales(index p) const { return scales_.data() + p * scale_rows_ * scales_per_run; }
-    /// Policies with blocks: whether the run with this scale index is all zeros in panel p, and whether any run is; products skip such runs.
-    bool zero_run(index p, int scale) const { return zero_runs_[static_cast<std::size_t>(p * scale_rows_ + scale)] != 0; }
-    bool has_zero_runs(index p) const { return any_zero_run_.empty() ? false : any_zero_run_[static_cast<std::size_t>(p)] != 0; }
+    /// Policies with blocks: by scale index, whether that run is all zeros in panel p; products skip such runs. Others have none.
+    std::span<const char> zero_runs(index p) const { return std::span(zero_runs_).subspan(static_cast<std::size_t>(p * scale_rows_), static_cast<std::size_t>(scale_rows_)); }
     /// The norms of panel p.
     const detail::norm_table& norms(index p) const { return norms_[static_cast<std::size_t>(p)]; }
     /// The block scales are folded into the digits; there is one run and no scales.
@@ -132,7 +132,6 @@ private:
                 for (int p = 0; p < traits::rhs_planes; ++p) add(b * traits::block, std::min(traits::block, k_ - b * traits::block), p, scale++);
             scale_rows_ = scale;
             zero_runs_.assign(static_cast<std::size_t>(panels() * scale_rows_), 0);
-            any_zero_run_.assign(static_cast<std::size_t>(panels()), 0);
         } else if constexpr (traits::float_total && !traits::floats) { // the policy's chains, each padded to whole steps
             for (index from = 0; from < k_; from += traits::longest_chain()) add(from, std::min(traits::longest_chain(), k_ - from), 0, 0);
         } else {
@@ -214,9 +213,7 @@ private:
                 pack_by_columns(source, first, count, run, split, out);
             if constexpr (traits::block > 0) {
                 const digit* end = out + detail::ceil_div(run.length, traits::k) * traits::k * traits::cols;
-                const bool zero = std::all_of(static_cast<const digit*>(out), end, [](digit d) { return d == 0; });
-                zero_runs_[static_cast<std::size_t>(p * scale_rows_ + run.scale)] = zero;
-                if (zero) any_zero_run_[static_cast<std::size_t>(p)] = 1;
+                zero_runs_[static_cast<std::size_t>(p * scale_rows_ + run.scale)] = std::all_of(static_cast<const digit*>(out), end, [](digit d) { return d == 0; });
             }
         }
         if constexpr (traits::proven) measure(p);
@@ -313,7 +310,7 @@ private:
     buffer<block_scale> scales_;
     std::vector<double> factors_;
     std::vector<std::int64_t> unit_bounds_;
-    std::vector<char> zero_runs_, any_zero_run_; ///< by panel and scale index; by panel
+    std::vector<char> zero_runs_; ///< by panel and scale index
     std::vector<detail::norm_table> norms_;
     std::vector<std::int32_t> largest_; ///< by panel
 };

@@ -51,6 +51,10 @@ void require_range(const char* name, const rhs_rows<T>& v, index rows, index col
     }
 }
 
+/// Whether elements of lhs have to be in their format's range. The proof of a chain covers every int16, and so -32768 too, on the side that is measured when it is used.
+template <GemmPolicy P>
+constexpr bool checks_lhs = !std::is_same_v<typename P::chain, proven_chain>;
+
 /// The same for proven policies, whose norms know the largest magnitude already: the elements are looked at only to name the first offender.
 template <GemmPolicy P, class T>
 void require_proven_range(const char* name, std::int64_t largest, const rhs_rows<T>& v, index rows, index cols) {

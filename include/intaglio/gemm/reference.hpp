@@ -34,12 +34,12 @@ constexpr bool scales_by_row = Operand::sharing::by_row && Operand::block == 0;
 /// The product of two integers, or what is left of it where a policy leaves out products of their byte planes.
 template <class P>
 constexpr std::int64_t reference_product(std::int64_t a, std::int64_t b) {
-    std::int64_t product = 0;
     if (plane_products<P> == 4) return a * b;
-    const std::int64_t high[] = {a >> 8, b >> 8}, low[] = {a & 255, b & 255};
-    if (computes_planes<P>(0, 0)) product += 65536 * high[0] * high[1];
-    if (computes_planes<P>(0, 1)) product += 256 * high[0] * low[1];
-    if (computes_planes<P>(1, 0)) product += 256 * low[0] * high[1];
+    const std::int64_t planes_a[] = {a - (a & 255), a & 255}, planes_b[] = {b - (b & 255), b & 255};
+    std::int64_t product = 0;
+    for (int p = 0; p < 2; ++p)
+        for (int q = 0; q < 2; ++q)
+            if (computes_planes<P>(p, q)) product += planes_a[p] * planes_b[q];
     return product;
 }
 

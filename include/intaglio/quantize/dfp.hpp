@@ -149,13 +149,20 @@ void dfp_dequantize(std::span<const T> mantissas, int exponent, std::span<float>
     });
 }
 
+namespace detail {
+template <IntegerFormat Format>
+void check_dfp(std::span<const float> values, const extents& shape, dfp_spec spec, std::string_view name) {
+    spec.check(Format::bits);
+    require(static_cast<index>(values.size()) == shape.size(), name, ": shape ", shape, " has ", shape.size(), " elements, got ", values.size());
+}
+} // namespace detail
+
 /// Both passes into an existing tensor, whose memory is kept if it has the size. Throws value_error (NaN, infinity, a bad spec) or
 /// shape_error before anything is written.
 template <IntegerFormat Format, Rounding Rule = nearest_even>
 void quantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values, const extents& shape, dfp_spec spec = {Format::bits},
                        std::string_view name = "tensor", executor_ref exec = {}, const Rule& rule = {}) {
-    spec.check(Format::bits);
-    require(static_cast<index>(values.size()) == shape.size(), name, ": shape ", shape, " has ", shape.size(), " elements, got ", values.size());
+    detail::check_dfp<Format>(values, shape, spec, name);
     const int exponent = dfp_exponent(largest_magnitude(values, name, exec), spec);
     if (out.size() == shape.size())
         out.mantissas.reshape(shape);
@@ -170,8 +177,7 @@ template <IntegerFormat Format, Rounding Rule = nearest_even>
 void requantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values, const extents& shape, dfp_spec spec = {Format::bits},
                          std::string_view name = "tensor", executor_ref exec = {}, const Rule& rule = {}) {
     if (out.size() != shape.size() || out.size() == 0) return quantize_dfp_into(out, values, shape, spec, name, exec, rule);
-    spec.check(Format::bits);
-    require(static_cast<index>(values.size()) == shape.size(), name, ": shape ", shape, " has ", shape.size(), " elements, got ", values.size());
+    detail::check_dfp<Format>(values, shape, spec, name);
     out.mantissas.reshape(shape);
     out.exponent = dfp_quantize_predicted(values, out.mantissas.span(), out.exponent, spec, name, rule, exec);
 }

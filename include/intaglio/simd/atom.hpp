@@ -21,7 +21,6 @@
 // `lanes_atom` below is the normative text: plain lanes, any element types. simd/arch/ has one atom per instruction.
 
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 #include <utility>
 
@@ -40,14 +39,18 @@ struct product {};
 inline constexpr int carry_bits = 16;
 static_assert(2 * std::int64_t{32768} * 32767 + (1 << carry_bits) - 1 <= 2147483647);
 
-/// Moves all but the low carry_bits of each lane of a register to memory: high += sum >> carry_bits, sum &= 2^carry_bits - 1. `Lanes` is a vector of int32.
+/// high += sum >> carry_bits, sum &= 2^carry_bits - 1.
+INTAGLIO_INLINE void carry(std::int32_t& sum, std::int32_t& high) {
+    high += sum >> carry_bits;
+    sum &= (1 << carry_bits) - 1;
+}
+
+/// The same for each lane of a register, with the high parts in memory. `Lanes` is a vector of int32.
 template <class Lanes, class Register>
 INTAGLIO_INLINE void carry_lanes(Register& sums, std::int32_t* high) {
     const auto v = reinterpret_cast<Lanes>(sums);
-    Lanes h;
-    std::memcpy(&h, high, sizeof h);
-    h += v >> carry_bits;
-    std::memcpy(high, &h, sizeof h);
+    const Lanes h = load_vector<Lanes>(high) + (v >> carry_bits);
+    store_vector(high, h);
     sums = reinterpret_cast<Register>(v & ((1 << carry_bits) - 1));
 }
 
@@ -104,10 +107,7 @@ struct lanes_atom {
         requires std::is_same_v<Acc, std::int32_t>
     {
         for (int i = 0; i < M; ++i)
-            for (int j = 0; j < N; ++j) {
-                high[i * row_stride + j] += c.v[i * N + j] >> carry_bits;
-                c.v[i * N + j] &= (1 << carry_bits) - 1;
-            }
+            for (int j = 0; j < N; ++j) simd::carry(c.v[i * N + j], high[i * row_stride + j]);
     }
 };
 

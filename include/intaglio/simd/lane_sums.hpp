@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "intaglio/simd/vector.hpp"
 
@@ -25,34 +26,29 @@ INTAGLIO_INLINE four_lanes largest_of_fours(Vector v) {
     return most;
 }
 
+namespace detail {
+/// Interleaves x and y in units of `Unit` lanes within each 128 bits, and adds the two halves: {x0 + x2, y0 + y2, x1 + x3, y1 + y3} for one lane,
+/// {x0 + x2, x1 + x3, y0 + y2, y1 + y3} for two.
+template <int Unit, class Vector, int... I>
+INTAGLIO_INLINE Vector interleave_and_add(Vector x, Vector y, std::integer_sequence<int, I...>) {
+    constexpr int lanes = sizeof...(I);
+    // lane I takes an element of x or, `lanes` further on, of y
+    constexpr auto from = [](int i) { return i / 4 * 4 + (Unit == 1 ? i % 4 / 2 + i % 2 * lanes : i % 2 + i % 4 / 2 * lanes); };
+    return __builtin_shufflevector(x, y, from(I)...) + __builtin_shufflevector(x, y, (from(I) + 2)...);
+}
+} // namespace detail
+
 /// sums[g] = {sum of a's lanes 8 g .. 8 g + 7, of b's, of c's, of d's}. `Register` is any vector whose bits are lanes of int32; one of four lanes is half a group.
 template <class Register>
 INTAGLIO_INLINE void sum_eights(Register a, Register b, Register c, Register d, four_lanes* sums) {
     constexpr int lanes = sizeof(Register) / 4;
     using int32s = vector<std::int32_t, lanes>;
-    // within each 128 bits: (x y) are pairs of sums of x and y, then (x y z w) the sums of all four
-    const auto add_pairs = [](int32s x, int32s y) __attribute__((always_inline)) {
-        if constexpr (lanes == 16)
-            return __builtin_shufflevector(x, y, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29) +
-                   __builtin_shufflevector(x, y, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
-        else if constexpr (lanes == 8)
-            return __builtin_shufflevector(x, y, 0, 8, 1, 9, 4, 12, 5, 13) + __builtin_shufflevector(x, y, 2, 10, 3, 11, 6, 14, 7, 15);
-        else
-            return __builtin_shufflevector(x, y, 0, 4, 1, 5) + __builtin_shufflevector(x, y, 2, 6, 3, 7);
-    };
-    const auto add_quads = [](int32s x, int32s y) __attribute__((always_inline)) {
-        if constexpr (lanes == 16)
-            return __builtin_shufflevector(x, y, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
-                   __builtin_shufflevector(x, y, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
-        else if constexpr (lanes == 8)
-            return __builtin_shufflevector(x, y, 0, 1, 8, 9, 4, 5, 12, 13) + __builtin_shufflevector(x, y, 2, 3, 10, 11, 6, 7, 14, 15);
-        else
-            return __builtin_shufflevector(x, y, 0, 1, 4, 5) + __builtin_shufflevector(x, y, 2, 3, 6, 7);
-    };
-    const int32s ab = add_pairs(reinterpret_cast<int32s>(a), reinterpret_cast<int32s>(b)), cd = add_pairs(reinterpret_cast<int32s>(c), reinterpret_cast<int32s>(d));
-    const int32s all = add_quads(ab, cd);
+    constexpr std::make_integer_sequence<int, lanes> all_lanes{};
+    const int32s ab = detail::interleave_and_add<1>(reinterpret_cast<int32s>(a), reinterpret_cast<int32s>(b), all_lanes),
+                 cd = detail::interleave_and_add<1>(reinterpret_cast<int32s>(c), reinterpret_cast<int32s>(d), all_lanes),
+                 abcd = detail::interleave_and_add<2>(ab, cd, all_lanes);
     four_lanes parts[lanes / 4];
-    std::memcpy(parts, &all, sizeof all);
+    std::memcpy(parts, &abcd, sizeof abcd);
     if constexpr (lanes == 4)
         sums[0] = parts[0];
     else
