@@ -26,7 +26,7 @@ void product(intaglio::lhs_view<intaglio::{0}> a, intaglio::rhs_view<intaglio::{
 }}
 """
 CONVOLUTION = """
-#include "intaglio/conv/conv.hpp"
+#include "intaglio/conv/forward.hpp"
 void convolution(const intaglio::conv_geometry& g, const std::int16_t* x, const intaglio::packed_filter<intaglio::{0}>& filter, intaglio::matrix_view<float> out) {{
     intaglio::conv_forward<intaglio::{0}>(g, x, 1.0, filter, out);
 }}

@@ -11,7 +11,9 @@
 #include <mutex>
 #include <type_traits>
 
-#include "intaglio/conv/conv.hpp"
+#include "intaglio/conv/forward.hpp"
+#include "intaglio/conv/input_gradient.hpp"
+#include "intaglio/conv/weight_gradient.hpp"
 #include "intaglio/core/error.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/gemm/gemm.hpp"
@@ -168,10 +170,25 @@ struct operations {
                             *static_cast<const packed_filter<P>*>(call.packed), out, stages, pool_of(call.threads));
         });
     }
+    static void* pack_gradient_filter(const conv_shape& shape, const void* filter, double scale, int threads, outcome& result) noexcept {
+        void* packed = nullptr;
+        guarded(result, [&] {
+            packed = new packed_gradient_filter<P>(
+                ::intaglio::pack_gradient_filter<P>(geometry_of(shape), static_cast<const rhs_storage*>(filter), scale, pool_of(threads)));
+        });
+        return packed;
+    }
+    static void release_gradient_filter(void* packed) noexcept { delete static_cast<packed_gradient_filter<P>*>(packed); }
+
     static void input_gradient(const conv_call& call, outcome& result) noexcept {
         run_with_output<raw | real>(call.out, call.stages, result, [&](const auto& out, const auto& stages) {
-            conv_input_gradient<P>(geometry_of(call.shape), static_cast<const lhs_storage*>(call.lhs), call.lhs_scale,
-                                   static_cast<const rhs_storage*>(call.rhs), call.rhs_scale, out, stages, pool_of(call.threads));
+            const auto* const d_out = static_cast<const lhs_storage*>(call.lhs);
+            if (call.packed)
+                conv_input_gradient<P>(geometry_of(call.shape), d_out, call.lhs_scale, *static_cast<const packed_gradient_filter<P>*>(call.packed), out, stages,
+                                       pool_of(call.threads));
+            else
+                conv_input_gradient<P>(geometry_of(call.shape), d_out, call.lhs_scale, static_cast<const rhs_storage*>(call.rhs), call.rhs_scale, out, stages,
+                                       pool_of(call.threads));
         });
     }
     static void weight_gradient(const conv_call& call, outcome& result) noexcept {
@@ -212,6 +229,8 @@ template <GemmPolicy P, unsigned Outputs = raw | real, unsigned ConvOutputs = Ou
 constexpr kernel all_passes(const char* policy) {
     using o = operations<P>;
     kernel k = products_and_forward<P, Outputs, ConvOutputs>(policy);
+    k.pack_gradient_filter = o::pack_gradient_filter;
+    k.release_gradient_filter = o::release_gradient_filter;
     k.conv_input_gradient = o::input_gradient;
     k.conv_weight_gradient = o::weight_gradient;
     return k;

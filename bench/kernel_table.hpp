@@ -71,8 +71,8 @@ struct conv_call {
     conv_shape shape;
     const void* lhs = nullptr; ///< forward and weight gradient: activations; input gradient: d_out
     double lhs_scale = 1;
-    const void* packed = nullptr; ///< forward: from kernel::pack_filter
-    const void* rhs = nullptr;    ///< input gradient: the filter; weight gradient: d_out
+    const void* packed = nullptr; ///< forward: from kernel::pack_filter; input gradient: from kernel::pack_gradient_filter, or null
+    const void* rhs = nullptr;    ///< input gradient: the filter where `packed` is null; weight gradient: d_out
     double rhs_scale = 1;
     output_data out;
     stage_data stages;
@@ -83,6 +83,7 @@ struct conv_call {
 using pack_function = void* (*)(const operand_data& rhs, bool small, int threads, outcome&) noexcept;
 using gemm_function = void (*)(const gemm_call&, outcome&) noexcept;
 using pack_filter_function = void* (*)(const conv_shape&, const operand_data& filter, bool small, int threads, outcome&) noexcept;
+using pack_gradient_filter_function = void* (*)(const conv_shape&, const void* filter, double scale, int threads, outcome&) noexcept;
 using bytes_function = std::ptrdiff_t (*)(const void* packed) noexcept;
 using conv_function = void (*)(const conv_call&, outcome&) noexcept;
 using release_function = void (*)(void* packed) noexcept;
@@ -97,6 +98,8 @@ struct kernel {
     pack_filter_function pack_filter;
     release_function release_filter;
     conv_function conv_forward;
+    pack_gradient_filter_function pack_gradient_filter;
+    release_function release_gradient_filter;
     conv_function conv_input_gradient;
     conv_function conv_weight_gradient;
     bool fused; ///< whether it has outputs with stages

@@ -267,6 +267,9 @@ private:
             const rhs_type filter(l.out_channels, l.depth(), true, false, usual_scale<P>());
             packed = {kernel->pack_filter(call.shape, filter.data, false, 1, result), kernel->release_filter};
             stop_on(result);
+        } else if (input) {
+            packed = {kernel->pack_gradient_filter(call.shape, rhs->data(), 1, 1, result), kernel->release_gradient_filter};
+            stop_on(result);
         }
         call.lhs = lhs->data();
         call.rhs = rhs->data();
@@ -284,16 +287,16 @@ private:
         if constexpr (std::is_same_v<P, intaglio::dfp16_training>)
             if (const auto* quantize = table_.find_conversion("dfp16 predicted")) // the exponent of the step before, as in training
                 works.push_back({"dfp16_training + quantize", peak_of<P>(), false, 0,
-                                 with_quantization(*kernel, *quantize, function, call, forward ? l.out_channels * l.depth() : rhs->size(), lhs->size(), lhs, result_memory)});
+                                 with_quantization(*kernel, *quantize, pass, function, call, forward ? l.out_channels * l.depth() : rhs->size(), lhs->size(), lhs, result_memory)});
     }
 
     /// The same pass from FP32 operands: both are quantized, filters are packed, then the product; what a training step does for one layer.
-    std::function<void()> with_quantization(const kernel_tables::kernel& kernel, const kernel_tables::conversion& quantize,
+    std::function<void()> with_quantization(const kernel_tables::kernel& kernel, const kernel_tables::conversion& quantize, peers::conv_pass pass,
                                             kernel_tables::conv_function function, kernel_tables::conv_call call, size rhs_count, size lhs_count,
                                             std::shared_ptr<void> keep_lhs, std::shared_ptr<void> keep_out) const {
         const auto lhs = std::make_shared<buffer<std::int16_t>>(lhs_count);
         const auto rhs = std::make_shared<buffer<std::int16_t>>(rhs_count);
-        const auto lhs_floats = std::make_shared<buffer<float>>(numbers<intaglio::float32>(lhs_count, call.packed != nullptr));
+        const auto lhs_floats = std::make_shared<buffer<float>>(numbers<intaglio::float32>(lhs_count, pass != peers::conv_pass::input_gradient));
         const auto rhs_floats = std::make_shared<buffer<float>>(numbers<intaglio::float32>(rhs_count, false));
         call.lhs = lhs->data();
         call.rhs = rhs->data();
@@ -302,7 +305,7 @@ private:
             kernel_tables::conv_call now = call;
             quantize.run(lhs_floats->data(), lhs->size(), lhs->data(), threads_, r);
             quantize.run(rhs_floats->data(), rhs->size(), rhs->data(), threads_, r);
-            if (call.packed) {
+            if (pass == peers::conv_pass::forward) {
                 kernel_tables::operand_data filter;
                 filter.values = rhs->data();
                 filter.cols = call.shape.out_channels;
@@ -310,9 +313,11 @@ private:
                 filter.row_stride = 1;
                 filter.col_stride = filter.rows;
                 now.packed = kernel.pack_filter(call.shape, filter, false, threads_, r);
+            } else {
+                now.packed = nullptr; // the input gradient packs its filters itself
             }
             function(now, r);
-            if (call.packed) kernel.release_filter(const_cast<void*>(now.packed));
+            if (pass == peers::conv_pass::forward) kernel.release_filter(const_cast<void*>(now.packed));
             static_cast<void>(keep_lhs), static_cast<void>(keep_out);
         };
     }

@@ -8,7 +8,9 @@
 #include <cstdio>
 #include <vector>
 
-#include "intaglio/conv/conv.hpp"
+#include "intaglio/conv/forward.hpp"
+#include "intaglio/conv/input_gradient.hpp"
+#include "intaglio/conv/weight_gradient.hpp"
 #include "intaglio/numeric/random.hpp"
 
 using policy = intaglio::dfp16_training;

@@ -8,6 +8,7 @@
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
 #include "intaglio/core/extents.hpp"
+#include "intaglio/core/memory_pool.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/core/progress.hpp"
 
@@ -68,11 +69,14 @@
 #include "intaglio/gemm/reference.hpp"
 #include "intaglio/gemm/source.hpp"
 
-#include "intaglio/conv/conv.hpp"
+#include "intaglio/conv/forward.hpp"
 #include "intaglio/conv/geometry.hpp"
+#include "intaglio/conv/input_gradient.hpp"
 #include "intaglio/conv/line_source.hpp"
+#include "intaglio/conv/pass.hpp"
 #include "intaglio/conv/reference.hpp"
 #include "intaglio/conv/sources.hpp"
+#include "intaglio/conv/weight_gradient.hpp"
 
 #include "intaglio/nn/accounting.hpp"
 #include "intaglio/nn/activation_range.hpp"

@@ -3,7 +3,9 @@
 // The edge of the three passes: what they refuse, with both sides named and the output left as it was; empty images; the checked mode; the
 // portable tile arch.
 
-#include "intaglio/conv/conv.hpp"
+#include "intaglio/conv/forward.hpp"
+#include "intaglio/conv/input_gradient.hpp"
+#include "intaglio/conv/weight_gradient.hpp"
 
 #include <cstdint>
 #include <vector>
@@ -66,6 +68,30 @@ TEST_CASE("gradients refuse what they can't read or write", "[unit]") {
     CHECK(out == std::vector<float>(out.size(), 8.0F));
 }
 
+TEST_CASE("filters are packed once for the input gradient", "[unit]") {
+    conv_geometry strided = shape;
+    strided.stride_h = strided.stride_w = 2;
+    const auto w = pattern<std::int16_t>(strided.out_channels * strided.filter_size(), -300, 300);
+    const auto d_out = pattern<std::int16_t>(strided.out_pixels() * strided.out_channels, -300, 300);
+    std::vector<float> dense(static_cast<std::size_t>(strided.in_pixels() * strided.in_channels)), packed(dense.size(), 8.0F);
+    const matrix_view<float> dense_view(dense.data(), strided.in_pixels(), strided.in_channels), view(packed.data(), strided.in_pixels(), strided.in_channels);
+    conv_input_gradient<dfp16_training>(strided, d_out.data(), 0.5, w.data(), 0.25, dense_view);
+    const auto filter = pack_gradient_filter<dfp16_training>(strided, w.data(), 0.25);
+    CHECK(static_cast<intaglio::index>(filter.products.size()) == strided.groups * 4);
+    CHECK(filter.bytes() >= static_cast<intaglio::index>(w.size() * sizeof(std::int16_t)));
+
+    CHECK_THROWS_WITH(conv_input_gradient<dfp16_training>(shape, d_out.data(), 0.5, filter, view), Contains("8 products") && Contains("pack_gradient_filter"));
+    conv_geometry wider = strided;
+    wider.kernel_w += 1;
+    const auto more = pattern<std::int16_t>(wider.out_pixels() * wider.out_channels, -300, 300);
+    CHECK_THROWS_WITH(conv_input_gradient<dfp16_training>(wider, more.data(), 0.5, filter, view), Contains("the geometry needs"));
+    CHECK_THROWS_AS(pack_gradient_filter<dfp16_training>(strided, nullptr, 0.25), value_error);
+    CHECK(packed == std::vector<float>(packed.size(), 8.0F));
+
+    conv_input_gradient<dfp16_training>(strided, d_out.data(), 0.5, filter, view);
+    CHECK(packed == dense);
+}
+
 TEST_CASE("elements outside of their format are refused and named", "[unit]") {
     const auto x = pattern<std::int16_t>(shape.in_pixels() * shape.in_channels, -300, 300);
     auto d_out = pattern<std::int16_t>(shape.out_pixels() * shape.out_channels, -300, 300);
@@ -74,6 +100,17 @@ TEST_CASE("elements outside of their format are refused and named", "[unit]") {
     CHECK_THROWS_WITH(conv_weight_gradient<dfp16_training>(shape, x.data(), 1, d_out.data(), 1,
                                                            matrix_view<float>(d_filter.data(), shape.out_channels, shape.filter_size())),
                       Contains("-32768") && Contains("output gradient"));
+    CHECK(d_filter == std::vector<float>(d_filter.size(), 8.0F));
+
+    conv_geometry points = shape; // a single tap: the input is on the right-hand side
+    points.kernel_h = points.kernel_w = 1;
+    points.pad_h = points.pad_w = 0;
+    auto in = x;
+    in[17] = -32768;
+    const auto d_points = pattern<std::int16_t>(points.out_pixels() * points.out_channels, -300, 300);
+    CHECK_THROWS_WITH(conv_weight_gradient<dfp16_training>(points, in.data(), 1, d_points.data(), 1,
+                                                           matrix_view<float>(d_filter.data(), points.out_channels, points.filter_size())),
+                      Contains("-32768") && Contains("the input"));
     CHECK(d_filter == std::vector<float>(d_filter.size(), 8.0F));
 }
 

@@ -66,10 +66,11 @@ void compare(tally& count, const char* policy, pass which, const drawn_conv<P>& 
         kernel_tables::conv_call call;
         call.shape = shape_of(conv.geometry);
         void* packed = nullptr;
-        if (which == pass::forward) {
+        if (which == pass::forward)
             packed = kernel.pack_filter(call.shape, conv.filter.data, conv.small, conv.pack_threads, result);
-            if (!packed) FAIL("packing " << policy << " on " << arch << ": " << describe(conv.geometry) << ": " << result.text);
-        }
+        else if (which == pass::input_gradient && conv.small) // every other one from dense filters
+            packed = kernel.pack_gradient_filter(call.shape, conv.rhs.data(), conv.rhs_scale, conv.pack_threads, result);
+        if (result.kind != kernel_tables::outcome::ok) FAIL("packing " << policy << " on " << arch << ": " << describe(conv.geometry) << ": " << result.text);
         for (const int threads : thread_counts) {
             drawn_output<T> out(expected.view.rows, expected.view.cols, conv.out_padding);
             call.lhs = conv.lhs.data();
@@ -96,7 +97,7 @@ void compare(tally& count, const char* policy, pass which, const drawn_conv<P>& 
             if (stages && std::memcmp(&stages->largest, &expected_largest, sizeof(float)) != 0)
                 FAIL_CHECK("the largest magnitude is " << stages->largest << " instead of " << expected_largest);
         }
-        if (packed) kernel.release_filter(packed);
+        if (packed) (which == pass::forward ? kernel.release_filter : kernel.release_gradient_filter)(packed);
     });
 }
 

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "gemm/exactness.hpp"
-#include "intaglio/conv/conv.hpp"
+#include "intaglio/conv/forward.hpp"
+#include "intaglio/conv/input_gradient.hpp"
+#include "intaglio/conv/weight_gradient.hpp"
 #include "intaglio/conv/reference.hpp"
 #include "simd/amx_emulation.hpp"
 #include "support/message_of.hpp"

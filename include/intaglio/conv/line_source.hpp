@@ -70,44 +70,39 @@ public:
         }
     }
 
-    /// Storage is measured in pieces, the largest of any channel; a piece of the reduction meets some of them in each line, for the worst tap.
     template <class Traits>
     const norm_table& block_norms(const patch<typename Traits::lhs_digit>&) const {
         return norms_;
     }
-    /// Measures what block_norms returns, with the atom that multiplies.
+    /// Measures what block_norms returns, with the atom that multiplies: storage in pieces, the largest of any channel; a short piece of the reduction is
+    /// bounded by the storage of its lines, a longer one by all storage from its first element to its last or by its halves, whichever is less; for the worst tap.
     template <class Atom>
     void measure(executor_ref exec) {
         const index columns = image_.batch * image_stride_, strip = 4 * longest_piece;
-        std::vector<float> storage(static_cast<std::size_t>(ceil_div(columns, norm_step))); // by piece of norm_step
+        norm_table storage(columns);
         exec.for_each(ceil_div(columns, strip), [&](index s, int) {
             const index length = std::min(strip, columns - s * strip);
             square_sums most(length);
             measure_rows<Atom>(data_.data() + s * strip, image_.count, plane_, length, most);
             const norm_table norms = norms_of(most, length);
-            for (index p = 0; p < norms.pieces(0); ++p) storage[static_cast<std::size_t>(s * (strip / norm_step) + p)] = norms.at(0, p);
+            for (int level = 0; level < norm_levels; ++level)
+                for (index p = 0; p < norms.pieces(level); ++p) storage.at(level, s * (strip / (norm_step << level)) + p) = norms.at(level, p);
         });
         norms_ = norm_table(depth());
-        const index taps = rows() / image_.count;
-        exec.for_each(norms_.pieces(0), [&](index p, int) {
-            const index end = std::min((p + 1) * norm_step, depth());
-            float most = 0;
-            for (index tap = 0; tap < taps; ++tap) {
-                float squares = 0;
-                for (index k = p * norm_step; k < end;) {
-                    const index inside = k % line_, length = std::min(line_ - inside, end - k);
-                    const index from = place(tap * image_.count) + segments_[static_cast<std::size_t>(k / line_)] + inside;
-                    const index last = std::min((from + length - 1) / norm_step, static_cast<index>(storage.size()) - 1);
-                    for (index s = from / norm_step; s <= last; ++s) squares += storage[static_cast<std::size_t>(s)];
-                    k += length;
+        const std::vector<tap_range> ranges = tap_ranges();
+        for (int level = 0; level < norm_levels; ++level)
+            exec.for_each(norms_.pieces(level), [&](index p, int) {
+                const index from = p * (norm_step << level), to = std::min(from + (norm_step << level), depth());
+                float most = level > 0 ? bound_of_halves(norms_, level, p) : 0;
+                if (level == 0) {
+                    for (const tap_range& taps : ranges) most = std::max(most, bound_by_lines(storage, taps, from, to));
+                } else if (x_.stride == 1) { // lines of one phase lie side by side
+                    float span = 0;
+                    for (const tap_range& taps : ranges) span = std::max(span, bound_by_span(storage, taps, from, to));
+                    most = std::min(most, span);
                 }
-                most = std::max(most, squares);
-            }
-            norms_.at(0, p) = round_norm_up(most);
-        });
-        for (int level = 1; level < norm_levels; ++level)
-            for (index p = 0; p < norms_.pieces(level); ++p)
-                norms_.at(level, p) = bound_of_halves(norms_, level, p);
+                norms_.at(level, p) = most;
+            });
     }
 
     template <class Format>
@@ -123,6 +118,41 @@ private:
     index place(index i) const {
         const index c = i % image_.count, tap = i / image_.count, down = tap / x_.taps * y_.step, right = tap % x_.taps * x_.step;
         return c * plane_ + ((down % y_.stride) * lines_ + down / y_.stride) * phases_x_ * columns_ + right % x_.stride * columns_ + right / x_.stride;
+    }
+
+    /// Taps that are read together when storage is bounded: those of one row and phase lie a few elements apart.
+    struct tap_range {
+        index first, last; ///< as place() says, for channel 0
+    };
+    std::vector<tap_range> tap_ranges() const {
+        std::vector<tap_range> ranges;
+        for (index row = 0; row < y_.taps; ++row)
+            for (index phase = 0; phase < phases_x_; ++phase) {
+                tap_range range{-1, -1};
+                for (index column = 0; column < x_.taps; ++column) {
+                    if (column * x_.step % x_.stride != phase) continue;
+                    range.last = place((row * x_.taps + column) * image_.count);
+                    if (range.first < 0) range.first = range.last;
+                }
+                if (range.first >= 0) ranges.push_back(range);
+            }
+        return ranges;
+    }
+
+    /// A bound of elements [from, to) of the reduction for the taps of a range: line by line, or by all storage from the first element to the last.
+    float bound_by_lines(const norm_table& storage, const tap_range& taps, index from, index to) const {
+        const index columns = image_.batch * image_stride_;
+        float squares = 0;
+        for (index k = from; k < to;) {
+            const index end = std::min((k / line_ + 1) * line_, to), segment = segments_[static_cast<std::size_t>(k / line_)] + k % line_;
+            squares += bound_of_range(storage, taps.first + segment, std::min(taps.last + segment + end - k, columns));
+            k = end;
+        }
+        return round_norm_up(squares);
+    }
+    float bound_by_span(const norm_table& storage, const tap_range& taps, index from, index to) const {
+        const auto at = [&](index k) { return segments_[static_cast<std::size_t>(k / line_)] + k % line_; };
+        return bound_of_range(storage, taps.first + at(from), std::min(taps.last + at(to - 1) + 1, image_.batch * image_stride_));
     }
 
     /// One line of one image and phase, for all channels.

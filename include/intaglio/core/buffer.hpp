@@ -8,13 +8,13 @@
 #include <cstddef>
 #include <cstring>
 #include <limits>
-#include <new>
 #include <span>
 #include <type_traits>
 #include <utility>
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
+#include "intaglio/core/memory_pool.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
@@ -31,7 +31,7 @@ class buffer {
 
 public:
     using value_type = T;
-    static constexpr std::size_t alignment = 64;
+    static constexpr std::size_t alignment = detail::memory_pool::alignment;
     static constexpr std::size_t slack = 128; ///< bytes
 
     buffer() = default;
@@ -44,7 +44,7 @@ public:
         constexpr index largest = (std::numeric_limits<index>::max() - static_cast<index>(slack)) / static_cast<index>(sizeof(T));
         require(size >= 0 && size <= largest, "buffer: ", size, " elements of ", sizeof(T), " bytes can't be allocated");
         const std::size_t payload = static_cast<std::size_t>(size) * sizeof(T);
-        void* memory = ::operator new(payload + slack, std::align_val_t{alignment});
+        void* memory = detail::memory_pool::shared().take(payload + slack);
         std::memset(static_cast<std::byte*>(memory) + payload, 0, slack);
         data_ = static_cast<T*>(memory);
         size_ = size;
@@ -61,7 +61,7 @@ public:
         return *this;
     }
     ~buffer() {
-        if (data_) ::operator delete(static_cast<void*>(data_), std::align_val_t{alignment});
+        if (data_) detail::memory_pool::shared().give(data_, bytes() + slack);
     }
 
     index size() const noexcept { return size_; }

@@ -4,7 +4,7 @@
 // How large the blocks of the five loops are: from the shape of the register tile and the sizes of this machine's caches, read once a call.
 //
 //   kc  so that a panel of rhs (kc x nr) stays in L1 while the rows of a block pass by
-//   mc  so that a block of lhs (mc x kc) stays in a third of L2
+//   mc  so that a block of lhs (mc x kc) stays in half of L2
 //   nc  so that the totals of a block (mc x nc) that wait for the next kc stay in L2 too
 
 #include <algorithm>
@@ -31,7 +31,7 @@ index reduction_block(const cache_sizes& cache) {
 template <class Traits>
 index row_block(const cache_sizes& cache, index kc) {
     const index row_bytes = kc * static_cast<index>(sizeof(typename Traits::lhs_digit)) * Traits::lhs_planes;
-    return std::max<index>(1, cache.l2 / 3 / row_bytes / Traits::rows) * Traits::rows;
+    return std::max<index>(1, cache.l2 / 2 / row_bytes / Traits::rows) * Traits::rows;
 }
 
 } // namespace detail

@@ -102,6 +102,18 @@ inline float bound_of_halves(const norm_table& norms, int level, index piece) {
     return round_norm_up(norms.at(level - 1, first) + (second < norms.pieces(level - 1) ? norms.at(level - 1, second) : 0.0F));
 }
 
+/// A bound of the elements [from, to), from the longest pieces that cover them.
+inline float bound_of_range(const norm_table& norms, index from, index to) {
+    float sum = 0;
+    for (index at = from / norm_step * norm_step; at < to;) {
+        int level = norm_levels - 1;
+        while (level > 0 && (at % (norm_step << level) != 0 || at + (norm_step << level) > round_up(to, norm_step))) --level;
+        sum += norms.at(level, at / (norm_step << level));
+        at += norm_step << level;
+    }
+    return round_norm_up(sum);
+}
+
 /// Cuts [k_begin, k_end) of one run into chains that can't overflow int32, appending them to `out`. `lhs` begins at element `lhs_first`, `rhs` at the
 /// run's start, both at multiples of the longest piece. A piece that is too much by itself is cut by the largest magnitudes there can be.
 inline void cut_proven(const rhs_run& run, index k_begin, index k_end, int atom_k, int panel_cols, const norm_table& lhs, index lhs_first, const norm_table& rhs,

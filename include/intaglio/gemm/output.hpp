@@ -130,16 +130,29 @@ INTAGLIO_INLINE void scale_row(const Call& call, const Totals& totals, index fir
     totals.template scale<Traits::cols>(first, call.factors.wide.data() + j0, v);
 }
 
-/// The output of a product that is stored column by column, as a weight gradient is: each column of the tile is one run.
+/// The output of a product that is stored column by column, as a weight gradient is: blocks of eight rows and columns are transposed on their way to memory, the last
+/// eight rows beside those that were written before. What fills no block is stored one by one.
 template <class Traits, class Call, class Totals>
 void finish_transposed(const Call& call, const Totals& totals, index i0, index rows, index j0, index cols) {
-    constexpr int height = round_up(Traits::rows, 8);
-    alignas(64) float v[height * Traits::cols], columns[Traits::cols * height];
+    alignas(64) float v[Traits::rows * Traits::cols];
     for (index i = 0; i < rows; ++i) scale_row<Traits>(call, totals, i * Traits::cols, j0, v + i * Traits::cols);
-    for (int i = 0; i < height; i += 8)
-        for (int j = 0; j < Traits::cols; j += 8) simd::detail::transpose_eight(v + i * Traits::cols + j, Traits::cols, columns + j * height + i, height);
-    for (index j = 0; j < cols; ++j)
-        std::copy_n(columns + j * height, rows, call.out.data + call.row_map(i0) * call.out.row_stride + (j0 + j) * call.out.col_stride);
+    const index stride = call.out.col_stride;
+    float* const out = call.out.data + i0 + j0 * stride;
+    const auto copy_columns = [&](index from, index count) __attribute__((always_inline)) {
+        for (index j = from; j < cols; ++j)
+            for (index i = 0; i < count; ++i) out[j * stride + i] = v[i * Traits::cols + j];
+    };
+    index j = 0;
+    if constexpr (Traits::rows >= 8)
+        for (; rows >= 8 && j + 8 <= cols; j += 8)
+            for (index i = 0; i < rows; i += 8) {
+                const index first = std::min(i, rows - 8);
+                simd::detail::transpose_eight(v + first * Traits::cols + j, Traits::cols, out + j * stride + first, stride);
+            }
+    if (rows == Traits::rows)
+        copy_columns(j, Traits::rows); // a constant count
+    else
+        copy_columns(j, rows);
 }
 
 /// From the totals of one tile to the output.

@@ -100,6 +100,28 @@ void pack_row(const Source& source, index i, index k0, index k1, typename Traits
         std::fill(out + plane * plane_stride + at, out + plane * plane_stride + round_up(at, Traits::k), digit{0});
 }
 
+/// Columns of a source lie evenly spaced for the most part, and copying one asks for another some KiB further on: the hardware's own prefetch stops where a pixel's
+/// channels end.
+template <class T>
+class column_prefetch {
+public:
+    template <class Source>
+    column_prefetch(const Source& source, index i0, index i1, index k0, index k1) {
+        const T* first[2] = {};
+        for (index c = 0; c < std::min<index>(2, k1 - k0); ++c)
+            source.for_each_column_run(k0 + c, i0, std::min(i0 + 1, i1), [&](const T* p, index, index) { first[c] = p; });
+        const index bytes = static_cast<index>(sizeof(T)) * (i1 - i0);
+        if (first[0] && first[1]) distance_ = (first[1] - first[0]) * static_cast<index>(sizeof(T)) * (8192 / bytes + 1);
+    }
+    INTAGLIO_INLINE void operator()(const T* p, index length) const {
+        const auto from = reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(distance_);
+        for (index e = 0; e < length * static_cast<index>(sizeof(T)); e += 64) __builtin_prefetch(reinterpret_cast<const void*>(from + static_cast<std::uintptr_t>(e)));
+    }
+
+private:
+    index distance_ = 0; ///< in bytes
+};
+
 /// Copies rows [i0, i1), elements [k0, k1), interleaved; `rows` >= i1 - i0 is the padded number of rows, the ones beyond i1 are zeros.
 template <class Traits, class Source>
 void pack_interleaved(const Source& source, index i0, index i1, index k0, index k1, typename Traits::lhs_digit* out, index rows, index plane_stride) {
@@ -111,6 +133,7 @@ void pack_interleaved(const Source& source, index i0, index i1, index k0, index 
         index length, step;
     };
     const bool ragged = rows > i1 - i0;
+    const column_prefetch<element> prefetch(source, i0, i1, k0, k1);
     std::vector<run> pending;
     for (index s = k0; s < k1; s += k, out += k * rows) {
         if (ragged || s + k > k1)
@@ -124,16 +147,19 @@ void pack_interleaved(const Source& source, index i0, index i1, index k0, index 
                 source.for_each_column_run(s + 1, i0, i1, [&](const element* q, index length, index step) {
                     const element* p = pending[r++].p;
                     digit* __restrict to = out + 2 * at;
-                    if (p && q && step == 1)
+                    if (p && q && step == 1) {
+                        prefetch(p, length);
+                        prefetch(q, length);
                         for (index e = 0; e < length; ++e) {
                             to[2 * e] = static_cast<digit>(p[e]);
                             to[2 * e + 1] = static_cast<digit>(q[e]);
                         }
-                    else
+                    } else {
                         for (index e = 0; e < length; ++e) {
                             to[2 * e] = p ? static_cast<digit>(p[e * step]) : digit{0};
                             to[2 * e + 1] = q ? static_cast<digit>(q[e * step]) : digit{0};
                         }
+                    }
                     at += length;
                 });
                 continue;
@@ -142,6 +168,7 @@ void pack_interleaved(const Source& source, index i0, index i1, index k0, index 
         for (index q = 0; q < std::min<index>(k, k1 - s); ++q) {
             index at = 0;
             source.for_each_column_run(s + q, i0, i1, [&](const element* p, index length, index step) {
+                if (p && step == 1) prefetch(p, length);
                 for (int plane = 0; plane < Traits::lhs_planes; ++plane) {
                     digit* to = out + plane * plane_stride + at * k + q;
                     for (index e = 0; e < length; ++e) to[e * k] = p ? digit_of<digit, Traits::lhs_planes>(p[e * step], plane) : digit{0};

@@ -13,7 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "intaglio/conv/conv.hpp"
+#include "intaglio/conv/forward.hpp"
+#include "intaglio/conv/input_gradient.hpp"
+#include "intaglio/conv/weight_gradient.hpp"
 #include "intaglio/core/config.hpp"
 #include "intaglio/nn/chunks.hpp"
 #include "intaglio/nn/layer.hpp"

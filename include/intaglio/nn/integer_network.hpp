@@ -13,7 +13,7 @@
 #include <variant>
 #include <vector>
 
-#include "intaglio/conv/conv.hpp"
+#include "intaglio/conv/forward.hpp"
 #include "intaglio/core/config.hpp"
 #include "intaglio/nn/coded_network.hpp"
 #include "intaglio/nn/feature_map.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // expect: conv_forward: the activations share one scale; use an lhs operand with per_tensor
 
-#include "intaglio/conv/conv.hpp"
+#include "intaglio/conv/forward.hpp"
 
 using namespace intaglio;
 

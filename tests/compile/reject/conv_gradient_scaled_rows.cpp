@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // expect: convolution: gradients need one scale per tensor and one plane of storage on both sides; use fp32 or a dfp16 policy
 
-#include "intaglio/conv/conv.hpp"
+#include "intaglio/conv/weight_gradient.hpp"
 
 using namespace intaglio;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // expect: convolution: in the gradients each operand stands on either side, so both need the same format
 
-#include "intaglio/conv/conv.hpp"
+#include "intaglio/conv/weight_gradient.hpp"
 
 using namespace intaglio;
 
