@@ -47,6 +47,17 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
         scales.lhs = call.lhs_scales + i0 * scales.lhs_stride;
     }
     const index j0 = panel * Traits::cols, cols = std::min<index>(Traits::cols, call.rhs.n() - j0);
+    if constexpr (Down == Traits::tile::down && leaves_registers<Traits, Call>) {
+        const output_path path = call.factors.paths[static_cast<std::size_t>(panel)];
+        const bool last = block + 1 == blocks && (block == 0 || !Traits::carries) && (!Traits::integer_scales || call.rhs.folded()), whole = rows == Traits::rows && cols == Traits::cols;
+        if (last && whole && path != output_path::wide && call.out.col_stride == 1 && !call.check) {
+            alignas(64) typename Traits::lane high[Traits::carries ? Traits::tile_size : 1];
+            if (Traits::carries && chains.size() > 1) std::fill_n(high, Traits::tile_size, typename Traits::lane{0});
+            output_of_sums<Traits> out{call.out.data + i0 * call.out.row_stride + j0, call.out.row_stride, call.factors.single.data() + j0, path, nullptr};
+            if constexpr (!Traits::carries) out.kept = totals;
+            return run_through<Traits, Down>(lhs, digits, chains, out, high, block == 0);
+        }
+    }
     if constexpr (Traits::carries) {
         constexpr index count = Down * Traits::atom::m * Traits::cols;
         alignas(64) std::int32_t low[count], high[count];
