@@ -82,11 +82,9 @@ INTAGLIO_INLINE simd::narrow_codes<Bits> digits_as(simd::narrow_codes<Bits> p) {
 /// tile += the products of one chain.
 template <class Traits, class Tile, class Panel>
 INTAGLIO_INLINE void multiply_chain(Tile& tile, const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, const chain& c) {
-    auto b = digits_as<typename Tile::rhs>(panel + c.offset);
+    const auto b = digits_as<typename Tile::rhs>(panel + c.offset);
     for (segment_walk piece(lhs, c.lhs_plane, c.k, c.steps * Traits::k); piece.next();) {
-        const index steps = piece.length / Traits::k;
-        tile.run(reinterpret_cast<const typename Tile::lhs*>(piece.data), lhs.row_stride, lhs.step_stride, b, steps);
-        b = b + steps * Traits::k * Traits::cols;
+        tile.run(reinterpret_cast<const typename Tile::lhs*>(piece.data), lhs.row_stride, lhs.step_stride, b + piece.offset * Traits::cols, piece.length / Traits::k);
     }
 }
 
