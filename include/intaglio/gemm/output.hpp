@@ -246,7 +246,7 @@ constexpr bool leaves_registers = [] {
 
 /// From the totals of one tile to the output.
 template <class Traits, class Call, class Totals>
-INTAGLIO_INLINE void finish_tile(const Call& call, const Totals& totals, index i0, index rows, index j0, index cols) {
+[[gnu::noinline]] void finish_tile(const Call& call, const Totals& totals, index i0, index rows, index j0, index cols) {
     using out_traits = output_traits<std::remove_cvref_t<decltype(call.out)>>;
     constexpr bool row_scales = output_factors<Traits>::row_scales;
     if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.out)>, matrix_view<float>> && !row_scales && std::remove_cvref_t<decltype(call.stages)>::empty) {
