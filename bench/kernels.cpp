@@ -353,7 +353,7 @@ private:
             r.fma_gmacs = peak("fp32");
             r.wide_3x3 = wide_3x3;
             for (std::size_t p = 0; p < with.size(); ++p) // 8-bit works beside the 8-bit peer where there is one
-                if (p == 0 || (works[w].bytes && with[p].peer == "oneDNN u8s8")) {
+                if (p == 0 || (works[w].bytes && with[p].peer.starts_with("oneDNN u8s8"))) {
                     r.peer = with[p].peer;
                     r.peer_gmacs = peer_gmacs[p];
                 }
