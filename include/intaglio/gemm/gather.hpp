@@ -24,7 +24,7 @@ struct worker_scratch {
     buffer<typename Traits::rhs_digit> rhs; ///< a block of one panel, expanded from narrow digits
     norm_table norms;         ///< of the block, for proven chains
     index norms_first = 0;    ///< element of the reduction at which they begin
-    std::vector<chain> chains; ///< of one panel of rhs
+    std::vector<chain> chains; ///< of panels of rhs that have their own
 };
 
 /// How many atoms of rows the last tile of a block takes: as few as cover it, of the tiles that are compiled.
