@@ -56,7 +56,6 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
         const index step = last && whole && path != output_path::wide && call.out.col_stride == 1 && !call.check ? row_step(call.row_map, i0, rows) : 0;
         if (step != 0) {
             alignas(64) typename Traits::lane high[Traits::carries ? Traits::tile_size : 1];
-            if (Traits::carries && chains.size() > 1) std::fill_n(high, Traits::tile_size, typename Traits::lane{0});
             output_of_sums<Traits> out{call.out.data + call.row_map(i0) * call.out.row_stride + j0, step * call.out.row_stride, call.factors.single.data() + j0, path, nullptr};
             if constexpr (!Traits::carries) out.kept = totals;
             return run_through<Traits, Down>(lhs, digits, chains, out, high, block == 0);
