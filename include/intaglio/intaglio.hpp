@@ -27,6 +27,7 @@
 #include "intaglio/simd/lane_sums.hpp"
 #include "intaglio/simd/dispatch.hpp"
 #include "intaglio/simd/native.hpp"
+#include "intaglio/simd/stream.hpp"
 #include "intaglio/simd/transpose.hpp"
 #include "intaglio/simd/vector.hpp"
 

@@ -5,11 +5,14 @@
 
 #include "intaglio/gemm/gemm.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <thread>
 #include <vector>
 
+#include "intaglio/core/buffer.hpp"
+#include "intaglio/core/parallel.hpp"
 #include "intaglio/gemm/reference.hpp"
 #include "support/catch.hpp"
 
@@ -217,5 +220,31 @@ TEST_CASE("blocks of zeros are skipped and change nothing", "[unit][exact]") {
         gemm<policy>(lhs, rhs, matrix_view<std::int32_t>(out.data(), m, n));
         reference_gemm<policy>(lhs, rhs, matrix_view<std::int32_t>(expected.data(), m, n));
         CHECK(out == expected);
+    }
+}
+
+TEMPLATE_TEST_CASE("an output that is larger than the caches has the same bits", "[unit]", fp32, dfp16_training, int8_inference) {
+    const intaglio::index l3 = cache_sizes::of_this_machine().l3, k = 96, n = 1024, m = l3 / 2 / (n * 4) + 40;
+    if (l3 > intaglio::index{1} << 28) {
+        WARN("skipped: the last cache has " << l3 << " bytes, and outputs that pass it by would take too much memory");
+        return;
+    }
+    using lhs = typename TestType::lhs::storage;
+    using rhs = typename TestType::rhs::storage;
+    const int most = sizeof(rhs) == 1 ? 127 : 30000;
+    const auto a = pattern<lhs>(static_cast<std::size_t>(m * k), std::is_unsigned_v<lhs> ? 0 : -most, most);
+    const auto b = pattern<rhs>(static_cast<std::size_t>(k * n), -most, most);
+    const std::vector<float> scales(static_cast<std::size_t>(n), 0.37F);
+    rhs_view<TestType> view{{b.data(), k, n}};
+    if constexpr (std::is_same_v<TestType, int8_inference>) view.scales = scales.data();
+    const auto packed = pack_rhs<TestType>(view);
+    const intaglio::index part = 500; // rows of a smaller output, which goes through the caches
+    buffer<float> out(m * n), expected(part * n);
+    thread_pool pool(3);
+    gemm<TestType>({{a.data(), m, k}}, packed, matrix_view<float>(out.data(), m, n), epilogue<>{}, pool);
+    for (intaglio::index row = 0; row < m; row += part) {
+        const intaglio::index rows = std::min(part, m - row);
+        gemm<TestType>({{a.data() + row * k, rows, k}}, packed, matrix_view<float>(expected.data(), rows, n));
+        REQUIRE(std::equal(expected.begin(), expected.begin() + rows * n, out.begin() + row * n));
     }
 }

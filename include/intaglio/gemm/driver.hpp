@@ -36,7 +36,8 @@ struct product_call {
     const RowMap& row_map;
     audit* check;
     const output_factors<Traits>& factors;
-    index l2; ///< bytes
+    index l2;     ///< bytes
+    bool streams; ///< the output passes the caches by
 };
 
 /// One tile: the micro-kernel of the right height, then the output if this was the last block of the reduction. `totals` are those of all blocks so far.
@@ -56,7 +57,7 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
         const index step = last && whole && path != output_path::wide && call.out.col_stride == 1 && !call.check ? row_step(call.row_map, i0, rows) : 0;
         if (step != 0) {
             alignas(64) typename Traits::lane high[Traits::carries ? Traits::tile_size : 1];
-            output_of_sums<Traits> out{call.out.data + call.row_map(i0) * call.out.row_stride + j0, step * call.out.row_stride, call.factors.single.data() + j0, path, nullptr};
+            output_of_sums<Traits> out{call.out.data + call.row_map(i0) * call.out.row_stride + j0, step * call.out.row_stride, call.factors.single.data() + j0, path, call.streams, nullptr};
             if constexpr (!Traits::carries) out.kept = totals;
             return run_through<Traits, Down>(lhs, digits, chains, out, high, block == 0);
         }
@@ -262,6 +263,7 @@ void run_product(const Call& call, index kc, const cache_sizes& cache, executor_
         block_run<Traits, Call>(call, row_tiles * ic / row_blocks * Traits::rows, std::min(m, row_tiles * (ic + 1) / row_blocks * Traits::rows),
                                 panels * jc / column_blocks, panels * (jc + 1) / column_blocks, scratch[static_cast<std::size_t>(worker)])
             .run();
+        if (call.streams) simd::end_streams();
     });
 }
 
@@ -275,7 +277,7 @@ void multiply(const Source& source, double lhs_scale, const float* lhs_scales, c
     if constexpr (checks_lhs<P>) source.template require_range<typename P::lhs::format>("lhs");
     const chain_plan<traits> plan(rhs, kc);
     const output_factors<traits> factors(rhs, lhs_scale);
-    const product_call<traits, Source, Out, Stages, RowMap> call{source, rhs, plan, lhs_scales, out, stages, row_map, check, factors, cache.l2};
+    const product_call<traits, Source, Out, Stages, RowMap> call{source, rhs, plan, lhs_scales, out, stages, row_map, check, factors, cache.l2, streams_output(out, cache)};
     run_product<traits>(call, kc, cache, exec);
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <type_traits>
 #include <vector>
@@ -14,7 +15,9 @@
 #include "intaglio/gemm/kernel_traits.hpp"
 #include "intaglio/numeric/rescale.hpp"
 #include "intaglio/simd/atom.hpp"
+#include "intaglio/simd/cache_sizes.hpp"
 #include "intaglio/simd/fused.hpp"
+#include "intaglio/simd/stream.hpp"
 #include "intaglio/simd/transpose.hpp"
 #include "intaglio/simd/vector.hpp"
 
@@ -54,11 +57,10 @@ INTAGLIO_INLINE auto single_total(Ints high, Ints low) {
 
 /// An int32 total below 2^26 times a factor of 22 bits, rounded once: without its lowest two bits the total is exact in float, and those times the factor are, too.
 template <class Ints>
-INTAGLIO_INLINE void store_split(Ints total, const float* factors, float* v) {
-    using floats = simd::vector<float, sizeof(Ints) / sizeof(std::int32_t)>;
+INTAGLIO_INLINE auto split_product(Ints total, const float* factors) {
     const Ints low = total & 3;
-    const auto factor = simd::load_vector<floats>(factors);
-    simd::store_vector(v, simd::fused(single_total(total - low), factor, single_total(low) * factor));
+    const auto factor = simd::load_vector<simd::vector<float, sizeof(Ints) / sizeof(std::int32_t)>>(factors);
+    return simd::fused(single_total(total - low), factor, single_total(low) * factor);
 }
 inline constexpr std::int64_t longest_split = std::int64_t{1} << 26;
 
@@ -86,7 +88,7 @@ struct plain_totals {
     template <int Count>
     INTAGLIO_INLINE void scale_split(index e, const float* factors, float* v) const {
         constexpr int lanes = output_lanes<Count>;
-        for (int j = 0; j < Count; j += lanes) store_split(simd::load_vector<simd::vector<std::int32_t, lanes>>(t + e + j), factors + j, v + j);
+        for (int j = 0; j < Count; j += lanes) simd::store_vector(v + j, split_product(simd::load_vector<simd::vector<std::int32_t, lanes>>(t + e + j), factors + j));
     }
 };
 
@@ -204,6 +206,7 @@ struct output_of_sums {
     index stride;
     const float* factors;
     output_path path;                         ///< not wide
+    bool streams;                             ///< pass the caches by
     const typename Traits::block_total* kept; ///< sums that go on
 
     template <class Tile>
@@ -214,22 +217,45 @@ struct output_of_sums {
     }
     template <class Tile>
     INTAGLIO_INLINE void end(Tile& tile, const typename Traits::lane* high) const {
-        const auto store = [&](int row, int col, auto total) __attribute__((always_inline)) { store_scaled(total, factors + col, out + row * stride + col); };
+        if (streams)
+            end_as(tile, high, [](float* p, auto v) __attribute__((always_inline)) { simd::stream_vector(p, v); });
+        else
+            end_as(tile, high, [](float* p, auto v) __attribute__((always_inline)) { simd::store_vector(p, v); });
+    }
+
+private:
+    template <class Tile, class Store>
+    INTAGLIO_INLINE void end_as(Tile& tile, const typename Traits::lane* high, Store store) const {
+        const auto scale = [&](int row, int col, auto total) __attribute__((always_inline)) {
+            store(out + row * stride + col, total * simd::load_vector<decltype(total)>(factors + col));
+        };
         if constexpr (Traits::floats) {
-            tile.for_each_sums(store);
+            tile.for_each_sums(scale);
         } else if (high) {
             tile.for_each_sums([&](int row, int col, auto low) __attribute__((always_inline)) {
-                store(row, col, single_total(simd::load_vector<decltype(low)>(high + row * Traits::cols + col), low));
+                scale(row, col, single_total(simd::load_vector<decltype(low)>(high + row * Traits::cols + col), low));
             });
         } else {
             if constexpr (output_factors<Traits>::splits)
                 if (path == output_path::split)
-                    return tile.for_each_sums(
-                        [&](int row, int col, auto sums) __attribute__((always_inline)) { store_split(sums, factors + col, out + row * stride + col); });
-            tile.for_each_sums([&](int row, int col, auto sums) __attribute__((always_inline)) { store(row, col, single_total(sums)); });
+                    return tile.for_each_sums([&](int row, int col, auto sums) __attribute__((always_inline)) {
+                        store(out + row * stride + col, split_product(sums, factors + col));
+                    });
+            tile.for_each_sums([&](int row, int col, auto sums) __attribute__((always_inline)) { scale(row, col, single_total(sums)); });
         }
     }
 };
+
+/// Whether an output is so large that what is written first would not be found in a cache when it is read; and lies as streamed stores need it.
+template <class Out>
+bool streams_output(const Out& out, const cache_sizes& cache) {
+    if constexpr (std::is_same_v<Out, matrix_view<float>>) {
+        constexpr index line = 64 / static_cast<index>(sizeof(float));
+        return out.rows * out.row_stride > cache.l3 / 2 / static_cast<index>(sizeof(float)) && out.row_stride % line == 0 && out.col_stride == 1 &&
+               reinterpret_cast<std::uintptr_t>(out.data) % 64 == 0;
+    }
+    return false;
+}
 
 /// From one row of a tile to the next, in rows of the output, or 0 where they are not evenly spaced.
 template <class RowMap>

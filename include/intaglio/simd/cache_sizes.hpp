@@ -9,10 +9,11 @@
 
 namespace intaglio::inline INTAGLIO_ABI {
 
-/// Bytes of a core's first and second data cache.
+/// Bytes of a core's first and second data cache, and of the last, which cores share.
 struct cache_sizes {
     index l1 = 32 * 1024;
     index l2 = 512 * 1024;
+    index l3 = 16 * 1024 * 1024;
 
     /// As the system tells, or the defaults above where it doesn't.
     static cache_sizes of_this_machine() {
@@ -20,6 +21,7 @@ struct cache_sizes {
 #ifdef _SC_LEVEL1_DCACHE_SIZE
         if (const long l1 = ::sysconf(_SC_LEVEL1_DCACHE_SIZE); l1 > 0) sizes.l1 = l1;
         if (const long l2 = ::sysconf(_SC_LEVEL2_CACHE_SIZE); l2 > 0) sizes.l2 = l2;
+        if (const long l3 = ::sysconf(_SC_LEVEL3_CACHE_SIZE); l3 > 0) sizes.l3 = l3;
 #endif
         return sizes;
     }
