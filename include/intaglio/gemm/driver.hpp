@@ -131,8 +131,8 @@ private:
         const auto& rhs = call_.rhs;
         if (!rhs.narrow()) return rhs.panel(panel);
         if (chains_.empty()) return nullptr;
-        const index first = chains_.front().offset, end = chains_.back().offset + chains_.back().steps * Traits::k * Traits::cols;
-        const index count = round_up(end - first, rhs.narrow_group);
+        const index unit = rhs.narrow_group(), first = chains_.front().offset / unit * unit, end = chains_.back().offset + chains_.back().steps * Traits::k * Traits::cols;
+        const index count = round_up(end - first, unit);
         if (scratch_.rhs.size() < count) scratch_.rhs = buffer<typename Traits::rhs_digit>(count, uninitialized);
         rhs.expand(panel, first, count, scratch_.rhs.data());
         return scratch_.rhs.data() - first;
@@ -143,8 +143,8 @@ private:
         bool done = false;
         for_height(i1_ - i0_, [&]<int Down>(std::integral_constant<int, Down>) {
             if constexpr (Traits::expands(Down)) {
-                const auto within_group = [&](const chain& c) { return c.offset % call_.rhs.narrow_group != 0; };
-                if (!call_.rhs.narrow() || call_.check || scratch_.panels[0].segments || std::any_of(chains_.begin(), chains_.end(), within_group)) return;
+                const auto within_group = [&](const chain& c) { return c.offset % call_.rhs.narrow_group() != 0; };
+                if (!call_.rhs.narrow() || call_.rhs.five_in_a_byte() || call_.check || scratch_.panels[0].segments || std::any_of(chains_.begin(), chains_.end(), within_group)) return;
                 run_tile<Traits, Down>(call_, scratch_.panels[0], jr, call_.rhs.narrow_panel(jr), pc_, chains_, totals(0, jr), i0_, i1_ - i0_);
                 done = true;
             }
