@@ -81,9 +81,13 @@ public:
                 if (pc_ == 0) call_.source.template copy_patch<Traits>(i0_, i1_, scratch_.image);
             gather_block<Traits>(call_.source, i0_, i1_, k0, k1, scratch_);
             if constexpr (Traits::proven) measure(k0, k1);
+            const bool narrow = tiles_ == 1 && prepare_narrow(k0, k1);
             for (index jr = p0_; jr < p1_; ++jr) {
                 choose_chains(jr);
-                if (tiles_ == 1 && run_narrow(jr)) continue;
+                if (narrow) {
+                    run_narrow(jr);
+                    continue;
+                }
                 const auto* digits = panel_digits(jr);
                 for (index ir = 0; ir < tiles_; ++ir) run_tile_at(ir, jr, digits);
             }
@@ -138,18 +142,31 @@ private:
         return scratch_.rhs.data() - first;
     }
 
-    /// Runs the only tile of the rows on narrow digits. False where it can't.
-    bool run_narrow(index jr) {
-        bool done = false;
+    /// Whether the only tile of the rows can expand narrow digits itself; then what it needs is made.
+    bool prepare_narrow(index k0, index k1) {
+        const auto& rhs = call_.rhs;
+        if (!rhs.narrow() || rhs.five_in_a_byte() || call_.check || scratch_.panels[0].segments) return false;
+        bool expands = false;
         for_height(i1_ - i0_, [&]<int Down>(std::integral_constant<int, Down>) {
             if constexpr (Traits::expands(Down)) {
-                const auto within_group = [&](const chain& c) { return c.offset % call_.rhs.narrow_group() != 0; };
-                if (!call_.rhs.narrow() || call_.rhs.five_in_a_byte() || call_.check || scratch_.panels[0].segments || std::any_of(chains_.begin(), chains_.end(), within_group)) return;
-                run_tile<Traits, Down>(call_, scratch_.panels[0], jr, call_.rhs.narrow_panel(jr), pc_, chains_, totals(0, jr), i0_, i1_ - i0_);
-                done = true;
+                correct_narrow<Traits>(scratch_.panels[0], Down * Traits::atom::m, k0, k1, ceil_div(rhs.k(), Traits::block), scratch_.corrections);
+                expands = true;
             }
         });
-        return done;
+        return expands;
+    }
+
+    /// Runs the only tile of the rows on narrow digits. Its chains are whole runs, each of which begins with a group.
+    void run_narrow(index jr) {
+        const auto& rhs = call_.rhs;
+        for_height(i1_ - i0_, [&]<int Down>(std::integral_constant<int, Down>) {
+            if constexpr (Traits::expands(Down)) {
+                auto digits = rhs.narrow_panel(jr);
+                digits.corrections = scratch_.corrections.data();
+                digits.correction_stride = ceil_div(rhs.k(), Traits::block);
+                run_tile<Traits, Down>(call_, scratch_.panels[0], jr, digits, pc_, chains_, totals(0, jr), i0_, i1_ - i0_);
+            }
+        });
     }
 
     void run_tile_at(index ir, index jr, const typename Traits::rhs_digit* digits) {
@@ -222,7 +239,8 @@ void multiply(const Source& source, double lhs_scale, const float* lhs_scales, c
               const RowMap& row_map, executor_ref exec, audit* check) {
     using traits = kernel_traits<P, Arch>;
     const cache_sizes cache = cache_sizes::of_this_machine();
-    const index kc = reduction_block<traits>(cache);
+    index kc = reduction_block<traits>(cache);
+    if (rhs.narrow() && !rhs.five_in_a_byte() && source.rows() <= traits::rows && traits::expands(atoms_for<traits>(source.rows()))) kc = std::max(kc, rhs.k()); // nothing comes into L1
     if constexpr (checks_lhs<P>) source.template require_range<typename P::lhs::format>("lhs");
     const chain_plan<traits> plan(rhs, kc);
     const output_factors<traits> factors(rhs, lhs_scale);

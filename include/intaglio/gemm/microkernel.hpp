@@ -69,20 +69,21 @@ INTAGLIO_INLINE void flush_float(const typename Traits::lane* __restrict sums, f
     }
 }
 
-/// The digits of a panel as the atom names them; narrow ones are expanded by the tile.
-template <class T, class Digit>
-INTAGLIO_INLINE const T* digits_as(const Digit* p) {
-    return reinterpret_cast<const T*>(p);
+/// A chain's digits of a panel as the atom names them; narrow ones are expanded by the tile, and come with what puts right the sums of the chain's block.
+template <class Traits, class T, class Digit>
+INTAGLIO_INLINE const T* digits_of(const Digit* panel, const chain& c) {
+    return reinterpret_cast<const T*>(panel + c.offset);
 }
-template <class T, int Bits>
-INTAGLIO_INLINE simd::narrow_codes<Bits> digits_as(simd::narrow_codes<Bits> p) {
-    return p;
+template <class Traits, class T, int Bits>
+INTAGLIO_INLINE simd::narrow_codes<Bits> digits_of(simd::narrow_codes<Bits> panel, const chain& c) {
+    panel.corrections += c.scale / Traits::rhs_planes;
+    return panel + c.offset;
 }
 
 /// tile += the products of one chain.
 template <class Traits, class Tile, class Panel>
 INTAGLIO_INLINE void multiply_chain(Tile& tile, const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, const chain& c) {
-    auto b = digits_as<typename Tile::rhs>(panel + c.offset);
+    auto b = digits_of<Traits, typename Tile::rhs>(panel, c);
     for (segment_walk piece(lhs, c.lhs_plane, c.k, c.steps * Traits::k); piece.next();) {
         const index steps = piece.length / Traits::k;
         tile.run(reinterpret_cast<const typename Tile::lhs*>(piece.data), lhs.row_stride, lhs.step_stride, b, steps);

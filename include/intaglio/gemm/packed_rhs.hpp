@@ -88,8 +88,11 @@ public:
     }
     /// The block scales of panel p, scales_per_run for each scale index.
     const block_scale* scales(index p) const { return scales_.data() + p * scale_rows_ * scales_per_run; }
-    /// Policies with blocks: by scale index, whether that run is all zeros in panel p; products skip such runs. Others have none.
-    std::span<const char> zero_runs(index p) const { return std::span(zero_runs_).subspan(static_cast<std::size_t>(p * scale_rows_), static_cast<std::size_t>(scale_rows_)); }
+    /// By scale index, whether that run is all zeros in panel p; products skip such runs. Empty where there is none.
+    std::span<const char> zero_runs(index p) const {
+        if (!any_zero_run_[static_cast<std::size_t>(p)]) return {};
+        return std::span(zero_runs_).subspan(static_cast<std::size_t>(p * scale_rows_), static_cast<std::size_t>(scale_rows_));
+    }
     /// The norms of panel p.
     const detail::norm_table& norms(index p) const { return norms_[static_cast<std::size_t>(p)]; }
     /// The block scales are folded into the digits; there is one run and no scales.
@@ -152,6 +155,7 @@ private:
             data_ = buffer<digit>(panels() * panel_digits_);
         scales_ = buffer<block_scale>(panels() * scale_rows_ * scales_per_run);
         if constexpr (std::is_same_v<typename P::total, std::int32_t>) unit_bounds_.assign(static_cast<std::size_t>(panels()), 0);
+        any_zero_run_.assign(static_cast<std::size_t>(panels()), 0);
         factors_.assign(static_cast<std::size_t>(panels() * traits::cols), 0.0);
         if constexpr (traits::proven) {
             norms_.resize(static_cast<std::size_t>(panels()));
@@ -233,7 +237,9 @@ private:
                 pack_by_columns(source, first, count, run, split, out);
             if constexpr (traits::block > 0) {
                 const digit* end = out + detail::ceil_div(run.length, traits::k) * traits::k * traits::cols;
-                zero_runs_[static_cast<std::size_t>(p * scale_rows_ + run.scale)] = std::all_of(static_cast<const digit*>(out), end, [](digit d) { return d == 0; });
+                const bool zeros = std::all_of(static_cast<const digit*>(out), end, [](digit d) { return d == 0; });
+                zero_runs_[static_cast<std::size_t>(p * scale_rows_ + run.scale)] = zeros;
+                if (zeros) any_zero_run_[static_cast<std::size_t>(p)] = 1;
             }
         }
         if constexpr (traits::proven) measure(p);
@@ -330,7 +336,8 @@ private:
     buffer<block_scale> scales_;
     std::vector<double> factors_;
     std::vector<std::int64_t> unit_bounds_;
-    std::vector<char> zero_runs_; ///< by panel and scale index
+    std::vector<char> zero_runs_;    ///< by panel and scale index
+    std::vector<char> any_zero_run_; ///< by panel
     std::vector<detail::norm_table> norms_;
     std::vector<std::int32_t> largest_; ///< by panel
 };

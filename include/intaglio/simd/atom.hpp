@@ -181,13 +181,13 @@ public:
     /// Adds `steps` steps of Atom::k products. Row i of lhs at step s starts at a + i * row_stride + s * step_stride; rhs is a
     /// packed panel, cols * k elements a step.
     ///
-    /// `Rhs` is a pointer, or narrow_codes that are expanded on the way.
-    ///
-    /// Rows are reached from one pointer for each four of them, plus 0, 1, 2 or 3 strides: x86 adds those in the
-    /// addressing mode, so fourteen rows take six registers and no spill.
+    /// `Rhs` is a pointer, or narrow_codes that tiles of few rows expand on the way.
     template <class Rhs>
     INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, Rhs b, index steps) {
-        run(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, (Down + 3) / 4>{}, std::make_integer_sequence<int, Down>{}, across{});
+        if constexpr (sets_of_sums > 1)
+            run_in_turns(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, sets_of_sums>{}, down{}, across{});
+        else
+            run(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, (Down + 3) / 4>{}, down{}, across{});
     }
 
     /// total(row, col) += sum * scale[col] for atoms that can multiply their sums by 8-bit scales while widening them.
@@ -200,9 +200,11 @@ public:
 private:
     using accumulator = typename Atom::accumulator;
     using atoms = std::make_integer_sequence<int, Down * Across>;
+    using down = std::make_integer_sequence<int, Down>;
     using across = std::make_integer_sequence<int, Across>;
     /// Atoms that say how their sums are added may have several sets of them.
     static constexpr int sets_of_sums = !requires { Atom::add; } ? 1 : Down * Across < 4 ? 4 : Down * Across < 8 ? 2 : 1;
+    static constexpr index step_elements = cols * Atom::k;
     /// Where atom e begins in the row-major tile.
     static constexpr int place(int e) { return (e / Across) * Atom::m * cols + (e % Across) * Atom::n; }
 
@@ -225,52 +227,81 @@ private:
     template <int... E>
     INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::int16_t* scales, std::integer_sequence<int, E...>) {
         // Without these, GCC 12 keeps totals in registers from call to call, and spills the sums in every step of `run`.
-        (hold(acc_[E]), ...);
+        (simd::hold(acc_[E]), ...);
         std::int32_t* const out = opaque(total);
         (Atom::multiply_add(acc_[E], scales + (E % Across) * Atom::n * 2, out + place(E)), ...);
     }
 
-    template <class Rhs, int... G, int... I, int... J>
-    INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, Rhs b, index steps, std::integer_sequence<int, G...>,
+    /// Rows are reached from one pointer for each four of them, plus 0, 1, 2 or 3 strides: x86 adds those in the
+    /// addressing mode, so fourteen rows take six registers and no spill.
+    template <int... G, int... I, int... J>
+    INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, const rhs* b, index steps, std::integer_sequence<int, G...>,
                              std::integer_sequence<int, I...>, std::integer_sequence<int, J...> columns) {
         const index atom_stride = row_stride * Atom::m, three = 3 * atom_stride;
         const lhs* base[] = {(a + 4 * G * atom_stride)...};
         accumulator c[Down * Across];
         copy(c, acc_, atoms{});
-        index s = 0, from = 0; // steps done, and the element of b from which the next goes on
-        constexpr index step_elements = cols * Atom::k;
-        if constexpr (constexpr int sets = sets_of_sums; sets > 1) { // too few sums to hide an instruction's latency: steps take turns with sums of their own
-            accumulator more[sets - 1][Down * Across];
-            for (auto& set : more) fill(set, atoms{});
-            const auto step = [&](accumulator(&sums)[Down * Across], index at) __attribute__((always_inline)) {
-                const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, from + at * step_elements + J * Atom::n * Atom::k)...};
-                (row<I>(sums, Atom::load_lhs(base[0] + at * step_stride + I * atom_stride, row_stride), r, columns), ...);
-            };
-            for (; s + sets <= steps; s += sets) {
-                step(c, 0);
-                for (int set = 1; set < sets; ++set) step(more[set - 1], set);
-                base[0] += sets * step_stride;
-                if constexpr (sets * step_elements % advance_unit<Rhs> == 0)
-                    b = b + sets * step_elements;
-                else
-                    from += sets * step_elements;
-            }
-            for (auto& set : more) add(c, set, atoms{});
-        }
-        for (; s < steps; ++s) {
-            const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, from + J * Atom::n * Atom::k)...};
+        for (index s = 0; s < steps; ++s) {
+            const typename Atom::rhs_fragment r[] = {Atom::load_rhs(b + J * Atom::n * Atom::k)...};
             (row<I>(c, Atom::load_lhs(base[I / 4] + (I % 4 == 3 ? three : I % 4 * atom_stride), row_stride), r, columns), ...);
             ((base[G] += step_stride), ...);
-            if constexpr (std::is_pointer_v<Rhs>) {
-                if constexpr (Down * Across >= 8)
-                    for (index line = 0; line < step_elements; line += 64 / static_cast<index>(sizeof(rhs))) __builtin_prefetch(b + 8 * step_elements + line);
-                b += step_elements;
-            } else {
-                from += step_elements;
-            }
+            if constexpr (Down * Across >= 8)
+                for (index line = 0; line < step_elements; line += 64 / static_cast<index>(sizeof(rhs))) __builtin_prefetch(b + 8 * step_elements + line);
+            b += step_elements;
         }
         copy(acc_, c, atoms{});
     }
+    /// The same where there are too few sums to hide an instruction's latency: steps take turns with sets of their own.
+    template <class Rhs, int... Set, int... I, int... J>
+    INTAGLIO_INLINE void run_in_turns(const lhs* a, index row_stride, index step_stride, Rhs b, index steps, std::integer_sequence<int, Set...> sets,
+                                      std::integer_sequence<int, I...>, std::integer_sequence<int, J...> columns) {
+        constexpr index count = sizeof...(Set);
+        accumulator c[count][Down * Across];
+        (fill(c[Set], atoms{}), ...);
+        index from = 0; // the element of b at which the turn begins
+        const auto step = [&]<int S>(std::integral_constant<int, S>) __attribute__((always_inline)) {
+            const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, from + S * step_elements + J * Atom::n * Atom::k)...};
+            (row<I>(c[S], Atom::load_lhs(a + S * step_stride + I * Atom::m * row_stride, row_stride), r, columns), ...);
+        };
+        for (index turns = steps / count; turns > 0; --turns) {
+            (step(std::integral_constant<int, Set>{}), ...);
+            (hold(c[Set], atoms{}), ...); // otherwise GCC 12 moves every sum to another register and back
+            a += count * step_stride;
+            if constexpr (count * step_elements % advance_unit<Rhs> == 0)
+                b = b + count * step_elements;
+            else
+                from += count * step_elements;
+        }
+        static_cast<void>(((Set < steps % count && (step(std::integral_constant<int, Set>{}), true)) && ...));
+        add_sets(c, b, sets, atoms{});
+    }
+    template <int Sets, int... Set, int... E>
+    INTAGLIO_INLINE void add_sets(const accumulator (&c)[Sets][Down * Across], const rhs*, std::integer_sequence<int, Set...>, std::integer_sequence<int, E...>) {
+        const auto add = [&](const accumulator(&set)[Down * Across]) __attribute__((always_inline)) { ((acc_[E] = Atom::add(acc_[E], set[E])), ...); };
+        (add(c[Set]), ...);
+    }
+    template <int Sets, int Bits, int... Set, int... E>
+    INTAGLIO_INLINE void add_sets(const accumulator (&c)[Sets][Down * Across], const narrow_codes<Bits>& b, std::integer_sequence<int, Set...> sets,
+                                  std::integer_sequence<int, E...>) {
+        static_assert(Sets * step_elements % (2 * 64) == 0, "a set's fragments have one weight");
+        (add_narrow<E>(c, b, sets), ...);
+    }
+    /// Adds an atom's sums of products with narrow fragments, put right (simd/expand.hpp).
+    template <int E, int Sets, int Bits, int... Set>
+    INTAGLIO_INLINE void add_narrow(const accumulator (&c)[Sets][Down * Across], const narrow_codes<Bits>& b, std::integer_sequence<int, Set...>) {
+        constexpr auto weight = [](int set) { return narrow_codes<Bits>::weight(set * step_elements + E % Across * Atom::n * Atom::k); };
+        accumulator sum = broadcast(b.correction(E / Across)), quadruple = Atom::zero();
+        ((weight(Set) == 0 ? sum = Atom::add(sum, c[Set][E]) : quadruple = Atom::add(quadruple, c[Set][E])), ...);
+        acc_[E] = Atom::add(acc_[E], Atom::add(sum, quarter(quadruple)));
+    }
+    /// A quarter of sums that have no sign.
+    static INTAGLIO_INLINE accumulator quarter(accumulator c) {
+        constexpr bool halves = requires { Atom::partial_sums; };
+        using part = std::conditional_t<halves, std::uint16_t, std::uint32_t>;
+        using parts = vector<part, sizeof(accumulator) / sizeof(part)>;
+        return reinterpret_cast<accumulator>(reinterpret_cast<parts>(c) >> 2);
+    }
+    static INTAGLIO_INLINE accumulator broadcast(std::int32_t lanes) { return reinterpret_cast<accumulator>(vector<std::int32_t, sizeof(accumulator) / 4>{} + lanes); }
     template <int I, int... J>
     static INTAGLIO_INLINE void row(accumulator (&c)[Down * Across], const typename Atom::lhs_fragment& l, const typename Atom::rhs_fragment (&r)[Across],
                                     std::integer_sequence<int, J...>) {
@@ -281,8 +312,8 @@ private:
         ((c[E] = Atom::zero()), ...);
     }
     template <int... E>
-    static INTAGLIO_INLINE void add(accumulator (&to)[Down * Across], const accumulator (&from)[Down * Across], std::integer_sequence<int, E...>) {
-        ((to[E] = Atom::add(to[E], from[E])), ...);
+    static INTAGLIO_INLINE void hold(accumulator (&c)[Down * Across], std::integer_sequence<int, E...>) {
+        (simd::hold(c[E]), ...);
     }
     template <int... E>
     static INTAGLIO_INLINE void copy(accumulator (&to)[Down * Across], const accumulator (&from)[Down * Across], std::integer_sequence<int, E...>) {

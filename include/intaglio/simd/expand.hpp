@@ -87,19 +87,29 @@ inline void expand_trits(const std::uint8_t* in, index groups, std::int8_t* trit
         }
 }
 
-/// A position in narrow codes, a whole number of groups from their start; an atom's fragments are expanded in registers.
+/// A position in codes of 2 or 4 bits, a whole number of groups from their start; an atom's fragments are taken out in registers. That leaves out all that can be done to the
+/// sums instead: a fragment holds (code + bias) << weight(offset), and the sums of its products are put right by a shift and by `correction`.
 template <int Bits>
 struct narrow_codes {
     const std::uint8_t* data;
+    const std::int32_t* corrections = nullptr; ///< of the first row
+    index correction_stride = 0;               ///< from row to row
 
-    narrow_codes operator+(index codes) const { return {data + codes * Bits / 8}; }
+    /// -bias times the sum of row i's elements that meet the codes, as the accumulator's lanes are: an int32 or two int16.
+    std::int32_t correction(index i) const { return corrections[i * correction_stride]; }
+    narrow_codes operator+(index codes) const { return {data + static_cast<std::size_t>(codes) / (8 / Bits), corrections, correction_stride}; }
+    /// The two places of a nibble are told apart by masks alone.
+    static constexpr int weight(index offset) { return static_cast<int>(offset / 64) * Bits % 4; }
     /// The fragment that is `offset` codes further on, a multiple of its size.
     template <class Atom>
     INTAGLIO_INLINE typename Atom::rhs_fragment load(index offset) const {
         constexpr int size = Atom::n * Atom::k;
         static_assert(sizeof(typename Atom::rhs_fragment) == size && 64 % size == 0);
+        using words = vector<std::uint16_t, size / 2>;
+        constexpr auto lowest = static_cast<std::uint16_t>(((1 << Bits) - 1) * 0x101);
         const index group = offset / narrow_group<Bits>, place = offset % narrow_group<Bits>;
-        const auto part = narrow_part<Bits, size>::codes(data + group * 64 + place % 64, static_cast<int>(place / 64));
+        const int nibble = static_cast<int>(place / 64) * Bits / 4 * 4;
+        const words part = load_vector<words>(data + group * 64 + place % 64) >> nibble & static_cast<std::uint16_t>(lowest << weight(place));
         typename Atom::rhs_fragment fragment;
         std::memcpy(&fragment, &part, sizeof part);
         return fragment;
