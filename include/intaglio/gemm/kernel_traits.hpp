@@ -132,20 +132,15 @@ struct kernel_traits {
         }
         return false;
     }
-    /// The atom multiplies its sums by 8-bit scales while widening them. Those that take them as int16 pairs (scale, 0) need sums that fit int16.
+    /// The atom multiplies its sums by 8-bit scales while widening them. Some need sums that fit int16 for it.
     static constexpr bool scales_in_flush = [] {
-        if constexpr (!integer_scales || !requires { atom::scale_pair; })
+        if constexpr (!integer_scales || !requires { typename atom::scale_fragment; })
             return false;
         else if constexpr (requires { atom::largest_scaled; })
             return block * P::lhs::format::max_magnitude * P::rhs::format::max_magnitude <= atom::largest_scaled;
         else
             return true;
     }();
-    /// What stands beside a scale in its pair: itself, for atoms with two sums an output, or zero.
-    static constexpr std::int16_t second_scale(std::int16_t scale) {
-        if constexpr (requires { atom::second_scale; }) return atom::second_scale;
-        return scale;
-    }
 
     /// Sums go on from chain to chain and are the totals, unless a packed rhs has scales per block that could not be folded.
     static constexpr bool through = floats || proven ||

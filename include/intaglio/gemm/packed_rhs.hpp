@@ -64,8 +64,7 @@ public:
     }
 
     // Read by the driver.
-    using block_scale = std::conditional_t<traits::integer_scales, std::int16_t, float>;
-    static constexpr index scales_per_run = traits::cols * (traits::scales_in_flush ? 2 : 1);
+    using block_scale = std::conditional_t<traits::integer_scales, std::uint8_t, float>;
     const std::vector<detail::rhs_run>& runs() const { return runs_; }
     /// The digits of panel p, only where they are not narrow.
     const digit* panel(index p) const { return data_.data() + p * panel_digits_; }
@@ -86,8 +85,8 @@ public:
                 simd::expand<traits::narrow_bits>(narrow_groups(p, first), count / narrow_group(), out);
         }
     }
-    /// The block scales of panel p, scales_per_run for each scale index.
-    const block_scale* scales(index p) const { return scales_.data() + p * scale_rows_ * scales_per_run; }
+    /// The block scales of panel p, one for each column and scale index.
+    const block_scale* scales(index p) const { return scales_.data() + p * scale_rows_ * traits::cols; }
     /// By scale index, whether that run is all zeros in panel p; products skip such runs. Empty where there is none.
     std::span<const char> zero_runs(index p) const {
         if (!any_zero_run_[static_cast<std::size_t>(p)]) return {};
@@ -153,7 +152,7 @@ private:
             narrow_data_ = buffer<std::uint8_t>(panels() * panel_digits_ / narrow_group() * 64);
         else
             data_ = buffer<digit>(panels() * panel_digits_);
-        scales_ = buffer<block_scale>(panels() * scale_rows_ * scales_per_run);
+        scales_ = buffer<block_scale>(panels() * scale_rows_ * traits::cols);
         if constexpr (std::is_same_v<typename P::total, std::int32_t>) unit_bounds_.assign(static_cast<std::size_t>(panels()), 0);
         any_zero_run_.assign(static_cast<std::size_t>(panels()), 0);
         factors_.assign(static_cast<std::size_t>(panels() * traits::cols), 0.0);
@@ -185,15 +184,8 @@ private:
             for (index j = 0; j < n_; ++j)
                 for (index b = 0; b < blocks; ++b)
                     for (index p = 0; p < traits::rhs_planes; ++p) {
-                        const auto value = static_cast<block_scale>(view.scales[(p * n_ + j) * blocks + b]);
-                        const index row = (j / traits::cols * scale_rows_ + b * traits::rhs_planes + p) * scales_per_run;
-                        const index col = j % traits::cols;
-                        if constexpr (traits::scales_in_flush) {
-                            scales_[row + 2 * col] = value;
-                            scales_[row + 2 * col + 1] = traits::second_scale(value);
-                        } else {
-                            scales_[row + col] = value;
-                        }
+                        const index row = j / traits::cols * scale_rows_ + b * traits::rhs_planes + p;
+                        scales_[row * traits::cols + j % traits::cols] = static_cast<block_scale>(view.scales[(p * n_ + j) * blocks + b]);
                     }
         } else if constexpr (traits::block > 0) { // only lhs has scales per block
             std::fill(scales_.begin(), scales_.end(), block_scale{1});
@@ -307,7 +299,7 @@ private:
                 for (index e = 0; e < lanes; ++e) magnitudes[e] += v[e] < 0 ? -v[e] : v[e];
             for (index e = 0; e < lanes; ++e) {
                 const bool scaled = traits::integer_scales && !folded_;
-                const index scale = run.scale * scales_per_run + e / group * (scales_per_run / traits::cols);
+                const index scale = run.scale * traits::cols + e / group;
                 sums[e / group] += magnitudes[e] * (scaled ? static_cast<std::int64_t>(scales(p)[scale]) : 1);
             }
         }

@@ -191,10 +191,10 @@ public:
     }
 
     /// total(row, col) += sum * scale[col] for atoms that can multiply their sums by 8-bit scales while widening them.
-    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::int16_t* scales)
-        requires requires { Atom::scale_pair; }
+    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::uint8_t* scales)
+        requires requires { typename Atom::scale_fragment; }
     {
-        multiply_add(total, scales, atoms{});
+        multiply_add(total, scales, atoms{}, across{});
     }
 
 private:
@@ -224,12 +224,13 @@ private:
     INTAGLIO_INLINE void carry(lane* high, std::integer_sequence<int, E...>) {
         (Atom::carry(acc_[E], high + place(E), cols), ...);
     }
-    template <int... E>
-    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::int16_t* scales, std::integer_sequence<int, E...>) {
+    template <int... E, int... J>
+    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::uint8_t* scales, std::integer_sequence<int, E...>, std::integer_sequence<int, J...>) {
+        const typename Atom::scale_fragment columns[] = {Atom::load_scales(scales + J * Atom::n)...};
         // Without these, GCC 12 keeps totals in registers from call to call, and spills the sums in every step of `run`.
         (simd::hold(acc_[E]), ...);
         std::int32_t* const out = opaque(total);
-        (Atom::multiply_add(acc_[E], scales + (E % Across) * Atom::n * 2, out + place(E)), ...);
+        (Atom::multiply_add(acc_[E], columns[E % Across], out + place(E)), ...);
     }
 
     /// Rows are reached from one pointer for each four of them, plus 0, 1, 2 or 3 strides: x86 adds those in the
@@ -255,7 +256,7 @@ private:
     template <class Rhs, int... Set, int... I, int... J>
     INTAGLIO_INLINE void run_in_turns(const lhs* a, index row_stride, index step_stride, Rhs b, index steps, std::integer_sequence<int, Set...> sets,
                                       std::integer_sequence<int, I...>, std::integer_sequence<int, J...> columns) {
-        constexpr index count = sizeof...(Set);
+        constexpr std::size_t count = sizeof...(Set);
         accumulator c[count][Down * Across];
         (fill(c[Set], atoms{}), ...);
         index from = 0; // the element of b at which the turn begins
@@ -263,16 +264,16 @@ private:
             const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, from + S * step_elements + J * Atom::n * Atom::k)...};
             (row<I>(c[S], Atom::load_lhs(a + S * step_stride + I * Atom::m * row_stride, row_stride), r, columns), ...);
         };
-        for (index turns = steps / count; turns > 0; --turns) {
+        for (std::size_t turns = static_cast<std::size_t>(steps) / count; turns > 0; --turns) {
             (step(std::integral_constant<int, Set>{}), ...);
-            (hold(c[Set], atoms{}), ...); // otherwise GCC 12 moves every sum to another register and back
-            a += count * step_stride;
+            (hold(c[Set], atoms{}), ...);         // otherwise GCC 12 moves every sum to another register and back,
+            a = opaque(a + count * step_stride); // and makes a second loop for a stride of one
             if constexpr (count * step_elements % advance_unit<Rhs> == 0)
                 b = b + count * step_elements;
             else
                 from += count * step_elements;
         }
-        static_cast<void>(((Set < steps % count && (step(std::integral_constant<int, Set>{}), true)) && ...));
+        static_cast<void>(((Set < static_cast<std::size_t>(steps) % count && (step(std::integral_constant<int, Set>{}), true)) && ...));
         add_sets(c, b, sets, atoms{});
     }
     template <int Sets, int... Set, int... E>
