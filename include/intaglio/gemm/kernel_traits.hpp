@@ -127,7 +127,8 @@ struct kernel_traits {
         if constexpr (narrow_bits > 0 && block > 0 && requires { &atom::add; }) {
             constexpr std::int64_t most = 2 * static_cast<std::int64_t>(std::numeric_limits<typename digits::acc>::max()) + 1;
             constexpr bool fits = narrow_bits > 2 || (block + k - 1) / k * (k / partial_sums) * P::lhs::format::max_magnitude * 8 <= most;
-            return fits && block <= longest_chain() && down <= std::max(1, tile::down / 4) && atom::m == 1 && sizeof(typename atom::rhs_fragment) == atom::n * atom::k &&
+            const int sets = simd::sets_of_sums<atom>(down * tile::across);
+            return fits && block <= longest_chain() && sets > 1 && sets * cols * k % (2 * 64) == 0 && atom::m == 1 && sizeof(typename atom::rhs_fragment) == atom::n * atom::k &&
                    64 % (atom::n * atom::k) == 0 && atom::n * atom::k <= simd::widest_vector;
         }
         return false;

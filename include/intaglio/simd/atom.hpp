@@ -20,6 +20,7 @@
 //
 // `lanes_atom` below is the normative text: plain lanes, any element types. simd/arch/ has one atom per instruction.
 
+#include <algorithm>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
@@ -159,6 +160,13 @@ constexpr index advance_unit = 1;
 template <int Bits>
 inline constexpr index advance_unit<narrow_codes<Bits>> = narrow_group<Bits>;
 
+/// How many sets of its sums a tile keeps: several where there are too few to hide an instruction's latency, of atoms that say how sums are added.
+template <class Atom>
+constexpr int sets_of_sums(int sums) {
+    if constexpr (requires { &Atom::add; }) return sums < 4 ? 4 : sums < 8 ? 2 : 1;
+    return 1;
+}
+
 /// A tile of Down x Across atoms held in registers: what one run of the micro-kernel accumulates into. Row-major (rows x cols) when stored.
 ///
 /// Loops over the tile are folds over index packs, so that every register has a constant name.
@@ -184,10 +192,12 @@ public:
     /// `Rhs` is a pointer, or narrow_codes that tiles of few rows expand on the way.
     template <class Rhs>
     INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, Rhs b, index steps) {
-        if constexpr (sets_of_sums > 1)
-            run_in_turns(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, sets_of_sums>{}, down{}, across{});
-        else
+        if constexpr (sets_of_sums > 1) {
+            constexpr index round = sets_of_sums * step_elements, turn = sets_of_sums * std::max<index>(1, advance_unit<Rhs> / round);
+            run_in_turns(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, turn>{}, std::make_integer_sequence<int, sets_of_sums>{}, down{}, across{});
+        } else {
             run(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, (Down + 3) / 4>{}, down{}, across{});
+        }
     }
 
     /// total(row, col) += sum * scale[col] for atoms that can multiply their sums by 8-bit scales while widening them.
@@ -202,8 +212,7 @@ private:
     using atoms = std::make_integer_sequence<int, Down * Across>;
     using down = std::make_integer_sequence<int, Down>;
     using across = std::make_integer_sequence<int, Across>;
-    /// Atoms that say how their sums are added may have several sets of them.
-    static constexpr int sets_of_sums = !requires { Atom::add; } ? 1 : Down * Across < 4 ? 4 : Down * Across < 8 ? 2 : 1;
+    static constexpr int sets_of_sums = simd::sets_of_sums<Atom>(Down * Across);
     static constexpr index step_elements = cols * Atom::k;
     /// Where atom e begins in the row-major tile.
     static constexpr int place(int e) { return (e / Across) * Atom::m * cols + (e % Across) * Atom::n; }
@@ -252,28 +261,24 @@ private:
         }
         copy(acc_, c, atoms{});
     }
-    /// The same where there are too few sums to hide an instruction's latency: steps take turns with sets of their own.
-    template <class Rhs, int... Set, int... I, int... J>
-    INTAGLIO_INLINE void run_in_turns(const lhs* a, index row_stride, index step_stride, Rhs b, index steps, std::integer_sequence<int, Set...> sets,
-                                      std::integer_sequence<int, I...>, std::integer_sequence<int, J...> columns) {
-        constexpr std::size_t count = sizeof...(Set);
-        accumulator c[count][Down * Across];
+    /// The same where there are several sets of sums: `Step` steps in turn, as many as make whole groups of narrow codes, use one set after the other.
+    template <class Rhs, int... Step, int... Set, int... I, int... J>
+    INTAGLIO_INLINE void run_in_turns(const lhs* a, index row_stride, index step_stride, Rhs b, index steps, std::integer_sequence<int, Step...>,
+                                      std::integer_sequence<int, Set...> sets, std::integer_sequence<int, I...>, std::integer_sequence<int, J...> columns) {
+        constexpr std::size_t turn = sizeof...(Step);
+        accumulator c[sizeof...(Set)][Down * Across];
         (fill(c[Set], atoms{}), ...);
-        index from = 0; // the element of b at which the turn begins
         const auto step = [&]<int S>(std::integral_constant<int, S>) __attribute__((always_inline)) {
-            const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, from + S * step_elements + J * Atom::n * Atom::k)...};
-            (row<I>(c[S], Atom::load_lhs(a + S * step_stride + I * Atom::m * row_stride, row_stride), r, columns), ...);
+            const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, S * step_elements + J * Atom::n * Atom::k)...};
+            (row<I>(c[S % sizeof...(Set)], Atom::load_lhs(a + S * step_stride + I * Atom::m * row_stride, row_stride), r, columns), ...);
         };
-        for (std::size_t turns = static_cast<std::size_t>(steps) / count; turns > 0; --turns) {
-            (step(std::integral_constant<int, Set>{}), ...);
-            (hold(c[Set], atoms{}), ...);         // otherwise GCC 12 moves every sum to another register and back,
-            a = opaque(a + count * step_stride); // and makes a second loop for a stride of one
-            if constexpr (count * step_elements % advance_unit<Rhs> == 0)
-                b = b + count * step_elements;
-            else
-                from += count * step_elements;
+        for (std::size_t turns = static_cast<std::size_t>(steps) / turn; turns > 0; --turns) {
+            (step(std::integral_constant<int, Step>{}), ...);
+            (hold(c[Set], atoms{}), ...);       // otherwise GCC 12 moves every sum to another register and back,
+            a = opaque(a + turn * step_stride); // and makes a second loop for a stride of one
+            b = b + turn * step_elements;
         }
-        static_cast<void>(((Set < static_cast<std::size_t>(steps) % count && (step(std::integral_constant<int, Set>{}), true)) && ...));
+        static_cast<void>(((Step < static_cast<std::size_t>(steps) % turn && (step(std::integral_constant<int, Step>{}), true)) && ...));
         add_sets(c, b, sets, atoms{});
     }
     template <int Sets, int... Set, int... E>
