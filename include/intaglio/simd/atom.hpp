@@ -237,7 +237,7 @@ private:
     INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::uint8_t* scales, std::integer_sequence<int, E...>, std::integer_sequence<int, J...>) {
         const typename Atom::scale_fragment columns[] = {Atom::load_scales(scales + J * Atom::n)...};
         // Without these, GCC 12 keeps totals in registers from call to call, and spills the sums in every step of `run`.
-        (simd::hold(acc_[E]), ...);
+        (hold(acc_[E]), ...);
         std::int32_t* const out = opaque(total);
         (Atom::multiply_add(acc_[E], columns[E % Across], out + place(E)), ...);
     }
@@ -274,7 +274,7 @@ private:
         };
         for (std::size_t turns = static_cast<std::size_t>(steps) / turn; turns > 0; --turns) {
             (step(std::integral_constant<int, Step>{}), ...);
-            (hold(c[Set], atoms{}), ...);       // otherwise GCC 12 moves every sum to another register and back,
+            (hold_set(c[Set], atoms{}), ...);   // otherwise GCC 12 moves every sum to another register and back,
             a = opaque(a + turn * step_stride); // and makes a second loop for a stride of one
             b = b + turn * step_elements;
         }
@@ -318,8 +318,8 @@ private:
         ((c[E] = Atom::zero()), ...);
     }
     template <int... E>
-    static INTAGLIO_INLINE void hold(accumulator (&c)[Down * Across], std::integer_sequence<int, E...>) {
-        (simd::hold(c[E]), ...);
+    static INTAGLIO_INLINE void hold_set(accumulator (&c)[Down * Across], std::integer_sequence<int, E...>) {
+        (hold(c[E]), ...);
     }
     template <int... E>
     static INTAGLIO_INLINE void copy(accumulator (&to)[Down * Across], const accumulator (&from)[Down * Across], std::integer_sequence<int, E...>) {
