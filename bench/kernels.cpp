@@ -109,7 +109,7 @@ struct owned_operand {
         data.row_stride = reduction_is_rows ? 1 : along; // rhs lies as filters do: a column for each, the reduction contiguous
         data.col_stride = reduction_is_rows ? along : 1;
         data.plane_stride = across * along;
-        data.scale = 1e-6;
+        data.scale = sizeof(typename Operand::storage) == 1 ? 1e-6 : 0x1p-20; // dynamic fixed point has powers of two, formats of bytes any scales
         if constexpr (Operand::sharing::by_row) {
             const size blocks = Operand::block > 0 ? (along + Operand::block - 1) / std::max<size>(Operand::block, 1) * planes : 1;
             scales = buffer<Scale>(across * blocks);
@@ -330,7 +330,7 @@ private:
         for (const work& w : works) runs.push_back(w.run);
         for (const peers::work& p : with) runs.push_back(p.run);
         // weights that are read once a product are timed as they lie in the caches, not as the work before left those
-        const double sample = operation == "gemv" ? 1e-2 : 2e-4;
+        const double sample = operation == "gemv" ? 1e-2 : 2e-3;
         const auto times = timing::interleaved(runs, options_.budget, sample, threads_ > 1 ? 0.02 : 0);
 
         std::printf("%-24s %2td", layer.c_str(), batch);
@@ -353,7 +353,7 @@ private:
             r.fma_gmacs = peak("fp32");
             r.wide_3x3 = wide_3x3;
             for (std::size_t p = 0; p < with.size(); ++p) // 8-bit works beside the 8-bit peer where there is one
-                if (p == 0 || (works[w].bytes && with[p].peer == "oneDNN u8s8")) {
+                if (p == 0 || (works[w].bytes && with[p].peer.starts_with("oneDNN u8s8"))) {
                     r.peer = with[p].peer;
                     r.peer_gmacs = peer_gmacs[p];
                 }

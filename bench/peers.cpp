@@ -5,6 +5,7 @@
 #include "peers.hpp"
 
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <unordered_map>
 
@@ -156,15 +157,29 @@ work convolution(const conv_size& size, conv_pass pass) {
     }
 }
 
+/// Whether u8 x s8 convolutions lose what int16 can't hold: without dot-product instructions two products are summed in int16 first.
+static bool saturates() {
+    const conv_size size{1, 7, 64, 16, 1, 1, 0, 7};
+    prepared p;
+    const auto forward = forward_of(p.engine, describe(size, memory::data_type::u8, memory::data_type::s8), dnnl::prop_kind::forward_inference);
+    memory in(forward.src_desc(), p.engine), filter(forward.weights_desc(), p.engine), out(forward.dst_desc(), p.engine);
+    std::memset(in.get_data_handle(), 255, forward.src_desc().get_size());
+    std::memset(filter.get_data_handle(), 127, forward.weights_desc().get_size());
+    dnnl::convolution_forward(forward).execute(p.stream, {{DNNL_ARG_SRC, in}, {DNNL_ARG_WEIGHTS, filter}, {DNNL_ARG_DST, out}});
+    p.stream.wait();
+    return *static_cast<const float*>(out.get_data_handle()) != 64.0F * 255 * 127;
+}
+
 work convolution_u8s8(const conv_size& size) {
     try {
+        static const std::string name = saturates() ? "oneDNN u8s8 (saturates)" : "oneDNN u8s8";
         const auto p = std::make_shared<prepared>();
         const auto forward = forward_of(p->engine, describe(size, memory::data_type::u8, memory::data_type::s8), dnnl::prop_kind::forward_inference);
         p->primitive = dnnl::convolution_forward(forward);
         p->add(DNNL_ARG_SRC, forward.src_desc());
         p->add(DNNL_ARG_WEIGHTS, forward.weights_desc());
         p->add(DNNL_ARG_DST, forward.dst_desc());
-        return {"oneDNN u8s8", [p] { p->run(); }};
+        return {name, [p] { p->run(); }};
     } catch (const dnnl::error&) {
         return {};
     }

@@ -17,7 +17,7 @@ namespace peers {
 
 /// One piece of work, ready to run as often as one likes: operands in the peer's own fastest layout, which is not timed.
 struct work {
-    std::string peer; ///< "OpenBLAS", "oneDNN f32", "oneDNN u8s8"
+    std::string peer; ///< "OpenBLAS", "oneDNN f32", "oneDNN u8s8" (with a note where that saturates)
     std::function<void()> run;
     explicit operator bool() const { return static_cast<bool>(run); }
 };

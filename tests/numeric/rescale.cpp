@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "intaglio/numeric/rescale.hpp"
 
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -34,6 +35,23 @@ TEST_CASE("requantize saturates to the format's range", "[unit]") {
     REQUIRE(requantize<fixed<16>>(-40000.0F, 1.0F) == -32767);
     REQUIRE(requantize<fixed<8>>(std::numeric_limits<float>::infinity(), 1.0F) == 127);
     REQUIRE(requantize<fixed<8>>(std::numeric_limits<float>::quiet_NaN(), 1.0F) == -127);
+}
+
+TEST_CASE("factors of int32 totals have 22 bits, so that their products are exact in double", "[unit]") {
+    REQUIRE(output_factor<std::int32_t>(0.75) == 0.75);
+    REQUIRE(output_factor<std::int32_t>(0x1.000007fp0) == 0x1.000008p0);
+    REQUIRE(output_factor<std::int32_t>(0x1.000004p0) == 0x1p0);       // ties to even
+    REQUIRE(output_factor<std::int32_t>(-0x1.00000cp0) == -0x1.00001p0);
+    REQUIRE(output_factor<std::int32_t>(0x1.fffffep0) == 0x1p1);
+    REQUIRE(output_factor<std::int32_t>(0x1.23456789p-130) == 0x1.23456789p-130); // not a normal float: as it is
+    REQUIRE(output_factor<std::int64_t>(0x1.23456789p0) == static_cast<double>(0x1.23456789p0F));
+    REQUIRE(output_factor<float>(0.1) == static_cast<double>(0.1F));
+    for (const double scales : {0.1, 0.37 * 0.0291, 1.0 / 3, 255.0 / 127, 1e-6}) {
+        const double f = output_factor<std::int32_t>(scales);
+        REQUIRE(std::fabs(f - scales) <= scales * 0x1p-22);
+        for (const std::int64_t t : {2147483647, 2147483646, -2147483647, 67108863, 1234567891}) // times an integer of 22 bits: 53 bits at most
+            REQUIRE(static_cast<long double>(f) * static_cast<long double>(t) == static_cast<long double>(f * static_cast<double>(t)));
+    }
 }
 
 TEST_CASE("to_real is exact where the result is a float", "[unit]") {

@@ -22,11 +22,11 @@ struct packed_filter {
 namespace detail {
 
 /// The reduction of one row of taps in the forward product of a policy. Where few channels make it no whole number of steps, as three do, it
-/// is padded with zeros, so that windows can be read in place. Only for sums that zeros don't change, and where no block of scales is cut.
+/// is padded with zeros, so that windows can be read in place. Only for sums that zeros don't change, and where no block of scales is cut: none are once they are `folded`.
 template <class Traits>
-index tap_segment(const conv_geometry& g) {
+index tap_segment(const conv_geometry& g, bool folded) {
     const index row = g.kernel_w * g.group_in_channels();
-    const bool pays = g.kernel_h > 1 && g.dilation_w == 1 && Traits::block == 0 && !Traits::float_total && Traits::atom::m == 1;
+    const bool pays = g.kernel_h > 1 && g.dilation_w == 1 && (Traits::block == 0 || folded) && !Traits::float_total && Traits::atom::m == 1;
     return pays ? round_up(row, Traits::k) : row;
 }
 
@@ -58,7 +58,8 @@ packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& fi
             }
             part.scales = scales.data();
         }
-        const index row = g.kernel_w * g.group_in_channels(), segment = detail::tap_segment<detail::kernel_traits<P, Arch>>(g);
+        using traits = detail::kernel_traits<P, Arch>;
+        const index row = g.kernel_w * g.group_in_channels(), segment = detail::tap_segment<traits>(g, false);
         std::vector<typename P::rhs::storage> padded;
         if (segment != row) {
             padded.assign(static_cast<std::size_t>(count * g.kernel_h * segment), 0);
@@ -67,7 +68,7 @@ packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& fi
                     padded[static_cast<std::size_t>((o * g.kernel_h + e / row) * segment + e % row)] = part.values(e, o);
             part.values = matrix_view<const typename P::rhs::storage>(padded.data(), count, g.kernel_h * segment).transposed();
         }
-        packed.groups.push_back(pack_rhs<P, Arch>(part, exec, stored));
+        packed.groups.push_back(pack_rhs<P, Arch>(part, exec, stored, {row, detail::tap_segment<traits>(g, traits::can_fold_scales)}));
     }
     return packed;
 }
@@ -80,17 +81,19 @@ void conv_forward(const conv_geometry& g, const typename P::lhs::storage* x, dou
     static_assert(std::is_same_v<typename P::lhs::sharing, per_tensor>, "conv_forward: the activations share one scale; use an lhs operand with per_tensor");
     g.check();
     detail::require_data("input", x, g.in_pixels() * g.in_channels);
-    const index segment = detail::tap_segment<detail::kernel_traits<P, Arch>>(g);
-    require(static_cast<index>(filter.groups.size()) == g.groups && filter.groups.front().k() == g.kernel_h * segment &&
-                filter.groups.front().n() == g.group_out_channels(),
-            "conv_forward: the packed filters are ", filter.groups.size(), " groups of ", filter.groups.empty() ? 0 : filter.groups.front().k(), " x ",
-            filter.groups.empty() ? 0 : filter.groups.front().n(), ", the geometry needs ", g.groups, " of ", g.kernel_h * segment, " x ", g.group_out_channels());
+    require(static_cast<index>(filter.groups.size()) == g.groups, "conv_forward: the packed filters are ", filter.groups.size(), " groups, the geometry needs ", g.groups);
+    std::vector<index> segments; // of a row of taps, as each group is packed
+    for (const auto& packed : filter.groups) {
+        segments.push_back(detail::tap_segment<detail::kernel_traits<P, Arch>>(g, packed.folded()));
+        require(packed.k() == g.kernel_h * segments.back() && packed.n() == g.group_out_channels(), "conv_forward: a group of the packed filters is ", packed.k(), " x ",
+                packed.n(), ", the geometry needs ", g.kernel_h * segments.back(), " x ", g.group_out_channels());
+    }
     detail::check_output<P, Out, epilogue<Stages...>>("conv_forward", out, g.out_pixels(), g.out_channels);
     detail::require_grouped_lhs<P>(g, "the input", x, g.in_pixels(), g.in_channels);
     for (index group = 0; group < g.groups; ++group) {
         const index count = g.group_in_channels(), first = group * g.group_out_channels();
         const detail::image_view<typename P::lhs::storage> image{x, g.batch, g.height, g.width, g.in_channels, group * count, count};
-        const detail::tap_source source(image, detail::forward_y(g), detail::forward_x(g), segment);
+        const detail::tap_source source(image, detail::forward_y(g), detail::forward_x(g), segments[static_cast<std::size_t>(group)]);
         detail::multiply<P, Arch>(source, x_scale, nullptr, filter.groups[static_cast<std::size_t>(group)], detail::columns_from(out, first, g.group_out_channels()),
                                   detail::shifted_stages<epilogue<Stages...>>{stages, first}, detail::same_row{}, exec, check);
     }

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "intaglio/conv/sources.hpp"
@@ -63,7 +64,11 @@ public:
         out.clear();
         if constexpr (readable<Traits>) {
             out.begin(0, image_.count, plane_);
-            for (index tap = 0; tap < rows() / image_.count; ++tap) out.starts.push_back(place(tap * image_.count));
+            for (index tap = 0; tap < rows() / image_.count; ++tap) {
+                out.starts.push_back(place(tap * image_.count));
+                const auto [first, end] = outputs_inside(tap / x_.taps);
+                out.live.push_back({y_.outputs, first, end});
+            }
             out.segments = segments_;
             out.segment_length = line_;
             out.refer(data_.data());
@@ -113,6 +118,14 @@ public:
 private:
     static index phases(const window_axis& a) { return std::min(a.stride, (a.taps - 1) * a.step + 1); }
     static index span(const window_axis& a) { return a.outputs + (a.taps - 1) * a.step / a.stride; }
+
+    /// Output lines [first, end) whose tap of row r lies inside the image.
+    std::pair<index, index> outputs_inside(index r) const {
+        index first = 0, end = y_.outputs;
+        while (first < end && !y_.inside(y_.at(first, r))) ++first;
+        while (end > first && !y_.inside(y_.at(end - 1, r))) --end;
+        return {first, end};
+    }
 
     /// Where row i begins: its channel's plane, moved to its tap.
     index place(index i) const {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "intaglio/conv/geometry.hpp"
@@ -29,6 +30,13 @@ struct window_axis {
 
     index at(index output, index tap) const { return first + output * stride + tap * step; }
     bool inside(index position) const { return position >= 0 && position < inputs; }
+    /// Taps [first, end) of an output that lie inside the image.
+    std::pair<index, index> taps_inside(index output) const {
+        index first_tap = 0, end = taps;
+        while (first_tap < end && !inside(at(output, first_tap))) ++first_tap;
+        while (end > first_tap && !inside(at(output, end - 1))) --end;
+        return {first_tap, end};
+    }
 };
 
 /// An image (batch, height, width, channels), dense, of which `count` channels from `first_channel` on are read.
@@ -136,8 +144,13 @@ public:
             }
             return lines;
         };
-        const index lines = for_each_image([&](index, index count, index at, index) {
-            for (index l = 0; l < count; ++l) out.starts.push_back((at + l * y_.stride) * span * channels);
+        const index row_segments = rows_of_taps ? 1 : x_.taps;
+        const index lines = for_each_image([&](index line, index count, index at, index) {
+            for (index l = 0; l < count; ++l) {
+                out.starts.push_back((at + l * y_.stride) * span * channels);
+                const auto [first, end] = y_.taps_inside((line + l) % y_.outputs);
+                out.live.push_back({y_.taps * row_segments, first * row_segments, end * row_segments});
+            }
         });
         out.reserve(lines * span * channels, Traits::lhs_planes);
         for_each_image([&](index line, index, index at, index height) {

@@ -27,12 +27,13 @@ public:
         for (index i = 0; i < Rows; ++i)
             for (index j = 0; j < Traits::cols; ++j) {
                 std::int64_t shadow = before ? static_cast<std::int64_t>(before[i * Traits::cols + j]) : 0;
-                const auto* b = panel + c.offset + j * group;
-                for (detail::segment_walk piece(lhs, c.lhs_plane, c.k, c.steps * k); piece.next();)
+                for (detail::segment_walk piece(lhs, c.lhs_plane, c.k, c.steps * k); piece.next();) {
+                    const auto* b = panel + c.offset + piece.offset * Traits::cols + j * group;
                     for (index s = 0; s < piece.length / k; ++s, b += k * Traits::cols)
                         for (index q = 0; q < k; ++q)
                             shadow += value<Traits::lhs_planes>(piece.data[i * lhs.row_stride + s * lhs.step_stride + q], c.lhs_plane) *
                                       value<Traits::split_planes>(b[q / group * (group * Traits::cols) + q % group], c.rhs_plane);
+                }
                 wrong += shadow != static_cast<std::int64_t>(after[i * Traits::cols + j]);
                 most = std::max(most, shadow < 0 ? -shadow : shadow);
             }

@@ -47,6 +47,17 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
         scales.lhs = call.lhs_scales + i0 * scales.lhs_stride;
     }
     const index j0 = panel * Traits::cols, cols = std::min<index>(Traits::cols, call.rhs.n() - j0);
+    if constexpr (Down == Traits::tile::down && leaves_registers<Traits, Call>) {
+        const output_path path = call.factors.paths[static_cast<std::size_t>(panel)];
+        const bool last = block + 1 == blocks && (block == 0 || !Traits::carries) && (!Traits::integer_scales || call.rhs.folded()), whole = rows == Traits::rows && cols == Traits::cols;
+        if (last && whole && path != output_path::wide && call.out.col_stride == 1 && !call.check) {
+            alignas(64) typename Traits::lane high[Traits::carries ? Traits::tile_size : 1];
+            if (Traits::carries && chains.size() > 1) std::fill_n(high, Traits::tile_size, typename Traits::lane{0});
+            output_of_sums<Traits> out{call.out.data + i0 * call.out.row_stride + j0, call.out.row_stride, call.factors.single.data() + j0, path, nullptr};
+            if constexpr (!Traits::carries) out.kept = totals;
+            return run_through<Traits, Down>(lhs, digits, chains, out, high, block == 0);
+        }
+    }
     if constexpr (Traits::carries) {
         constexpr index count = Down * Traits::atom::m * Traits::cols;
         alignas(64) std::int32_t low[count], high[count];
@@ -62,6 +73,12 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
         microkernel<Traits, Down>(lhs, digits, chains, scales, totals, nullptr, block == 0, call.check);
     }
     if (block + 1 == blocks) finish_tile<Traits>(call, plain_totals<typename Traits::total>{totals}, i0, rows, j0, cols);
+}
+
+/// Whether so many rows are a tile that expands the digits of rhs itself.
+template <class Traits, class Rhs>
+bool expands_in_registers(const Rhs& rhs, index rows) {
+    return rhs.narrow() && !rhs.five_in_a_byte() && rows <= Traits::rows && Traits::expands(atoms_for<Traits>(rows));
 }
 
 /// Loops 3 to 5 for the block [i0, i1) x panels [p0, p1) of the output.
@@ -81,7 +98,7 @@ public:
                 if (pc_ == 0) call_.source.template copy_patch<Traits>(i0_, i1_, scratch_.image);
             gather_block<Traits>(call_.source, i0_, i1_, k0, k1, scratch_);
             if constexpr (Traits::proven) measure(k0, k1);
-            const bool narrow = tiles_ == 1 && prepare_narrow(k0, k1);
+            const bool narrow = prepare_narrow(k0, k1);
             for (index jr = p0_; jr < p1_; ++jr) {
                 choose_chains(jr);
                 if (narrow) {
@@ -142,18 +159,12 @@ private:
         return scratch_.rhs.data() - first;
     }
 
-    /// Whether the only tile of the rows can expand narrow digits itself; then what it needs is made.
+    /// Whether the only tile of the rows expands narrow digits itself; then what puts its sums right is made.
     bool prepare_narrow(index k0, index k1) {
-        const auto& rhs = call_.rhs;
-        if (!rhs.narrow() || rhs.five_in_a_byte() || call_.check || scratch_.panels[0].segments) return false;
-        bool expands = false;
-        for_height(i1_ - i0_, [&]<int Down>(std::integral_constant<int, Down>) {
-            if constexpr (Traits::expands(Down)) {
-                correct_narrow<Traits>(scratch_.panels[0], Down * Traits::atom::m, k0, k1, ceil_div(rhs.k(), Traits::block), scratch_.corrections);
-                expands = true;
-            }
-        });
-        return expands;
+        if (!expands_in_registers<Traits>(call_.rhs, i1_ - i0_) || call_.check || scratch_.panels[0].segments) return false;
+        if constexpr (Traits::narrow_bits > 0 && Traits::block > 0)
+            correct_narrow<Traits>(scratch_.panels[0], atoms_for<Traits>(i1_ - i0_), k0, k1, ceil_div(call_.rhs.k(), Traits::block), scratch_.corrections);
+        return true;
     }
 
     /// Runs the only tile of the rows on narrow digits. Its chains are whole runs, each of which begins with a group.
@@ -240,7 +251,7 @@ void multiply(const Source& source, double lhs_scale, const float* lhs_scales, c
     using traits = kernel_traits<P, Arch>;
     const cache_sizes cache = cache_sizes::of_this_machine();
     index kc = reduction_block<traits>(cache);
-    if (rhs.narrow() && !rhs.five_in_a_byte() && source.rows() <= traits::rows && traits::expands(atoms_for<traits>(source.rows()))) kc = std::max(kc, rhs.k()); // nothing comes into L1
+    if (expands_in_registers<traits>(rhs, source.rows())) kc = std::max(kc, rhs.k()); // nothing is kept in L1
     if constexpr (checks_lhs<P>) source.template require_range<typename P::lhs::format>("lhs");
     const chain_plan<traits> plan(rhs, kc);
     const output_factors<traits> factors(rhs, lhs_scale);

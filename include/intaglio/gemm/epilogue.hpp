@@ -3,7 +3,7 @@
 
 // What happens to a total on its way to memory. A total t of row i and column j first becomes a real number,
 //
-//   v = float(double(t) * f)        f = output_factor(lhs.scale * rhs.scale * (scale of column j) * (scale of row i))     (numeric/rescale.hpp)
+//   v = float(double(t) * f)        f = output_factor<type of t>(lhs.scale * rhs.scale * (scale of column j) * (scale of row i))     (numeric/rescale.hpp)
 //
 // and then passes the stages from left to right; each stage is a small value that works on a piece of one row. Last it is stored, as float or
 // quantized. To add a stage write a struct with an `operator()(float* v, index row, index col, index count)`.

@@ -73,9 +73,7 @@ template <class Traits, class Tile, class Digit>
 INTAGLIO_INLINE void multiply_chain(Tile& tile, const lhs_panel<typename Traits::lhs_digit>& lhs, const Digit* panel, const chain& c) {
     const auto* b = reinterpret_cast<const typename Tile::rhs*>(panel + c.offset);
     for (segment_walk piece(lhs, c.lhs_plane, c.k, c.steps * Traits::k); piece.next();) {
-        const index steps = piece.length / Traits::k;
-        tile.run(reinterpret_cast<const typename Tile::lhs*>(piece.data), lhs.row_stride, lhs.step_stride, b, steps);
-        b += steps * Traits::k * Traits::cols;
+        tile.run(reinterpret_cast<const typename Tile::lhs*>(piece.data), lhs.row_stride, lhs.step_stride, b + piece.offset * Traits::cols, piece.length / Traits::k);
     }
 }
 /// The same where the tile expands narrow digits, of which each chain is the whole run of a block and lhs has no segments.
@@ -91,20 +89,35 @@ using tile_of_planes = simd::register_tile<typename Traits::template plane_atom<
 
 // The functions that hold a tile are not inlined: it takes all registers, and leaves none to the loops of a caller.
 
-/// Chains of planes (LhsPlane, RhsPlane) whose sums go on from one to the next; with a carry between them where totals are kept in two parts.
-template <class Traits, int Down, int LhsPlane = 0, int RhsPlane = 0, class Panel>
-[[gnu::noinline]] void run_through(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains,
-                                   typename Traits::lane* sums, [[maybe_unused]] typename Traits::lane* high, bool fresh) {
+/// The sums of a tile in memory: where they are kept, and where they come from if they go on.
+template <class Traits>
+struct kept_sums {
+    typename Traits::lane* sums;
+    template <class Tile>
+    INTAGLIO_INLINE void start(Tile& tile, bool fresh) const {
+        if constexpr (Traits::through)
+            if (!fresh) return tile.load(sums);
+        tile.zero();
+    }
+    template <class Tile>
+    INTAGLIO_INLINE void end(Tile& tile, const typename Traits::lane* /*high*/) const {
+        tile.store(sums);
+    }
+};
+
+/// Chains of planes (LhsPlane, RhsPlane) whose sums go on from one to the next; with a carry between them where totals are kept in two parts. `Sums` is kept_sums, or
+/// takes them to the output from the registers (output.hpp).
+template <class Traits, int Down, int LhsPlane = 0, int RhsPlane = 0, class Panel, class Sums>
+[[gnu::noinline]] void run_through(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains, Sums sums,
+                                   [[maybe_unused]] typename Traits::lane* high, bool fresh) {
     tile_of_planes<Traits, Down, LhsPlane, RhsPlane> tile;
-    if constexpr (Traits::through)
-        if (!fresh) tile.load(sums);
-    if (!Traits::through || fresh) tile.zero();
+    sums.start(tile, fresh);
     for (const chain& c : chains) {
         if constexpr (Traits::carries)
             if (&c != chains.data()) tile.carry(high);
         multiply_chain<Traits>(tile, lhs, panel, c);
     }
-    tile.store(sums);
+    sums.end(tile, chains.size() > 1 ? high : nullptr);
 }
 
 /// Chains of blocks that have 8-bit scales, by atoms that multiply their sums by them while widening.
@@ -133,12 +146,12 @@ void continue_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel
                 if constexpr (Traits::carries)
                     for (index e = 0; e < (&c == chains.data() ? 0 : count); ++e) simd::carry(sums[e], high[e]);
                 const std::vector<lane> before(sums, sums + count);
-                run_through<Traits, Down>(lhs, panel, {&c, 1}, sums, high, false);
+                run_through<Traits, Down>(lhs, panel, {&c, 1}, kept_sums<Traits>{sums}, high, false);
                 check->template count<Traits, rows>(lhs, panel, c, before.data(), sums);
             }
             return;
         }
-    run_through<Traits, Down>(lhs, panel, chains, sums, high, fresh);
+    run_through<Traits, Down>(lhs, panel, chains, kept_sums<Traits>{sums}, high, fresh);
 }
 
 /// Sums that are multiplied chain by chain, in the accumulator's registers where the atom can and nobody looks.
@@ -155,15 +168,15 @@ void flush_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, s
     for (const chain& c : chains) {
         if constexpr (Traits::lhs_planes == 2 && is_byte<typename Traits::lhs_digit>) {
             if (c.lhs_plane == 0 && c.rhs_plane == 0)
-                run_through<Traits, Down, 0, 0>(lhs, panel, {&c, 1}, sums, nullptr, true);
+                run_through<Traits, Down, 0, 0>(lhs, panel, {&c, 1}, kept_sums<Traits>{sums}, nullptr, true);
             else if (c.lhs_plane == 0)
-                run_through<Traits, Down, 0, 1>(lhs, panel, {&c, 1}, sums, nullptr, true);
+                run_through<Traits, Down, 0, 1>(lhs, panel, {&c, 1}, kept_sums<Traits>{sums}, nullptr, true);
             else if (c.rhs_plane == 0)
-                run_through<Traits, Down, 1, 0>(lhs, panel, {&c, 1}, sums, nullptr, true);
+                run_through<Traits, Down, 1, 0>(lhs, panel, {&c, 1}, kept_sums<Traits>{sums}, nullptr, true);
             else
-                run_through<Traits, Down, 1, 1>(lhs, panel, {&c, 1}, sums, nullptr, true);
+                run_through<Traits, Down, 1, 1>(lhs, panel, {&c, 1}, kept_sums<Traits>{sums}, nullptr, true);
         } else {
-            run_through<Traits, Down, 0, 0>(lhs, panel, {&c, 1}, sums, nullptr, true);
+            run_through<Traits, Down, 0, 0>(lhs, panel, {&c, 1}, kept_sums<Traits>{sums}, nullptr, true);
         }
         if constexpr (std::is_pointer_v<Panel>)
             if (check) check->template count<Traits, rows>(lhs, panel, c, nullptr, sums);

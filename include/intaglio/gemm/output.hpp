@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <type_traits>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "intaglio/gemm/kernel_traits.hpp"
 #include "intaglio/numeric/rescale.hpp"
 #include "intaglio/simd/atom.hpp"
+#include "intaglio/simd/fused.hpp"
 #include "intaglio/simd/transpose.hpp"
 #include "intaglio/simd/vector.hpp"
 
@@ -35,6 +37,31 @@ INTAGLIO_INLINE void store_scaled(Total total, const Factor* factors, float* v) 
     simd::store_vector(v, __builtin_convertvector(product, simd::vector<float, sizeof(Total) / sizeof(Factor)>));
 }
 
+/// How totals are multiplied by their factors: in double, or in float with the same result.
+enum class output_path : char { wide, single, split };
+
+/// A total in float, rounded once.
+template <class Ints>
+INTAGLIO_INLINE auto single_total(Ints total) {
+    return __builtin_convertvector(total, simd::vector<float, sizeof(Ints) / sizeof(std::int32_t)>);
+}
+/// The same of high * 2^carry_bits + low, for sums of up to carried_totals::longest_single products.
+template <class Ints>
+INTAGLIO_INLINE auto single_total(Ints high, Ints low) {
+    constexpr std::int32_t unit = 1 << simd::carry_bits;
+    return single_total(high + (low >> simd::carry_bits)) * static_cast<float>(unit) + single_total(low & (unit - 1));
+}
+
+/// An int32 total below 2^26 times a factor of 22 bits, rounded once: without its lowest two bits the total is exact in float, and those times the factor are, too.
+template <class Ints>
+INTAGLIO_INLINE void store_split(Ints total, const float* factors, float* v) {
+    using floats = simd::vector<float, sizeof(Ints) / sizeof(std::int32_t)>;
+    const Ints low = total & 3;
+    const auto factor = simd::load_vector<floats>(factors);
+    simd::store_vector(v, simd::fused(single_total(total - low), factor, single_total(low) * factor));
+}
+inline constexpr std::int64_t longest_split = std::int64_t{1} << 26;
+
 /// Totals of a tile as they are.
 template <class Total>
 struct plain_totals {
@@ -55,6 +82,11 @@ struct plain_totals {
     INTAGLIO_INLINE void scale(index e, const float* factors, float* v) const {
         constexpr int lanes = output_lanes<Count>;
         for (int j = 0; j < Count; j += lanes) store_scaled(convert_vector<float, Total, lanes>(t + e + j), factors + j, v + j);
+    }
+    template <int Count>
+    INTAGLIO_INLINE void scale_split(index e, const float* factors, float* v) const {
+        constexpr int lanes = output_lanes<Count>;
+        for (int j = 0; j < Count; j += lanes) store_split(simd::load_vector<simd::vector<std::int32_t, lanes>>(t + e + j), factors + j, v + j);
     }
 };
 
@@ -79,55 +111,65 @@ struct carried_totals {
     INTAGLIO_INLINE void scale(index e, const float* factors, float* v) const {
         constexpr int lanes = output_lanes<Count>;
         using ints = simd::vector<std::int32_t, lanes>;
-        using floats = simd::vector<float, lanes>;
-        for (int j = 0; j < Count; j += lanes) {
-            const auto l = simd::load_vector<ints>(low + e + j), h = simd::load_vector<ints>(high + e + j) + (l >> simd::carry_bits);
-            const floats total = __builtin_convertvector(h, floats) * static_cast<float>(unit) + __builtin_convertvector(l & static_cast<std::int32_t>(unit - 1), floats);
-            store_scaled(total, factors + j, v + j);
-        }
+        for (int j = 0; j < Count; j += lanes)
+            store_scaled(single_total(simd::load_vector<ints>(high + e + j), simd::load_vector<ints>(low + e + j)), factors + j, v + j);
     }
 };
 
-/// The factors of the columns, as doubles and as floats, and for each panel whether totals may be multiplied in float: float(t) rounds once and the
-/// product is exact where the factor is a power of two; where totals stay below 2^24, float(t) is exact and the product rounds once.
+/// The factors of the columns, as doubles and as floats, and for each panel how totals are multiplied by them. In float where the result is the same: float(t) rounds
+/// once and the product is exact where the factor is a power of two; where totals stay below 2^24, float(t) is exact and the product rounds once; and up to 2^26 in two
+/// parts.
 template <class Traits>
 struct output_factors {
     std::vector<double> wide; ///< output_factor of each column; without it where lhs has row scales still to come
     std::vector<float> single;
     static constexpr bool row_scales = Traits::policy::lhs::sharing::by_row && Traits::policy::lhs::block == 0;
-    std::vector<char> fits; ///< by panel
+    static constexpr bool splits = simd::fuses && std::is_same_v<typename Traits::total, std::int32_t>;
+    std::vector<output_path> paths; ///< by panel
 
     template <class Rhs>
     output_factors(const Rhs& rhs, double lhs_scale)
-        : wide(static_cast<std::size_t>(rhs.panels() * Traits::cols)), single(wide.size()), fits(static_cast<std::size_t>(rhs.panels())) {
+        : wide(static_cast<std::size_t>(rhs.panels() * Traits::cols)), single(wide.size()), paths(static_cast<std::size_t>(rhs.panels())) {
         for (std::size_t j = 0; j < wide.size(); ++j) {
             wide[j] = lhs_scale * rhs.factors()[j];
-            if constexpr (!row_scales) wide[j] = output_factor(wide[j]);
+            if constexpr (!row_scales) wide[j] = output_factor<typename Traits::total>(wide[j]);
             single[j] = static_cast<float>(wide[j]);
         }
         constexpr auto columns = static_cast<std::size_t>(Traits::cols);
-        for (std::size_t p = 0; p < fits.size(); ++p) {
+        for (std::size_t p = 0; p < paths.size(); ++p) {
             bool normal = true, powers = true;
             for (std::size_t j = p * columns; j < std::min((p + 1) * columns, static_cast<std::size_t>(rhs.n())); ++j) {
                 int exponent = 0;
                 powers = powers && std::fabs(std::frexp(wide[j], &exponent)) == 0.5;
                 normal = normal && exponent > -125 && exponent < 96 && wide[j] != 0;
             }
-            bool small = false;
-            if constexpr (std::is_same_v<typename Traits::total, std::int32_t>)
-                small = rhs.unit_bound(static_cast<index>(p)) * Traits::policy::lhs::format::max_magnitude < (1 << 24);
             if constexpr (Traits::carries) powers = powers && rhs.k() <= carried_totals::longest_single;
-            fits[p] = normal && (powers || small);
+            std::int64_t bound = std::numeric_limits<std::int64_t>::max();
+            if constexpr (std::is_same_v<typename Traits::total, std::int32_t>)
+                bound = rhs.unit_bound(static_cast<index>(p)) * Traits::policy::lhs::format::max_magnitude;
+            if (normal && (powers || bound < (1 << 24)))
+                paths[p] = output_path::single;
+            else
+                paths[p] = normal && splits && bound < longest_split ? output_path::split : output_path::wide;
         }
     }
 };
 
-/// A row of a tile times the factors of its columns, without row scales.
-template <class Traits, class Call, class Totals>
-INTAGLIO_INLINE void scale_row(const Call& call, const Totals& totals, index first, index j0, float* v) {
-    if constexpr (Totals::has_single)
-        if (call.factors.fits[static_cast<std::size_t>(j0 / Traits::cols)]) return totals.template scale<Traits::cols>(first, call.factors.single.data() + j0, v);
-    totals.template scale<Traits::cols>(first, call.factors.wide.data() + j0, v);
+/// Rows [from, to) of a tile times the factors of their columns, without row scales; row i goes to place(i).
+template <class Traits, class Call, class Totals, class Place>
+INTAGLIO_INLINE void scale_rows(const Call& call, const Totals& totals, index from, index to, index j0, const Place& place) {
+    const auto each = [&](auto scale) __attribute__((always_inline)) {
+        for (index i = from; i < to; ++i) scale(i * Traits::cols, place(i));
+    };
+    if constexpr (Totals::has_single) {
+        const float* const factors = call.factors.single.data() + j0;
+        const output_path path = call.factors.paths[static_cast<std::size_t>(j0 / Traits::cols)];
+        if (path == output_path::single) return each([&](index e, float* v) { totals.template scale<Traits::cols>(e, factors, v); });
+        if constexpr (output_factors<Traits>::splits)
+            if (path == output_path::split) return each([&](index e, float* v) { totals.template scale_split<Traits::cols>(e, factors, v); });
+    }
+    const double* const factors = call.factors.wide.data() + j0;
+    each([&](index e, float* v) { totals.template scale<Traits::cols>(e, factors, v); });
 }
 
 /// The output of a product that is stored column by column, as a weight gradient is: blocks of eight rows and columns are transposed on their way to memory, the last
@@ -135,7 +177,7 @@ INTAGLIO_INLINE void scale_row(const Call& call, const Totals& totals, index fir
 template <class Traits, class Call, class Totals>
 void finish_transposed(const Call& call, const Totals& totals, index i0, index rows, index j0, index cols) {
     alignas(64) float v[Traits::rows * Traits::cols];
-    for (index i = 0; i < rows; ++i) scale_row<Traits>(call, totals, i * Traits::cols, j0, v + i * Traits::cols);
+    scale_rows<Traits>(call, totals, 0, rows, j0, [&](index i) { return v + i * Traits::cols; });
     const index stride = call.out.col_stride;
     float* const out = call.out.data + i0 + j0 * stride;
     const auto copy_columns = [&](index from, index count) __attribute__((always_inline)) {
@@ -155,14 +197,64 @@ void finish_transposed(const Call& call, const Totals& totals, index i0, index r
         copy_columns(j, rows);
 }
 
+/// The output of a whole tile straight from its registers: rows of floats, without stages, where the sums are the totals and may be scaled in float.
+template <class Traits>
+struct output_of_sums {
+    float* out;
+    index stride;
+    const float* factors;
+    output_path path;                         ///< not wide
+    const typename Traits::block_total* kept; ///< sums that go on
+
+    template <class Tile>
+    INTAGLIO_INLINE void start(Tile& tile, bool fresh) const {
+        if constexpr (!Traits::carries)
+            if (!fresh) return tile.load(kept);
+        tile.zero();
+    }
+    template <class Tile>
+    INTAGLIO_INLINE void end(Tile& tile, const typename Traits::lane* high) const {
+        const auto store = [&](int row, int col, auto total) __attribute__((always_inline)) { store_scaled(total, factors + col, out + row * stride + col); };
+        if constexpr (Traits::floats) {
+            tile.for_each_sums(store);
+        } else if (high) {
+            tile.for_each_sums([&](int row, int col, auto low) __attribute__((always_inline)) {
+                store(row, col, single_total(simd::load_vector<decltype(low)>(high + row * Traits::cols + col), low));
+            });
+        } else {
+            if constexpr (output_factors<Traits>::splits)
+                if (path == output_path::split)
+                    return tile.for_each_sums(
+                        [&](int row, int col, auto sums) __attribute__((always_inline)) { store_split(sums, factors + col, out + row * stride + col); });
+            tile.for_each_sums([&](int row, int col, auto sums) __attribute__((always_inline)) { store(row, col, single_total(sums)); });
+        }
+    }
+};
+
+/// Whether tiles may be stored so: plain floats in order, from sums that are the totals.
+template <class Traits, class Call>
+constexpr bool leaves_registers = [] {
+    if constexpr (!Traits::through || !std::is_same_v<std::remove_cvref_t<decltype(std::declval<Call>().out)>, matrix_view<float>> ||
+                  !std::is_same_v<std::remove_cvref_t<decltype(std::declval<Call>().row_map)>, same_row> || output_factors<Traits>::row_scales)
+        return false;
+    else if constexpr (!requires { typename Traits::atom::accumulator; })
+        return false;
+    else
+        return std::remove_cvref_t<decltype(std::declval<Call>().stages)>::empty && sizeof(typename Traits::lane) == 4 && Traits::atom::m == 1 &&
+               4 * Traits::atom::n <= simd::widest_vector;
+}();
+
 /// From the totals of one tile to the output.
 template <class Traits, class Call, class Totals>
-INTAGLIO_INLINE void finish_tile(const Call& call, const Totals& totals, index i0, index rows, index j0, index cols) {
+[[gnu::noinline]] void finish_tile(const Call& call, const Totals& totals, index i0, index rows, index j0, index cols) {
     using out_traits = output_traits<std::remove_cvref_t<decltype(call.out)>>;
     constexpr bool row_scales = output_factors<Traits>::row_scales;
-    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.out)>, matrix_view<float>> && !row_scales && std::remove_cvref_t<decltype(call.stages)>::empty &&
-                  std::is_same_v<std::remove_cvref_t<decltype(call.row_map)>, same_row>)
-        if (call.out.row_stride == 1 && call.out.col_stride != 1) return finish_transposed<Traits>(call, totals, i0, rows, j0, cols);
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.out)>, matrix_view<float>> && !row_scales && std::remove_cvref_t<decltype(call.stages)>::empty) {
+        if (cols == Traits::cols && call.out.col_stride == 1) // nothing is left to do on the way to memory
+            return scale_rows<Traits>(call, totals, 0, rows, j0, [&](index i) { return call.out.data + call.row_map(i0 + i) * call.out.row_stride + j0; });
+        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.row_map)>, same_row>)
+            if (call.out.row_stride == 1) return finish_transposed<Traits>(call, totals, i0, rows, j0, cols);
+    }
     for (index i = 0; i < rows; ++i) {
         const index first = i * Traits::cols;
         const index row = call.row_map(i0 + i);
@@ -170,18 +262,13 @@ INTAGLIO_INLINE void finish_tile(const Call& call, const Totals& totals, index i
             const auto& view = out_traits::view(call.out);
             for (index j = 0; j < cols; ++j) view(row, j0 + j) = static_cast<typename out_traits::stored>(totals.exact(first + j));
         } else {
-            if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.out)>, matrix_view<float>> && !row_scales && std::remove_cvref_t<decltype(call.stages)>::empty)
-                if (cols == Traits::cols && call.out.col_stride == 1) { // nothing left to do on the way to memory
-                    scale_row<Traits>(call, totals, first, j0, call.out.data + row * call.out.row_stride + j0);
-                    continue;
-                }
             alignas(64) float v[Traits::cols];
             if constexpr (row_scales) {
                 const double* wide = call.factors.wide.data() + j0;
                 const auto row_scale = static_cast<double>(call.lhs_scales[i0 + i]);
-                for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(totals.wide(first + j) * output_factor(wide[j] * row_scale));
+                for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(totals.wide(first + j) * output_factor<typename Traits::total>(wide[j] * row_scale));
             } else {
-                scale_row<Traits>(call, totals, first, j0, v);
+                scale_rows<Traits>(call, totals, i, i + 1, j0, [&](index) { return v; });
             }
             if (cols == Traits::cols) { // a constant count lets the stages vectorise without a remainder
                 call.stages(v, row, j0, Traits::cols);

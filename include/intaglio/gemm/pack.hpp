@@ -22,7 +22,11 @@ namespace intaglio::inline INTAGLIO_ABI::detail {
 /// further on at + step_stride, and the next plane at + plane_stride.
 ///
 /// The windows of a convolution are read from an image: there the reduction falls into segments of `segment_length`, one for each row of taps (or each
-/// tap), and segment g starts at data + segments[g].
+/// tap), and segment g starts at data + segments[g]. Those that lie in the padding of the image are zeros for all rows of the panel and passed over.
+struct live_segments {
+    index period = 0;         ///< 0: all are
+    index first = 0, end = 0; ///< segment g is if first <= g % period < end
+};
 template <class Digit>
 struct lhs_panel {
     const Digit* data = nullptr;
@@ -33,42 +37,51 @@ struct lhs_panel {
     index first = 0;
     const index* segments = nullptr; ///< nullptr: one segment
     index segment_length = 0;
+    live_segments live = {};
 };
 
-/// Walks the pieces of [k, k + length) of a panel's plane that lie evenly in memory: `for (segment_walk piece(...); piece.next();)`.
+/// Walks the pieces of [k, k + length) of a panel's plane that lie evenly in memory, but for zeros: `for (segment_walk piece(...); piece.next();)`.
 template <class Digit>
 class segment_walk {
 public:
     const Digit* data = nullptr; ///< row 0, first element of the piece
     index length = 0;            ///< of the piece
+    index offset = 0;            ///< from k to the piece
 
     INTAGLIO_INLINE segment_walk(const lhs_panel<Digit>& lhs, int plane, index k, index length_)
         : lhs_(lhs), start_(lhs.data + plane * lhs.plane_stride), left_(length_) {
         if (lhs.segments) {
             segment_ = k / lhs.segment_length;
             inside_ = k - segment_ * lhs.segment_length;
+            if (lhs.live.period > 0) place_ = segment_ % lhs.live.period;
         } else {
             inside_ = (k - lhs.first) * lhs.k_scale;
         }
     }
 
     INTAGLIO_INLINE bool next() {
-        if (left_ <= 0) return false;
-        length = left_;
-        data = start_ + inside_;
-        if (lhs_.segments) {
-            length = std::min(left_, lhs_.segment_length - inside_);
+        offset += length;
+        while (left_ > 0) {
+            length = lhs_.segments ? std::min(left_, lhs_.segment_length - inside_) : left_;
+            left_ -= length;
+            data = start_ + inside_;
+            if (!lhs_.segments) return true;
             data += lhs_.segments[segment_++];
             inside_ = 0;
+            if (lhs_.live.period == 0) return true;
+            const bool live = place_ >= lhs_.live.first && place_ < lhs_.live.end;
+            if (++place_ == lhs_.live.period) place_ = 0;
+            if (live) return true;
+            offset += length;
         }
-        left_ -= length;
-        return true;
+        return false;
     }
 
 private:
     const lhs_panel<Digit>& lhs_;
     const Digit* start_;
     index segment_ = 0, inside_ = 0, left_;
+    index place_ = 0; ///< segment_ % live.period
 };
 
 /// A row length, in digits, for the layout by rows: whole cache lines, an odd number of them so that the rows of a tile spread over the sets of L1.

@@ -39,6 +39,13 @@ constexpr Digit digit_of(T value, int p) {
         return static_cast<Digit>(p == 0 ? value >> 8 : value & 255);
 }
 
+/// Zeros that are put into the reduction where scales are folded: each piece of `length` elements takes up `padded`.
+struct zero_padding {
+    index length = 0, padded = 0; ///< equal: none
+    index place(index k) const { return length == padded ? k : k / length * padded + k % length; }
+    index depth(index k) const { return length == padded ? k : k / length * padded; }
+};
+
 } // namespace detail
 
 /// How a packed rhs of codes is stored. `fast` folds scales into bytes where that saves the flush of each block; `small` keeps codes of up to 4 bits narrow in any case, which
@@ -103,11 +110,12 @@ public:
 
     template <class V>
     static packed_rhs make(const detail::rhs_rows<typename P::rhs::storage>& rows, index k, index n, const V& view, executor_ref exec,
-                           rhs_storage storage = rhs_storage::fast) {
+                           rhs_storage storage = rhs_storage::fast, detail::zero_padding padding = {}) {
         packed_rhs out;
         out.k_ = k;
         out.n_ = n;
         if constexpr (traits::can_fold_scales) out.folded_ = storage == rhs_storage::fast && scales_fold(view, k, n);
+        if (out.folded_) out.k_ = padding.depth(k);
         out.narrow_ = traits::narrow_bits > 0 && !out.folded_;
         out.fives_ = out.narrow_ && traits::narrow_bits == 2 && storage == rhs_storage::smallest;
         out.lay_out();
@@ -118,7 +126,7 @@ public:
             if (!out.folded_)
                 out.pack_panel(rows, view.plane_stride, p, panel);
             else if constexpr (traits::can_fold_scales)
-                out.pack_folded(rows, view, p, panel);
+                out.pack_folded(rows, view, k, padding, p, panel);
             if constexpr (std::is_same_v<typename P::total, std::int32_t>) out.bound(p, panel);
             if constexpr (traits::narrow_bits > 0)
                 if (out.narrow_) out.store_narrow(p, panel);
@@ -205,14 +213,15 @@ private:
     }
 
     template <class V>
-    void pack_folded(const detail::rhs_rows<typename P::rhs::storage>& rows, const V& view, index panel, digit* out) const {
-        const index first = panel * traits::cols, count = std::min<index>(traits::cols, n_ - first), blocks = detail::ceil_div(k_, traits::block);
+    void pack_folded(const detail::rhs_rows<typename P::rhs::storage>& rows, const V& view, index depth, detail::zero_padding padding, index panel, digit* out) const {
+        const index first = panel * traits::cols, count = std::min<index>(traits::cols, n_ - first), blocks = detail::ceil_div(depth, traits::block);
         for (index j = 0; j < count; ++j)
-            for (index k = 0; k < k_; ++k) {
+            for (index k = 0; k < depth; ++k) {
+                const index at = padding.place(k);
                 int sum = 0;
                 for (index p = 0; p < traits::rhs_planes; ++p)
                     sum += rows.row(k)[p * view.plane_stride + (first + j) * rows.col_stride] * view.scales[(p * n_ + first + j) * blocks + k / traits::block];
-                out[k / traits::rhs_group * (traits::rhs_group * traits::cols) + j * traits::rhs_group + k % traits::rhs_group] = static_cast<digit>(sum);
+                out[at / traits::rhs_group * (traits::rhs_group * traits::cols) + j * traits::rhs_group + at % traits::rhs_group] = static_cast<digit>(sum);
             }
     }
 
@@ -368,8 +377,9 @@ void check_reduction(index k) {
 } // namespace detail
 
 /// Packs rhs (k x n). Throws shape_error or value_error if the view is inconsistent, a reduction is too long for the policy's total, or an element is outside its format.
+/// Convolutions ask for `padding` within the reduction, which is done where scales are folded.
 template <GemmPolicy P, class Arch = simd::native_arch>
-packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, executor_ref exec = {}, rhs_storage stored = rhs_storage::fast) {
+packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, executor_ref exec = {}, rhs_storage stored = rhs_storage::fast, detail::zero_padding padding = {}) {
     detail::check_operand<typename P::rhs>("rhs", rhs);
     detail::check_reduction<P>(rhs.values.rows);
     using storage = typename P::rhs::storage;
@@ -379,7 +389,7 @@ packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, executor_ref exec = {}, rhs
     if constexpr (!detail::kernel_traits<P, Arch>::proven)
         for (int p = 0; p < (k > 0 && n > 0 ? P::rhs::planes : 0); ++p)
             detail::require_range<format>("rhs", detail::rhs_rows<storage>{rows.data + p * rhs.plane_stride, rows.row_stride, rows.col_stride}, k, n);
-    auto packed = packed_rhs<P, Arch>::make(rows, k, n, rhs, exec, stored);
+    auto packed = packed_rhs<P, Arch>::make(rows, k, n, rhs, exec, stored, padding);
     detail::require_proven_range<P>("rhs", packed.largest(), rows, k, n);
     return packed;
 }

@@ -25,10 +25,12 @@ public:
     std::vector<index> starts;   ///< of each group of the block: where its first row begins
     std::vector<index> segments; ///< from there, where each segment begins
     index segment_length = 0;
+    std::vector<live_segments> live; ///< of each group
 
     void clear() {
         starts.clear();
         segments.clear();
+        live.clear();
     }
     /// Groups from `first` on, of `rows` rows each, which lie `row_stride` elements apart.
     void begin(index first, index rows, index row_stride) {
@@ -54,8 +56,8 @@ public:
     /// The panel whose first row is row i.
     template <class Traits>
     lhs_panel<Digit> panel(index i) const {
-        const index start = starts[static_cast<std::size_t>(i / rows_ - first_)] + i % rows_ * row_stride_;
-        return {data_ + start, row_stride_, Traits::k, 1, plane_stride_, 0, segments.data(), segment_length};
+        const auto group = static_cast<std::size_t>(i / rows_ - first_);
+        return {data_ + starts[group] + i % rows_ * row_stride_, row_stride_, Traits::k, 1, plane_stride_, 0, segments.data(), segment_length, live[group]};
     }
 
 private:

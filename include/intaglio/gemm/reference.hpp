@@ -99,12 +99,12 @@ typename P::total reference_total(index k, const Lhs& lhs, const LhsScale& lhs_s
     }
 }
 
-/// The value of a total: double products in this order, their product rounded to float (output_factor), one rounding to float at the end. Scales that the sharing rules don't have are 1.
+/// The value of a total: double products in this order, their product rounded (output_factor), one rounding to float at the end. Scales that the sharing rules don't have are 1.
 /// What belongs to rhs comes first, so that packing can multiply it once for all.
 template <class Total>
 float reference_value(Total t, double lhs_scale, double rhs_scale, float lhs_row_scale = 1, float rhs_row_scale = 1) {
     const double column = lhs_scale * (rhs_scale * static_cast<double>(rhs_row_scale));
-    return static_cast<float>(static_cast<double>(t) * output_factor(column * static_cast<double>(lhs_row_scale)));
+    return static_cast<float>(static_cast<double>(t) * output_factor<Total>(column * static_cast<double>(lhs_row_scale)));
 }
 
 /// out(m, n) = lhs(m, k) * rhs(k, n): the totals where `Out` is the policy's integral total, otherwise the values (Out = float).

@@ -4,7 +4,9 @@
 // From one scale to another. The normative texts of what happens to a number at the edges of a kernel: a total becomes a real number, a real
 // number becomes an integer of the next layer, an integer loses low bits.
 
+#include <bit>
 #include <cstdint>
+#include <type_traits>
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/numeric/format.hpp"
@@ -12,11 +14,18 @@
 
 namespace intaglio::inline INTAGLIO_ABI {
 
-/// The factor by which totals become real numbers: the product of their scales, rounded to float where that is a normal number. So a total
-/// below 2^24 can be multiplied in float with the same result as in double.
+/// The factor by which totals become real numbers: the product of their scales, rounded to float where that is a normal number, and to 22 significant bits for
+/// int32 totals. So an int32 total times its factor is exact in double (31 + 22 = 53 bits), and rounded once in any arithmetic that loses nothing before.
+template <class Total>
 constexpr double output_factor(double scales) noexcept {
     const double magnitude = scales < 0 ? -scales : scales;
-    return magnitude >= 0x1p-126 && magnitude < 0x1p+128 - 0x1p+103 ? static_cast<double>(static_cast<float>(scales)) : scales;
+    if (!(magnitude >= 0x1p-126 && magnitude < 0x1p+128 - 0x1p+103)) return scales;
+    if constexpr (std::is_same_v<Total, std::int32_t>) {
+        constexpr std::uint64_t dropped = 53 - 22, half = std::uint64_t{1} << (dropped - 1);
+        const auto bits = std::bit_cast<std::uint64_t>(scales); // nearest even
+        return std::bit_cast<double>((bits + half - 1 + (bits >> dropped & 1)) >> dropped << dropped);
+    }
+    return static_cast<double>(static_cast<float>(scales));
 }
 
 /// An integer total times its scale. Rounded once or twice: to double (exact up to 2^53), times scale, to float. With a power of two as

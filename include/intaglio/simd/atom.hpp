@@ -183,6 +183,12 @@ public:
     /// Continues sums that `store` wrote.
     INTAGLIO_INLINE void load(const lane* in) { load(in, atoms{}); }
     INTAGLIO_INLINE void store(lane* out) const { store(out, atoms{}); }
+    /// Calls f(row, column, sums) for each register of sums, as a vector of lanes; atoms of one row whose sums are lanes.
+    template <class F>
+    INTAGLIO_INLINE void for_each_sums(F&& f) {
+        static_assert(Atom::m == 1 && sizeof(accumulator) == Atom::n * sizeof(lane));
+        for_each_sums(f, atoms{});
+    }
     /// Moves all but the low carry_bits of each sum to `high`: high += sum >> carry_bits.
     INTAGLIO_INLINE void carry(lane* high) { carry(high, atoms{}); }
 
@@ -228,6 +234,16 @@ private:
     template <int... E>
     INTAGLIO_INLINE void store(lane* out, std::integer_sequence<int, E...>) const {
         (Atom::store(acc_[E], out + place(E), cols), ...);
+    }
+    template <class F, int... E>
+    INTAGLIO_INLINE void for_each_sums(F& f, std::integer_sequence<int, E...>) {
+        if constexpr (std::is_integral_v<lane>) (hold(acc_[E]), ...); // as in multiply_add
+        (f(E / Across, E % Across * Atom::n, lanes_of(acc_[E])), ...);
+    }
+    static INTAGLIO_INLINE vector<lane, Atom::n> lanes_of(const accumulator& sums) {
+        vector<lane, Atom::n> v;
+        std::memcpy(&v, &sums, sizeof v);
+        return v;
     }
     template <int... E>
     INTAGLIO_INLINE void carry(lane* high, std::integer_sequence<int, E...>) {
