@@ -183,6 +183,28 @@ TEST_CASE("five trits in a byte take a fifth less than two bits each", "[unit]")
     CHECK(bytes(rhs_storage::smallest) <= 0.83 * bytes(rhs_storage::small));
 }
 
+TEST_CASE("factors outside of float's normal numbers, beside others, are exact", "[unit][exact]") {
+    using policy = int8_inference;
+    constexpr intaglio::index m = 5, n = 32, k = 16;
+    const auto a = pattern<std::uint8_t>(m * k, 0, 255);
+    const auto b = pattern<std::int8_t>(k * n, -127, 127);
+    for (const float outlier : {3e-39F, 1e-44F, 1.7e38F}) {
+        std::vector<float> scales(n, 0.3F);
+        for (std::size_t j = 1; j < scales.size(); j += 3) scales[j] = outlier;
+        lhs_view<policy> lhs;
+        lhs.values = {a.data(), m, k};
+        lhs.scale = 0.7;
+        rhs_view<policy> rhs;
+        rhs.values = {b.data(), k, n};
+        rhs.scales = scales.data();
+        std::vector<float> expected(m * n), result(m * n);
+        reference_gemm<policy>(lhs, rhs, matrix_view<float>(expected.data(), m, n));
+        gemm<policy>(lhs, rhs, matrix_view<float>(result.data(), m, n));
+        INFO("beside " << outlier);
+        CHECK(std::memcmp(result.data(), expected.data(), result.size() * sizeof(float)) == 0);
+    }
+}
+
 TEST_CASE("one packed rhs serves several threads at once", "[unit]") {
     const std::ptrdiff_t m = 37, n = 29, k = 301;
     const auto a = pattern<std::int16_t>(static_cast<std::size_t>(m * k), -32767, 32767);
