@@ -6,6 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "intaglio/gemm/measure.hpp"
@@ -108,16 +111,19 @@ void gather_block(const Source& source, index i0, index i1, index k0, index k1, 
 template <class Traits>
 void correct_narrow(const lhs_panel<typename Traits::lhs_digit>& lhs, index rows, index k0, index k1, index blocks, std::vector<std::int32_t>& out) {
     constexpr int parts = Traits::partial_sums, bias = simd::narrow_largest<Traits::narrow_bits>;
+    using part = std::conditional_t<parts == 2, std::uint16_t, std::uint32_t>; // modulo their range
     out.resize(static_cast<std::size_t>(rows * blocks));
     for (index i = 0; i < rows; ++i)
         for (index k = k0; k < k1; k += Traits::block) {
-            std::uint32_t sums[parts] = {};
+            part sums[parts] = {};
             const auto* step = lhs.data + i * lhs.row_stride + (k - lhs.first) * lhs.k_scale;
             for (index left = std::min(Traits::block, k1 - k); left > 0; left -= Traits::k, step += lhs.step_stride)
-                for (int e = 0; e < Traits::k; ++e) sums[e * parts / Traits::k] += static_cast<std::uint32_t>(step[e]);
-            std::uint32_t lanes = 0;
-            for (int p = 0; p < parts; ++p) lanes |= (0 - bias * sums[p]) << (32 / parts * p) & (~0U >> (32 - 32 / parts) << (32 / parts * p));
-            out[static_cast<std::size_t>(i * blocks + k / Traits::block)] = static_cast<std::int32_t>(lanes);
+                for (int e = 0; e < Traits::k; ++e) {
+                    part& sum = sums[e * parts / Traits::k];
+                    sum = static_cast<part>(sum - static_cast<part>(bias * step[e]));
+                }
+            static_assert(sizeof sums == sizeof(std::int32_t));
+            std::memcpy(&out[static_cast<std::size_t>(i * blocks + k / Traits::block)], sums, sizeof sums);
         }
 }
 
