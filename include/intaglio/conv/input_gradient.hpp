@@ -4,7 +4,9 @@
 // The input gradient of a convolution. A strided one falls apart into stride_h x stride_w products, one for the input pixels of each residue: they meet
 // different taps. pass.hpp compares the three passes.
 
+#include <algorithm>
 #include <numeric>
+#include <type_traits>
 #include <vector>
 
 #include "intaglio/conv/pass.hpp"
@@ -127,6 +129,12 @@ void conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage*
         const detail::image_view<typename P::lhs::storage> image{d_out, g.batch, g.out_height(), g.out_width(), g.out_channels, group * filters, filters};
         const detail::residue_taps taps(g, residue);
         const detail::listed_rows rows = detail::residue_rows(g, residue, taps.y.window.outputs, taps.x.window.outputs);
+        if constexpr (std::is_same_v<Out, matrix_view<float>> && sizeof...(Stages) == 0)
+            if (taps.count() == 0 && d_x.col_stride == 1) { // no tap meets these pixels
+                exec.for_each(static_cast<index>(rows.pixels.size()),
+                              [&](index row, int) { std::fill_n(d_x.data + rows(row) * d_x.row_stride + group * channels, channels, 0.0F); });
+                continue;
+            }
         detail::multiply<P, Arch>(detail::tap_source(image, taps.y.window, taps.x.window), d_out_scale, nullptr, filter.products[static_cast<std::size_t>(product)],
                                   detail::columns_from(d_x, group * channels, channels),
                                   detail::shifted_stages<epilogue<Stages...>>{stages, group * channels}, rows, exec, check);

@@ -169,10 +169,10 @@ public:
         const index unit = channels >= few || x_.step != 1 ? channels : segment_; // of elements that are measured together
         square_sums most(unit);
         if (unit == channels)
-            measure_rows<typename Traits::atom>(image.plane(0), pixels, channels, channels, most);
+            measure_rows<typename Traits::atom>(image.plane(0), pixels, channels, channels, most, true);
         else
             for (index line = 0; line < pixels / span; ++line)
-                measure_rows<typename Traits::atom>(image.plane(0) + line * span * channels, x_.outputs, x_.stride * channels, unit, most);
+                measure_rows<typename Traits::atom>(image.plane(0) + line * span * channels, x_.outputs, x_.stride * channels, unit, most, true); // a patch has slack
         const norm_table of_unit = norms_of(most, unit);
         norm_table norms(depth());
         const index row = unit == segment_ ? segment_ : x_.taps * channels; // of a row of taps, without what pads it

@@ -43,9 +43,8 @@ public:
     const std::vector<block>& blocks() const { return blocks_; }
     std::span<const chain> chains(std::size_t b) const { return fixed_[b]; }
 
-    /// Cuts block b for a panel and a block of lhs whose norms begin at element `lhs_first` of the reduction.
+    /// Cuts block b for a panel and a block of lhs whose norms begin at element `lhs_first` of the reduction; appends the chains to `out`.
     void cut(index panel, std::size_t b, const norm_table& lhs, index lhs_first, std::vector<chain>& out) const {
-        out.clear();
         cut_proven(rhs_.runs().front(), blocks_[b].k0, blocks_[b].k1, Traits::k, Traits::cols, lhs, lhs_first, rhs_.norms(panel), out);
     }
 

@@ -9,6 +9,8 @@
 //   loop 4  jr   panels of nr columns                               <- a panel of rhs (kc x nr) stays in L1
 //   loop 5  ir   tiles of mr rows                                   <- microkernel.hpp
 //
+// Where all panels of the block stay in L2, loops 4 and 5 change places: a tile of lhs stays in L1, and the output is written from its first line to its last.
+//
 // The reduction lies inside the blocks of the output, unlike in BLIS: rhs is packed as a whole beforehand, and so the totals that wait for
 // the next kc are one block's and stay in L2. A reduction of one kc needs none.
 
@@ -34,6 +36,7 @@ struct product_call {
     const RowMap& row_map;
     audit* check;
     const output_factors<Traits>& factors;
+    index l2; ///< bytes
 };
 
 /// One tile: the micro-kernel of the right height, then the output if this was the last block of the reduction. `totals` are those of all blocks so far.
@@ -50,10 +53,10 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
     if constexpr (Down == Traits::tile::down && leaves_registers<Traits, Call>) {
         const output_path path = call.factors.paths[static_cast<std::size_t>(panel)];
         const bool last = block + 1 == blocks && (block == 0 || !Traits::carries) && (!Traits::integer_scales || call.rhs.folded()), whole = rows == Traits::rows && cols == Traits::cols;
-        if (last && whole && path != output_path::wide && call.out.col_stride == 1 && !call.check) {
+        const index step = last && whole && path != output_path::wide && call.out.col_stride == 1 && !call.check ? row_step(call.row_map, i0, rows) : 0;
+        if (step != 0) {
             alignas(64) typename Traits::lane high[Traits::carries ? Traits::tile_size : 1];
-            if (Traits::carries && chains.size() > 1) std::fill_n(high, Traits::tile_size, typename Traits::lane{0});
-            output_of_sums<Traits> out{call.out.data + i0 * call.out.row_stride + j0, call.out.row_stride, call.factors.single.data() + j0, path, nullptr};
+            output_of_sums<Traits> out{call.out.data + call.row_map(i0) * call.out.row_stride + j0, step * call.out.row_stride, call.factors.single.data() + j0, path, nullptr};
             if constexpr (!Traits::carries) out.kept = totals;
             return run_through<Traits, Down>(lhs, digits, chains, out, high, block == 0);
         }
@@ -98,21 +101,58 @@ public:
                 if (pc_ == 0) call_.source.template copy_patch<Traits>(i0_, i1_, scratch_.image);
             gather_block<Traits>(call_.source, i0_, i1_, k0, k1, scratch_);
             if constexpr (Traits::proven) measure(k0, k1);
-            const bool narrow = prepare_narrow(k0, k1);
-            for (index jr = p0_; jr < p1_; ++jr) {
-                choose_chains(jr);
-                if (narrow) {
-                    run_narrow(jr);
-                    continue;
-                }
-                const auto* digits = panel_digits(jr);
-                for (index ir = 0; ir < tiles_; ++ir) run_tile_at(ir, jr, digits);
-            }
+            if (rows_first(k1 - k0))
+                run_rows_first();
+            else
+                run_panels_first(prepare_narrow(k0, k1));
         }
     }
 
 private:
     static constexpr bool has_windows = std::remove_cvref_t<decltype(std::declval<Call>().source)>::has_windows;
+
+    /// Whether the panels of a block of the reduction stay in L2. An output that lies column by column is written in the order of panels in any case, and narrow
+    /// panels are expanded once.
+    bool rows_first(index length) const {
+        const index bytes = (p1_ - p0_) * Traits::cols * length * static_cast<index>(sizeof(typename Traits::rhs_digit)) * Traits::split_planes;
+        return tiles_ > 1 && bytes <= call_.l2 / 2 && !call_.rhs.narrow() && output_traits<std::remove_cvref_t<decltype(call_.out)>>::view(call_.out).col_stride == 1;
+    }
+
+    /// `narrow`: the only tile of the rows expands the panels itself.
+    void run_panels_first(bool narrow) {
+        for (index jr = p0_; jr < p1_; ++jr) {
+            scratch_.chains.clear();
+            const bool own = choose_chains(jr);
+            chains_ = own ? std::span<const chain>(scratch_.chains) : call_.plan.chains(pc_);
+            if (narrow) {
+                run_narrow(jr);
+                continue;
+            }
+            const auto* digits = panel_digits(jr);
+            for (index ir = 0; ir < tiles_; ++ir) run_tile_at(ir, jr, digits);
+        }
+    }
+
+    void run_rows_first() {
+        struct range {
+            std::size_t first, count;
+            bool own;
+        };
+        std::vector<range> ranges; // of each panel's own chains
+        scratch_.chains.clear();
+        for (index jr = p0_; jr < p1_; ++jr) {
+            const std::size_t first = scratch_.chains.size();
+            const bool own = choose_chains(jr);
+            ranges.push_back({first, scratch_.chains.size() - first, own});
+        }
+        const std::span<const chain> chains = scratch_.chains;
+        for (index ir = 0; ir < tiles_; ++ir)
+            for (index jr = p0_; jr < p1_; ++jr) {
+                const range& r = ranges[static_cast<std::size_t>(jr - p0_)];
+                chains_ = r.own ? chains.subspan(r.first, r.count) : call_.plan.chains(pc_);
+                run_tile_at(ir, jr, call_.rhs.panel(jr));
+            }
+    }
 
     /// The norms of the block of lhs that was gathered.
     void measure(index k0, index k1) {
@@ -127,19 +167,17 @@ private:
             }
     }
 
-    /// The chains of a panel: cut from its norms, or those of all panels but for runs that are zeros.
-    void choose_chains(index panel) {
+    /// Appends the chains of a panel that are its own: cut from its norms, or without the runs that are zeros. False where it has those of all panels.
+    bool choose_chains(index panel) {
         if constexpr (Traits::proven) {
             call_.plan.cut(panel, pc_, scratch_.norms, scratch_.norms_first, scratch_.chains);
-            chains_ = scratch_.chains;
+            return true;
         } else {
-            chains_ = call_.plan.chains(pc_);
             const std::span<const char> zeros = call_.rhs.zero_runs(panel);
-            if (std::find(zeros.begin(), zeros.end(), char{1}) == zeros.end()) return;
-            scratch_.chains.clear();
-            for (const chain& c : chains_)
+            if (std::find(zeros.begin(), zeros.end(), char{1}) == zeros.end()) return false;
+            for (const chain& c : call_.plan.chains(pc_))
                 if (!zeros[static_cast<std::size_t>(c.scale)]) scratch_.chains.push_back(c);
-            chains_ = scratch_.chains;
+            return true;
         }
     }
 
@@ -255,7 +293,7 @@ void multiply(const Source& source, double lhs_scale, const float* lhs_scales, c
     if constexpr (checks_lhs<P>) source.template require_range<typename P::lhs::format>("lhs");
     const chain_plan<traits> plan(rhs, kc);
     const output_factors<traits> factors(rhs, lhs_scale);
-    const product_call<traits, Source, Out, Stages, RowMap> call{source, rhs, plan, lhs_scales, out, stages, row_map, check, factors};
+    const product_call<traits, Source, Out, Stages, RowMap> call{source, rhs, plan, lhs_scales, out, stages, row_map, check, factors, cache.l2};
     run_product<traits>(call, kc, cache, exec);
 }
 

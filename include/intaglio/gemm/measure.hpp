@@ -41,32 +41,43 @@ private:
 template <class Atom>
 constexpr index square_group = std::max<index>(norm_step, Atom::n * Atom::k);
 
-/// sums[p][r] = the squares of piece p of square_group elements of row r.
+/// sums[p][r] = the squares of piece p of square_group elements of row r; only elements where `keep` has ones, if it is given.
 template <class Atom>
-INTAGLIO_INLINE void square_rows(const std::int16_t* a, const std::int16_t* b, const std::int16_t* c, const std::int16_t* d, simd::four_lanes* sums) {
+INTAGLIO_INLINE void square_rows(const std::int16_t* a, const std::int16_t* b, const std::int16_t* c, const std::int16_t* d, simd::four_lanes* sums,
+                                 const std::int16_t* keep = nullptr) {
     constexpr index group = square_group<Atom>;
     if constexpr (measures<Atom>) {
+        using fragment = typename Atom::rhs_fragment;
+        using words = simd::vector<std::int16_t, sizeof(fragment) / sizeof(std::int16_t)>;
         auto s = Atom::zero(), t = Atom::zero(), u = Atom::zero(), v = Atom::zero();
         for (index e = 0; e < group; e += Atom::n * Atom::k) {
-            Atom::add_squares(s, Atom::load_rhs(a + e));
-            Atom::add_squares(t, Atom::load_rhs(b + e));
-            Atom::add_squares(u, Atom::load_rhs(c + e));
-            Atom::add_squares(v, Atom::load_rhs(d + e));
+            const auto load = [&](const std::int16_t* row) __attribute__((always_inline)) {
+                const fragment r = Atom::load_rhs(row + e);
+                return keep ? reinterpret_cast<fragment>(reinterpret_cast<words>(r) & simd::load_vector<words>(keep + e)) : r;
+            };
+            Atom::add_squares(s, load(a));
+            Atom::add_squares(t, load(b));
+            Atom::add_squares(u, load(c));
+            Atom::add_squares(v, load(d));
         }
         simd::sum_eights(s, t, u, v, sums);
     } else {
         for (index p = 0; p < group / norm_step; ++p) sums[p] = simd::four_lanes{};
         for (index e = 0; e < group; ++e) {
+            if (keep && keep[e] == 0) continue;
             const simd::four_lanes part = {a[e] >> 4, b[e] >> 4, c[e] >> 4, d[e] >> 4};
             sums[e / norm_step] = sums[e / norm_step] + part * part;
         }
     }
 }
 
-/// Raises `most` by the squares of `rows` rows of `columns` contiguous elements, `stride` apart.
+/// Raises `most` by the squares of `rows` rows of `columns` contiguous elements, `stride` apart. Behind each row there are elements of a whole group that may be read, if
+/// so `followed`.
 template <class Atom>
-void measure_rows(const std::int16_t* data, index rows, index stride, index columns, square_sums& most) {
+void measure_rows(const std::int16_t* data, index rows, index stride, index columns, square_sums& most, bool followed = false) {
     constexpr index group = square_group<Atom>;
+    std::int16_t keep[group] = {}; // of the last elements
+    std::fill_n(keep, columns % group, std::int16_t{-1});
     for (index i = 0; i < rows; i += 4) { // the last row again where there are no four
         const std::int16_t *a = data + i * stride, *b = data + std::min(i + 1, rows - 1) * stride, *c = data + std::min(i + 2, rows - 1) * stride,
                            *d = data + std::min(i + 3, rows - 1) * stride;
@@ -82,7 +93,10 @@ void measure_rows(const std::int16_t* data, index rows, index stride, index colu
             square_rows<Atom>(a + first, b + first, c + first, d + first, sums);
             add(first, sums);
         }
-        if (first < columns) { // the last elements, beside zeros
+        if (first < columns && followed) {
+            square_rows<Atom>(a + first, b + first, c + first, d + first, sums, keep);
+            add(first, sums);
+        } else if (first < columns) { // beside zeros
             std::int16_t rest[4][group] = {};
             const std::int16_t* from[] = {a, b, c, d};
             for (int r = 0; r < 4; ++r) std::copy_n(from[r] + first, columns - first, rest[r]);

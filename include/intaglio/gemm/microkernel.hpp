@@ -105,6 +105,10 @@ struct kept_sums {
     }
 };
 
+/// The high parts before the first carry.
+template <class Traits>
+alignas(64) inline constexpr typename Traits::lane no_sums[Traits::carries ? Traits::tile_size : 1] = {};
+
 /// Chains of planes (LhsPlane, RhsPlane) whose sums go on from one to the next; with a carry between them where totals are kept in two parts. `Sums` is kept_sums, or
 /// takes them to the output from the registers (output.hpp).
 template <class Traits, int Down, int LhsPlane = 0, int RhsPlane = 0, class Panel, class Sums>
@@ -112,9 +116,13 @@ template <class Traits, int Down, int LhsPlane = 0, int RhsPlane = 0, class Pane
                                    [[maybe_unused]] typename Traits::lane* high, bool fresh) {
     tile_of_planes<Traits, Down, LhsPlane, RhsPlane> tile;
     sums.start(tile, fresh);
+    [[maybe_unused]] const typename Traits::lane* carried = no_sums<Traits>; // by the chains before
     for (const chain& c : chains) {
         if constexpr (Traits::carries)
-            if (&c != chains.data()) tile.carry(high);
+            if (&c != chains.data()) {
+                tile.carry(carried, high);
+                carried = high;
+            }
         multiply_chain<Traits>(tile, lhs, panel, c);
     }
     sums.end(tile, chains.size() > 1 ? high : nullptr);
@@ -138,9 +146,9 @@ void continue_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel
                    typename Traits::lane* sums, typename Traits::lane* high, bool fresh, audit* check) {
     constexpr index rows = Down * Traits::atom::m, count = rows * Traits::cols;
     using lane = typename Traits::lane;
-    if (Traits::carries && chains.size() > 1) std::fill_n(high, count, lane{0});
     if constexpr (!Traits::floats && std::is_pointer_v<Panel>) // narrow digits are never shadowed
         if (check && !chains.empty()) {
+            if (Traits::carries && chains.size() > 1) std::fill_n(high, count, lane{0});
             if (fresh) std::fill_n(sums, count, lane{0});
             for (const chain& c : chains) {
                 if constexpr (Traits::carries)

@@ -233,11 +233,21 @@ struct output_of_sums {
     }
 };
 
-/// Whether tiles may be stored so: plain floats in order, from sums that are the totals.
+/// From one row of a tile to the next, in rows of the output, or 0 where they are not evenly spaced.
+template <class RowMap>
+index row_step(const RowMap& map, index first, index rows) {
+    if constexpr (std::is_same_v<RowMap, same_row>) return 1;
+    const index step = rows > 1 ? map(first + 1) - map(first) : 1;
+    for (index i = 1; i < rows; ++i)
+        if (map(first + i) != map(first) + i * step) return 0;
+    return step;
+}
+
+/// Whether tiles may be stored so: plain floats, from sums that are the totals.
 template <class Traits, class Call>
 constexpr bool leaves_registers = [] {
     if constexpr (!Traits::through || !std::is_same_v<std::remove_cvref_t<decltype(std::declval<Call>().out)>, matrix_view<float>> ||
-                  !std::is_same_v<std::remove_cvref_t<decltype(std::declval<Call>().row_map)>, same_row> || output_factors<Traits>::row_scales)
+                  output_factors<Traits>::row_scales)
         return false;
     else if constexpr (!requires { typename Traits::atom::accumulator; })
         return false;

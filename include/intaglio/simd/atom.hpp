@@ -46,12 +46,11 @@ INTAGLIO_INLINE void carry(std::int32_t& sum, std::int32_t& high) {
     sum &= (1 << carry_bits) - 1;
 }
 
-/// The same for each lane of a register, with the high parts in memory. `Lanes` is a vector of int32.
+/// The same for each lane of a register, with the high parts in memory: high = from + (sum >> carry_bits). `Lanes` is a vector of int32.
 template <class Lanes, class Register>
-INTAGLIO_INLINE void carry_lanes(Register& sums, std::int32_t* high) {
+INTAGLIO_INLINE void carry_lanes(Register& sums, const std::int32_t* from, std::int32_t* high) {
     const auto v = reinterpret_cast<Lanes>(sums);
-    const Lanes h = load_vector<Lanes>(high) + (v >> carry_bits);
-    store_vector(high, h);
+    store_vector(high, load_vector<Lanes>(from) + (v >> carry_bits));
     sums = reinterpret_cast<Register>(v & ((1 << carry_bits) - 1));
 }
 
@@ -104,11 +103,14 @@ struct lanes_atom {
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < N; ++j) out[i * row_stride + j] = c.v[i * N + j];
     }
-    static void carry(accumulator& c, Acc* high, index row_stride)
+    static void carry(accumulator& c, const Acc* from, Acc* high, index row_stride)
         requires std::is_same_v<Acc, std::int32_t>
     {
         for (int i = 0; i < M; ++i)
-            for (int j = 0; j < N; ++j) simd::carry(c.v[i * N + j], high[i * row_stride + j]);
+            for (int j = 0; j < N; ++j) {
+                high[i * row_stride + j] = from[i * row_stride + j];
+                simd::carry(c.v[i * N + j], high[i * row_stride + j]);
+            }
     }
 };
 
@@ -189,8 +191,8 @@ public:
         static_assert(Atom::m == 1 && sizeof(accumulator) == Atom::n * sizeof(lane));
         for_each_sums(f, atoms{});
     }
-    /// Moves all but the low carry_bits of each sum to `high`: high += sum >> carry_bits.
-    INTAGLIO_INLINE void carry(lane* high) { carry(high, atoms{}); }
+    /// Moves all but the low carry_bits of each sum to memory: high = from + (sum >> carry_bits).
+    INTAGLIO_INLINE void carry(const lane* from, lane* high) { carry(from, high, atoms{}); }
 
     /// Adds `steps` steps of Atom::k products. Row i of lhs at step s starts at a + i * row_stride + s * step_stride; rhs is a
     /// packed panel, cols * k elements a step.
@@ -246,8 +248,8 @@ private:
         return v;
     }
     template <int... E>
-    INTAGLIO_INLINE void carry(lane* high, std::integer_sequence<int, E...>) {
-        (Atom::carry(acc_[E], high + place(E), cols), ...);
+    INTAGLIO_INLINE void carry(const lane* from, lane* high, std::integer_sequence<int, E...>) {
+        (Atom::carry(acc_[E], from + place(E), high + place(E), cols), ...);
     }
     template <int... E, int... J>
     INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::uint8_t* scales, std::integer_sequence<int, E...>, std::integer_sequence<int, J...>) {

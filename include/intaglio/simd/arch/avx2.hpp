@@ -39,7 +39,7 @@ struct avx2_integers {
     static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_256(panel); }
     static INTAGLIO_INLINE void load(accumulator& c, const lane* in, index) { c = detail::load_256(in); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_256(out, c); }
-    static INTAGLIO_INLINE void carry(accumulator& c, lane* high, index) { carry_lanes<__v8si>(c, high); }
+    static INTAGLIO_INLINE void carry(accumulator& c, const lane* from, lane* high, index) { carry_lanes<__v8si>(c, from, high); }
 };
 
 /// int16 pairs into int32, 1 x 8 x 2: vpmaddwd + vpaddd.
@@ -55,7 +55,7 @@ struct avx2_s16 : avx2_integers<std::int16_t, std::int16_t> {
 struct avx2_u8_codes : avx2_integers<std::uint8_t, std::int8_t> {
     static constexpr int partial_sums = 2;
     static void load(accumulator&, const lane*, index) = delete; // two int16 sums are no int32 that could go on
-    static void carry(accumulator&, lane*, index) = delete;
+    static void carry(accumulator&, const lane*, lane*, index) = delete;
 
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm256_add_epi16(c, _mm256_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm256_add_epi16(a, b); }

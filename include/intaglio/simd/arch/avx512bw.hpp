@@ -41,7 +41,7 @@ struct avx512_integers {
     static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_512(panel); }
     static INTAGLIO_INLINE void load(accumulator& c, const lane* in, index) { c = detail::load_512(in); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_512(out, c); }
-    static INTAGLIO_INLINE void carry(accumulator& c, lane* high, index) { carry_lanes<__v16si>(c, high); }
+    static INTAGLIO_INLINE void carry(accumulator& c, const lane* from, lane* high, index) { carry_lanes<__v16si>(c, from, high); }
 };
 
 /// int16 pairs into int32, 1 x 16 x 2: vpmaddwd + vpaddd.
@@ -57,7 +57,7 @@ struct avx512_s16 : avx512_integers<std::int16_t, std::int16_t> {
 struct avx512_u8_codes : avx512_integers<std::uint8_t, std::int8_t> {
     static constexpr int partial_sums = 2;
     static void load(accumulator&, const lane*, index) = delete; // two int16 sums are no int32 that could go on
-    static void carry(accumulator&, lane*, index) = delete;
+    static void carry(accumulator&, const lane*, lane*, index) = delete;
 
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_add_epi16(c, _mm512_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm512_add_epi16(a, b); }

@@ -41,9 +41,9 @@ struct neon_s16 {
         vst1q_s32(out, c.low);
         vst1q_s32(out + 4, c.high);
     }
-    static INTAGLIO_INLINE void carry(accumulator& c, lane* high, index) {
-        carry_lanes<int32x4_t>(c.low, high);
-        carry_lanes<int32x4_t>(c.high, high + 4);
+    static INTAGLIO_INLINE void carry(accumulator& c, const lane* from, lane* high, index) {
+        carry_lanes<int32x4_t>(c.low, from, high);
+        carry_lanes<int32x4_t>(c.high, from + 4, high + 4);
     }
 };
 

@@ -38,7 +38,7 @@ struct sse41_integers {
     static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_128(panel); }
     static INTAGLIO_INLINE void load(accumulator& c, const lane* in, index) { c = detail::load_128(in); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_128(out, c); }
-    static INTAGLIO_INLINE void carry(accumulator& c, lane* high, index) { carry_lanes<__v4si>(c, high); }
+    static INTAGLIO_INLINE void carry(accumulator& c, const lane* from, lane* high, index) { carry_lanes<__v4si>(c, from, high); }
 };
 
 /// int16 pairs into int32, 1 x 4 x 2: pmaddwd + paddd.
@@ -55,7 +55,7 @@ struct sse41_s16 : sse41_integers<std::int16_t, std::int16_t> {
 struct sse41_u8_codes : sse41_integers<std::uint8_t, std::int8_t> {
     static constexpr int partial_sums = 2;
     static void load(accumulator&, const lane*, index) = delete; // two int16 sums are no int32 that could go on
-    static void carry(accumulator&, lane*, index) = delete;
+    static void carry(accumulator&, const lane*, lane*, index) = delete;
 
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm_add_epi16(c, _mm_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm_add_epi16(a, b); }
