@@ -120,7 +120,9 @@ bool with_output(const output_data& out, const stage_data& stages, const Run& ru
     return false;
 }
 
-constexpr rhs_storage storage_of(bool small) { return small ? rhs_storage::small : rhs_storage::fast; }
+constexpr rhs_storage storage_of(storage stored) {
+    return stored == storage::fast ? rhs_storage::fast : stored == storage::small ? rhs_storage::small : rhs_storage::smallest;
+}
 
 /// The operations on one policy.
 template <GemmPolicy P>
@@ -135,9 +137,9 @@ struct operations {
         });
     }
 
-    static void* pack(const operand_data& rhs, bool small, int threads, outcome& result) noexcept {
+    static void* pack(const operand_data& rhs, storage stored, int threads, outcome& result) noexcept {
         void* packed = nullptr;
-        guarded(result, [&] { packed = new packed_rhs<P>(pack_rhs<P>(view_of<rhs_view<P>>(rhs), pool_of(threads), storage_of(small))); });
+        guarded(result, [&] { packed = new packed_rhs<P>(pack_rhs<P>(view_of<rhs_view<P>>(rhs), pool_of(threads), storage_of(stored))); });
         return packed;
     }
     static std::ptrdiff_t bytes(const void* packed) noexcept { return static_cast<const packed_rhs<P>*>(packed)->bytes(); }
@@ -154,10 +156,10 @@ struct operations {
         });
     }
 
-    static void* pack_filter(const conv_shape& shape, const operand_data& filter, bool small, int threads, outcome& result) noexcept {
+    static void* pack_filter(const conv_shape& shape, const operand_data& filter, storage stored, int threads, outcome& result) noexcept {
         void* packed = nullptr;
         guarded(result, [&] {
-            packed = new packed_filter<P>(::intaglio::pack_filter<P>(geometry_of(shape), view_of<rhs_view<P>>(filter), pool_of(threads), storage_of(small)));
+            packed = new packed_filter<P>(::intaglio::pack_filter<P>(geometry_of(shape), view_of<rhs_view<P>>(filter), pool_of(threads), storage_of(stored)));
         });
         return packed;
     }

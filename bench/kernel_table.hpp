@@ -79,10 +79,12 @@ struct conv_call {
     int threads = 1;
 };
 
-/// `small` asks for the smallest storage, otherwise it is the fastest.
-using pack_function = void* (*)(const operand_data& rhs, bool small, int threads, outcome&) noexcept;
+/// rhs_storage (gemm/packed_rhs.hpp), name for name.
+enum class storage { fast, small, smallest };
+
+using pack_function = void* (*)(const operand_data& rhs, storage, int threads, outcome&) noexcept;
 using gemm_function = void (*)(const gemm_call&, outcome&) noexcept;
-using pack_filter_function = void* (*)(const conv_shape&, const operand_data& filter, bool small, int threads, outcome&) noexcept;
+using pack_filter_function = void* (*)(const conv_shape&, const operand_data& filter, storage, int threads, outcome&) noexcept;
 using pack_gradient_filter_function = void* (*)(const conv_shape&, const void* filter, double scale, int threads, outcome&) noexcept;
 using bytes_function = std::ptrdiff_t (*)(const void* packed) noexcept;
 using conv_function = void (*)(const conv_call&, outcome&) noexcept;

@@ -208,7 +208,7 @@ private:
     struct variant {
         const char* note = "";
         int largest_scale = 0; ///< 0: the usual one
-        bool small = false;    ///< stored in the least memory
+        kernel_tables::storage storage = kernel_tables::storage::fast;
         int zero_blocks = 0;   ///< of eight
     };
 
@@ -223,7 +223,7 @@ private:
         const rhs_type rhs(n, k, true, false, v.largest_scale > 0 ? v.largest_scale : usual_scale<P>(), v.zero_blocks);
         const auto out = std::make_shared<buffer<float>>(m * n);
         kernel_tables::outcome result;
-        const std::shared_ptr<void> packed(kernel->pack(rhs.data, v.small, 1, result), kernel->release);
+        const std::shared_ptr<void> packed(kernel->pack(rhs.data, v.storage, 1, result), kernel->release);
         stop_on(result);
         kernel_tables::gemm_call call;
         call.lhs = lhs->data;
@@ -265,7 +265,7 @@ private:
         if (forward) {
             using rhs_type = owned_operand<typename P::rhs, scales_of<typename P::rhs, typename P::total>>;
             const rhs_type filter(l.out_channels, l.depth(), true, false, usual_scale<P>());
-            packed = {kernel->pack_filter(call.shape, filter.data, false, 1, result), kernel->release_filter};
+            packed = {kernel->pack_filter(call.shape, filter.data, kernel_tables::storage::fast, 1, result), kernel->release_filter};
             stop_on(result);
         } else if (input) {
             packed = {kernel->pack_gradient_filter(call.shape, rhs->data(), 1, 1, result), kernel->release_gradient_filter};
@@ -312,7 +312,7 @@ private:
                 filter.rows = rhs->size() / filter.cols;
                 filter.row_stride = 1;
                 filter.col_stride = filter.rows;
-                now.packed = kernel.pack_filter(call.shape, filter, false, threads_, r);
+                now.packed = kernel.pack_filter(call.shape, filter, kernel_tables::storage::fast, threads_, r);
             } else {
                 now.packed = nullptr; // the input gradient packs its filters itself
             }
@@ -463,8 +463,10 @@ private:
         if (wanted(options_.operations, "gemv")) {
             head("gemv (share of the read bandwidth)");
             auto works = usual_products(1, n, n);
-            add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", 1, n, n, {", 2 bits", 200, true});
-            add_product<intaglio::ternary8_locked<2>>(works, "ternary8_locked<2>", 1, n, n, {", 4 bits", 200, true});
+            using kernel_tables::storage;
+            add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", 1, n, n, {", 2 bits", 200, storage::small});
+            add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", 1, n, n, {", five in a byte", 200, storage::smallest});
+            add_product<intaglio::ternary8_locked<2>>(works, "ternary8_locked<2>", 1, n, n, {", 4 bits", 200, storage::small});
             product("gemv", "4096 x 4096", 1, 1, n, n, false, std::move(works));
         }
         if (wanted(options_.operations, "gemm"))
@@ -483,8 +485,8 @@ private:
         add_product<intaglio::dfp16_dial<1>>(works, "dfp16_dial<1>", m, n, k);
         add_product<intaglio::int8_signed>(works, "int8_signed", m, n, k);
         add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, {", unfolded", 200});
-        add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, {", unfolded, 1/8 of blocks zero", 200, false, 1});
-        add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, {", unfolded, 1/2 of blocks zero", 200, false, 4});
+        add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, {", unfolded, 1/8 of blocks zero", 200, kernel_tables::storage::fast, 1});
+        add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, {", unfolded, 1/2 of blocks zero", 200, kernel_tables::storage::fast, 4});
         add_product<intaglio::ternary8_locked<2>>(works, "ternary8_locked<2>", m, n, k, {", unfolded", 200});
         add_product<intaglio::ternary8_inference<2>>(works, "ternary8_inference<2>", m, n, k);
         add_product<intaglio::ternary8_inference<3>>(works, "ternary8_inference<3>", m, n, k);

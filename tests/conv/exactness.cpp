@@ -25,12 +25,12 @@ struct drawn_conv {
     std::vector<typename P::rhs::storage> rhs; // gradients
     index out_rows = 0, out_cols = 0, out_padding;
     int pack_threads;
-    bool small; ///< packed in the least memory
+    kernel_tables::storage storage;
 
     drawn_conv(source& random, const conv_geometry& g, pass which)
         : geometry(g), lhs_kind(draw_magnitudes(random)), rhs_kind(draw_magnitudes(random)), lhs_scale(random.chance(50) ? 0.0625 : 3.1e-5),
           rhs_scale(random.chance(50) ? 0.25 : 7.7e-3), out_padding(random.chance(30) ? random.between(1, 4) : 0),
-          pack_threads(random.chance(50) ? 1 : 3), small(random.chance(50)) {
+          pack_threads(random.chance(50) ? 1 : 3), storage(draw_storage(random)) {
         const index in = g.in_pixels() * g.in_channels, out = g.out_pixels() * g.out_channels, weights = g.out_channels * g.filter_size();
         using lhs_format = typename P::lhs::format;
         using rhs_format = typename P::rhs::format;
@@ -67,8 +67,8 @@ void compare(tally& count, const char* policy, pass which, const drawn_conv<P>& 
         call.shape = shape_of(conv.geometry);
         void* packed = nullptr;
         if (which == pass::forward)
-            packed = kernel.pack_filter(call.shape, conv.filter.data, conv.small, conv.pack_threads, result);
-        else if (which == pass::input_gradient && conv.small) // every other one from dense filters
+            packed = kernel.pack_filter(call.shape, conv.filter.data, conv.storage, conv.pack_threads, result);
+        else if (which == pass::input_gradient && conv.storage != kernel_tables::storage::fast) // others from dense filters
             packed = kernel.pack_gradient_filter(call.shape, conv.rhs.data(), conv.rhs_scale, conv.pack_threads, result);
         if (result.kind != kernel_tables::outcome::ok) FAIL("packing " << policy << " on " << arch << ": " << describe(conv.geometry) << ": " << result.text);
         for (const int threads : thread_counts) {
@@ -90,7 +90,7 @@ void compare(tally& count, const char* policy, pass which, const drawn_conv<P>& 
             if (result.kind == kernel_tables::outcome::unsupported) break; // this output isn't in the table
             ++count.cases;
             INFO(policy << " on " << arch << ", pass " << static_cast<int>(which) << ", " << describe(conv.geometry) << ", lhs "
-                        << name_of(conv.lhs_kind) << ", rhs " << name_of(conv.rhs_kind) << ", output " << static_cast<int>(kind) << ", out padded by "
+                        << name_of(conv.lhs_kind) << ", rhs " << name_of(conv.rhs_kind) << ", stored " << name_of(conv.storage) << ", output " << static_cast<int>(kind) << ", out padded by "
                         << conv.out_padding << ", " << threads << " threads: " << result.text);
             if (result.kind != kernel_tables::outcome::ok) FAIL_CHECK("an error");
             if (!out.same_bits(expected)) FAIL_CHECK("differs " << out.difference(expected));

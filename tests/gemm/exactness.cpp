@@ -35,14 +35,14 @@ struct drawn_product {
     bool lhs_transposed, rhs_transposed, out_transposed;
     index padding, out_padding;
     int pack_threads;
-    bool small; ///< packed in the least memory
+    kernel_tables::storage storage;
     drawn_lhs<P> lhs;
     drawn_rhs<P> rhs;
 
     drawn_product(source& random, product_shape s)
         : shape(s), lhs_kind(draw_magnitudes(random)), rhs_kind(draw_magnitudes(random)), lhs_transposed(random.chance(30)),
           rhs_transposed(random.chance(50)), out_transposed(random.chance(15)), padding(random.chance(40) ? random.between(1, 5) : 0),
-          out_padding(random.chance(40) ? random.between(1, 5) : 0), pack_threads(random.chance(50) ? 1 : 3), small(random.chance(50)) {
+          out_padding(random.chance(40) ? random.between(1, 5) : 0), pack_threads(random.chance(50) ? 1 : 3), storage(draw_storage(random)) {
         if (lhs_kind == magnitudes::all_largest && random.chance(60)) rhs_kind = random.chance(50) ? lhs_kind : magnitudes::alternating;
         lhs = draw_operand<typename P::lhs, scale_type<typename P::lhs, typename P::total>>(random, s.k, s.m, false, lhs_transposed, padding, lhs_kind);
         rhs = draw_operand<typename P::rhs, scale_type<typename P::rhs, typename P::total>>(random, s.k, s.n, true, rhs_transposed, padding, rhs_kind);
@@ -50,7 +50,7 @@ struct drawn_product {
 
     std::string describe() const {
         return join(shape.m, " x ", shape.n, " x ", shape.k, ", lhs ", name_of(lhs_kind), lhs_transposed ? " transposed" : "", ", rhs ",
-                    name_of(rhs_kind), rhs_transposed ? " transposed" : "", ", padding ", padding, ", out ", out_transposed ? "transposed " : "",
+                    name_of(rhs_kind), rhs_transposed ? " transposed" : "", ", stored ", name_of(storage), ", padding ", padding, ", out ", out_transposed ? "transposed " : "",
                     "padded by ", out_padding);
     }
 };
@@ -61,7 +61,7 @@ void compare(tally& count, const char* policy, const drawn_product<P>& product, 
              output_data::kinds kind, float inverse_scale, drawn_stages* stages, float expected_largest) {
     for_each_kernel(policy, [&](const kernel_tables::kernel& kernel, const char* arch) {
         kernel_tables::outcome result;
-        void* packed = kernel.pack(product.rhs.data, product.small, product.pack_threads, result);
+        void* packed = kernel.pack(product.rhs.data, product.storage, product.pack_threads, result);
         INFO(policy << " on " << arch << ", " << product.describe() << ", output " << static_cast<int>(kind) << ": " << result.text);
         REQUIRE(packed != nullptr);
         for (const int threads : thread_counts) {

@@ -310,4 +310,13 @@ constexpr index longest_reduction() {
 
 inline constexpr int thread_counts[] = {1, 2, 3, 8};
 
+inline kernel_tables::storage draw_storage(source& random) {
+    using kernel_tables::storage;
+    return random.pick<storage>({storage::fast, storage::small, storage::smallest});
+}
+inline const char* name_of(kernel_tables::storage s) {
+    constexpr const char* names[] = {"fast", "small", "smallest"};
+    return names[static_cast<int>(s)];
+}
+
 } // namespace exactness

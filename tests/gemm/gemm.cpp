@@ -136,6 +136,78 @@ TEST_CASE("gemm of an empty reduction gives zeros, then the stages", "[unit]") {
     gemm<fp32>(lhs_view<fp32>{{nullptr, 0, 0}}, rhs_view<fp32>{{nullptr, 0, 0}}, matrix_view<float>(nullptr, 0, 0));
 }
 
+namespace {
+
+/// Products of `planes` planes of trits with every storage, of one row and of more, are those of the scalar text.
+template <int planes>
+void check_storages(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) {
+    using policy = ternary8_inference<planes>;
+    const auto blocks = (k + policy::rhs::block - 1) / policy::rhs::block;
+    const auto a = pattern<std::uint8_t>(static_cast<std::size_t>(m * k), 0, 255);
+    const auto b = pattern<std::int8_t>(static_cast<std::size_t>(planes * n * k), -1, 1);
+    const auto scales = pattern<std::uint8_t>(static_cast<std::size_t>(planes * n * blocks), 0, 40);
+    lhs_view<policy> lhs;
+    lhs.values = {a.data(), m, k};
+    rhs_view<policy> rhs;
+    rhs.values = {b.data(), k, n, 1, k};
+    rhs.plane_stride = n * k;
+    rhs.scales = scales.data();
+    using total = typename policy::total;
+    std::vector<total> expected(static_cast<std::size_t>(m * n)), result(expected.size());
+    reference_gemm<policy>(lhs, rhs, matrix_view<total>(expected.data(), m, n));
+    for (const rhs_storage stored : {rhs_storage::fast, rhs_storage::small, rhs_storage::smallest}) {
+        gemm<policy>(lhs, pack_rhs<policy>(rhs, {}, stored), matrix_view<total>(result.data(), m, n));
+        INFO(m << " x " << n << " x " << k << ", " << planes << " planes, storage " << static_cast<int>(stored));
+        CHECK(result == expected);
+    }
+}
+
+} // namespace
+
+TEST_CASE("how a packed rhs is stored doesn't show in a product", "[unit][exact]") {
+    for (const auto m : {1, 2, 5, 33})
+        for (const auto n : {1, 31, 33, 70})
+            for (const auto k : {1, 63, 64, 65, 320, 333, 2049}) {
+                check_storages<1>(m, n, k);
+                check_storages<2>(m, n, k);
+                check_storages<3>(m, n, k);
+            }
+}
+
+TEST_CASE("five trits in a byte take a fifth less than two bits each", "[unit]") {
+    using policy = ternary8_inference<1>;
+    constexpr std::ptrdiff_t size = 4096;
+    const auto b = pattern<std::int8_t>(size * size, -1, 1);
+    const std::vector<std::uint8_t> scales(size * size / policy::rhs::block, 1);
+    rhs_view<policy> rhs;
+    rhs.values = {b.data(), size, size, 1, size};
+    rhs.scales = scales.data();
+    const auto bytes = [&](rhs_storage stored) { return static_cast<double>(pack_rhs<policy>(rhs, {}, stored).bytes()); };
+    CHECK(bytes(rhs_storage::smallest) <= 0.83 * bytes(rhs_storage::small));
+}
+
+TEST_CASE("factors outside of float's normal numbers, beside others, are exact", "[unit][exact]") {
+    using policy = int8_inference;
+    constexpr intaglio::index m = 5, n = 32, k = 16;
+    const auto a = pattern<std::uint8_t>(m * k, 0, 255);
+    const auto b = pattern<std::int8_t>(k * n, -127, 127);
+    for (const float outlier : {3e-39F, 1e-44F, 1.7e38F}) {
+        std::vector<float> scales(n, 0.3F);
+        for (std::size_t j = 1; j < scales.size(); j += 3) scales[j] = outlier;
+        lhs_view<policy> lhs;
+        lhs.values = {a.data(), m, k};
+        lhs.scale = 0.7;
+        rhs_view<policy> rhs;
+        rhs.values = {b.data(), k, n};
+        rhs.scales = scales.data();
+        std::vector<float> expected(m * n), result(m * n);
+        reference_gemm<policy>(lhs, rhs, matrix_view<float>(expected.data(), m, n));
+        gemm<policy>(lhs, rhs, matrix_view<float>(result.data(), m, n));
+        INFO("beside " << outlier);
+        CHECK(std::memcmp(result.data(), expected.data(), result.size() * sizeof(float)) == 0);
+    }
+}
+
 TEST_CASE("one packed rhs serves several threads at once", "[unit]") {
     const std::ptrdiff_t m = 37, n = 29, k = 301;
     const auto a = pattern<std::int16_t>(static_cast<std::size_t>(m * k), -32767, 32767);

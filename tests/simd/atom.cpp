@@ -57,22 +57,17 @@ void check_atom(std::int64_t most_lhs, std::int64_t most_rhs, int steps) {
                 INFO("step " << s << " of a " << atom::m << " x " << atom::n << " x " << atom::k << " atom" << (extremes ? ", extremes" : ""));
                 REQUIRE(std::memcmp(sums, expected, sizeof sums) == 0);
             }
-            if constexpr (requires { atom::scale_pair; }) { // total += sum * scale
-                std::int16_t scales[2 * atom::n];
+            if constexpr (requires { typename atom::scale_fragment; }) { // total += sum * scale
+                std::uint8_t scales[atom::n];
                 std::int32_t totals[atom::n];
                 for (int j = 0; j < atom::n; ++j) {
-                    const auto scale = static_cast<std::int16_t>(random() % 256);
-                    scales[2 * j] = scale;
-                    if constexpr (requires { atom::second_scale; })
-                        scales[2 * j + 1] = atom::second_scale;
-                    else
-                        scales[2 * j + 1] = scale;
+                    scales[j] = static_cast<std::uint8_t>(random() % 256);
                     totals[j] = static_cast<std::int32_t>(random() % 1000);
                     if constexpr (requires { atom::largest_scaled; })
                         if (expected[j] > atom::largest_scaled || expected[j] < -atom::largest_scaled) return;
-                    expected[j] = totals[j] + expected[j] * scale;
+                    expected[j] = totals[j] + expected[j] * scales[j];
                 }
-                atom::multiply_add(c, scales, totals);
+                atom::multiply_add(c, atom::load_scales(scales), totals);
                 CHECK(std::memcmp(totals, expected, sizeof totals) == 0);
             }
             if constexpr (requires { atom::load(c, sums, atom::n); }) { // sums go on from memory

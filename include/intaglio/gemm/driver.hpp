@@ -79,6 +79,12 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
     if (block + 1 == blocks) finish_tile<Traits>(call, plain_totals<typename Traits::total>{totals}, i0, rows, j0, cols);
 }
 
+/// Whether so many rows are a tile that expands the digits of rhs itself.
+template <class Traits, class Rhs>
+bool expands_in_registers(const Rhs& rhs, index rows) {
+    return rhs.narrow() && !rhs.five_in_a_byte() && rows <= Traits::rows && Traits::expands(atoms_for<Traits>(rows));
+}
+
 /// Loops 3 to 5 for the block [i0, i1) x panels [p0, p1) of the output.
 template <class Traits, class Call>
 class block_run {
@@ -99,7 +105,7 @@ public:
             if (rows_first(k1 - k0))
                 run_rows_first();
             else
-                run_panels_first();
+                run_panels_first(prepare_narrow(k0, k1));
         }
     }
 
@@ -113,12 +119,16 @@ private:
         return tiles_ > 1 && bytes <= call_.l2 / 2 && !call_.rhs.narrow() && output_traits<std::remove_cvref_t<decltype(call_.out)>>::view(call_.out).col_stride == 1;
     }
 
-    void run_panels_first() {
+    /// `narrow`: the only tile of the rows expands the panels itself.
+    void run_panels_first(bool narrow) {
         for (index jr = p0_; jr < p1_; ++jr) {
             scratch_.chains.clear();
             const bool own = choose_chains(jr);
             chains_ = own ? std::span<const chain>(scratch_.chains) : call_.plan.chains(pc_);
-            if (tiles_ == 1 && run_narrow(jr)) continue;
+            if (narrow) {
+                run_narrow(jr);
+                continue;
+            }
             const auto* digits = panel_digits(jr);
             for (index ir = 0; ir < tiles_; ++ir) run_tile_at(ir, jr, digits);
         }
@@ -181,25 +191,32 @@ private:
         const auto& rhs = call_.rhs;
         if (!rhs.narrow()) return rhs.panel(panel);
         if (chains_.empty()) return nullptr;
-        const index first = chains_.front().offset, end = chains_.back().offset + chains_.back().steps * Traits::k * Traits::cols;
-        const index count = round_up(end - first, rhs.narrow_group);
+        const index unit = rhs.narrow_group(), first = chains_.front().offset / unit * unit, end = chains_.back().offset + chains_.back().steps * Traits::k * Traits::cols;
+        const index count = round_up(end - first, unit);
         if (scratch_.rhs.size() < count) scratch_.rhs = buffer<typename Traits::rhs_digit>(count, uninitialized);
         rhs.expand(panel, first, count, scratch_.rhs.data());
         return scratch_.rhs.data() - first;
     }
 
-    /// Runs the only tile of the rows on narrow digits. False where it can't.
-    bool run_narrow(index jr) {
-        bool done = false;
+    /// Whether the only tile of the rows expands narrow digits itself; then what puts its sums right is made.
+    bool prepare_narrow(index k0, index k1) {
+        if (!expands_in_registers<Traits>(call_.rhs, i1_ - i0_) || call_.check || scratch_.panels[0].segments) return false;
+        if constexpr (Traits::narrow_bits > 0 && Traits::block > 0)
+            correct_narrow<Traits>(scratch_.panels[0], atoms_for<Traits>(i1_ - i0_), k0, k1, ceil_div(call_.rhs.k(), Traits::block), scratch_.corrections);
+        return true;
+    }
+
+    /// Runs the only tile of the rows on narrow digits. Its chains are whole runs, each of which begins with a group.
+    void run_narrow(index jr) {
+        const auto& rhs = call_.rhs;
         for_height(i1_ - i0_, [&]<int Down>(std::integral_constant<int, Down>) {
             if constexpr (Traits::expands(Down)) {
-                const auto within_group = [&](const chain& c) { return c.offset % call_.rhs.narrow_group != 0; };
-                if (!call_.rhs.narrow() || call_.check || scratch_.panels[0].segments || std::any_of(chains_.begin(), chains_.end(), within_group)) return;
-                run_tile<Traits, Down>(call_, scratch_.panels[0], jr, call_.rhs.narrow_panel(jr), pc_, chains_, totals(0, jr), i0_, i1_ - i0_);
-                done = true;
+                auto digits = rhs.narrow_panel(jr);
+                digits.corrections = scratch_.corrections.data();
+                digits.correction_stride = ceil_div(rhs.k(), Traits::block);
+                run_tile<Traits, Down>(call_, scratch_.panels[0], jr, digits, pc_, chains_, totals(0, jr), i0_, i1_ - i0_);
             }
         });
-        return done;
     }
 
     void run_tile_at(index ir, index jr, const typename Traits::rhs_digit* digits) {
@@ -273,7 +290,8 @@ void multiply(const Source& source, double lhs_scale, const float* lhs_scales, c
               const RowMap& row_map, executor_ref exec, audit* check) {
     using traits = kernel_traits<P, Arch>;
     const cache_sizes cache = cache_sizes::of_this_machine();
-    const index kc = reduction_block<traits>(cache);
+    index kc = reduction_block<traits>(cache);
+    if (expands_in_registers<traits>(rhs, source.rows())) kc = std::max(kc, rhs.k()); // nothing is kept in L1
     if constexpr (checks_lhs<P>) source.template require_range<typename P::lhs::format>("lhs");
     const chain_plan<traits> plan(rhs, kc);
     const output_factors<traits> factors(rhs, lhs_scale);

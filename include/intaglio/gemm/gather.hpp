@@ -6,6 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "intaglio/gemm/measure.hpp"
@@ -22,6 +25,7 @@ struct worker_scratch {
     buffer<typename Traits::total> totals;
     std::vector<lhs_panel<typename Traits::lhs_digit>> panels;
     buffer<typename Traits::rhs_digit> rhs; ///< a block of one panel, expanded from narrow digits
+    std::vector<std::int32_t> corrections; ///< of narrow codes (simd/expand.hpp), by row and scale block
     norm_table norms;         ///< of the block, for proven chains
     index norms_first = 0;    ///< element of the reduction at which they begin
     std::vector<chain> chains; ///< of panels of rhs that have their own
@@ -100,6 +104,27 @@ void gather_block(const Source& source, index i0, index i1, index k0, index k1, 
     if constexpr (interleaves)
         if (!source.along_rows()) return gather_columns<Traits>(source, i0, i1, k0, k1, scratch);
     if constexpr (has_row_runs<Source>) gather_rows<Traits>(source, i0, i1, k0, k1, scratch);
+}
+
+/// What puts right a tile's sums of products with narrow codes: -bias times the sum of lhs over each scale block of [k0, k1), as an int32 or as two int16 where the
+/// accumulator has two sums an output. `blocks` is how many the whole reduction has.
+template <class Traits>
+void correct_narrow(const lhs_panel<typename Traits::lhs_digit>& lhs, index rows, index k0, index k1, index blocks, std::vector<std::int32_t>& out) {
+    constexpr int parts = Traits::partial_sums, bias = simd::narrow_largest<Traits::narrow_bits>;
+    using part = std::conditional_t<parts == 2, std::uint16_t, std::uint32_t>; // modulo their range
+    out.resize(static_cast<std::size_t>(rows * blocks));
+    for (index i = 0; i < rows; ++i)
+        for (index k = k0; k < k1; k += Traits::block) {
+            part sums[parts] = {};
+            const auto* step = lhs.data + i * lhs.row_stride + (k - lhs.first) * lhs.k_scale;
+            for (index left = std::min(Traits::block, k1 - k); left > 0; left -= Traits::k, step += lhs.step_stride)
+                for (int e = 0; e < Traits::k; ++e) {
+                    part& sum = sums[e * parts / Traits::k];
+                    sum = static_cast<part>(sum - static_cast<part>(bias * step[e]));
+                }
+            static_assert(sizeof sums == sizeof(std::int32_t));
+            std::memcpy(&out[static_cast<std::size_t>(i * blocks + k / Traits::block)], sums, sizeof sums);
+        }
 }
 
 /// The norms of a gathered block of `rows` rows and `length` elements of the reduction, panel by panel as they lie.

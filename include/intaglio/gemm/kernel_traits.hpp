@@ -120,27 +120,28 @@ struct kernel_traits {
                 if (P::rhs::format::max_magnitude <= (1 << (bits - 1)) - 1) return bits;
         return 0;
     }();
-    /// Whether a tile of so many atoms of rows can expand narrow digits itself: where few rows use them it is quicker than by way of memory.
+    /// Whether a tile of so many atoms of rows can expand narrow digits itself: where few rows use them it is quicker than by way of memory. A chain must be a whole run,
+    /// for which the tile's sums are put right (simd/expand.hpp), and sums with trits, up to 2 << 2 each, must fit the accumulator without a sign until they are shifted;
+    /// others may wrap.
     static constexpr bool expands(int down) {
-        if constexpr (narrow_bits > 0 && requires { typename atom::rhs_fragment; })
-            return down <= std::max(1, tile::down / 4) && sizeof(typename atom::rhs_fragment) == atom::n * atom::k && 64 % (atom::n * atom::k) == 0 &&
-                   atom::n * atom::k <= simd::widest_vector;
+        if constexpr (narrow_bits > 0 && block > 0 && requires { &atom::add; }) {
+            constexpr std::int64_t most = 2 * static_cast<std::int64_t>(std::numeric_limits<typename digits::acc>::max()) + 1;
+            constexpr bool fits = narrow_bits > 2 || (block + k - 1) / k * (k / partial_sums) * P::lhs::format::max_magnitude * 8 <= most;
+            const int sets = simd::sets_of_sums<atom>(down * tile::across);
+            return fits && block <= longest_chain() && sets > 1 && sets * cols * k % (2 * 64) == 0 && atom::m == 1 && sizeof(typename atom::rhs_fragment) == atom::n * atom::k &&
+                   64 % (atom::n * atom::k) == 0 && atom::n * atom::k <= simd::widest_vector;
+        }
         return false;
     }
-    /// The atom multiplies its sums by 8-bit scales while widening them. Those that take them as int16 pairs (scale, 0) need sums that fit int16.
+    /// The atom multiplies its sums by 8-bit scales while widening them. Some need sums that fit int16 for it.
     static constexpr bool scales_in_flush = [] {
-        if constexpr (!integer_scales || !requires { atom::scale_pair; })
+        if constexpr (!integer_scales || !requires { typename atom::scale_fragment; })
             return false;
         else if constexpr (requires { atom::largest_scaled; })
             return block * P::lhs::format::max_magnitude * P::rhs::format::max_magnitude <= atom::largest_scaled;
         else
             return true;
     }();
-    /// What stands beside a scale in its pair: itself, for atoms with two sums an output, or zero.
-    static constexpr std::int16_t second_scale(std::int16_t scale) {
-        if constexpr (requires { atom::second_scale; }) return atom::second_scale;
-        return scale;
-    }
 
     /// Sums go on from chain to chain and are the totals, unless a packed rhs has scales per block that could not be folded.
     static constexpr bool through = floats || proven ||

@@ -23,7 +23,7 @@ namespace intaglio::inline INTAGLIO_ABI::detail {
 template <class Traits>
 struct flush_scales {
     using block_scale = typename packed_rhs<typename Traits::policy, typename Traits::arch>::block_scale;
-    const block_scale* rhs = nullptr; ///< of the panel, scales_per_run for each scale index; nullptr where they are folded into the digits
+    const block_scale* rhs = nullptr; ///< of the panel, one for each column and scale index; nullptr where they are folded into the digits
     const float* lhs = nullptr;       ///< of the tile's first row, one for each block, `lhs_stride` from row to row; nullptr where lhs has none
     index lhs_stride = 0;
     index rows = 0; ///< rows of the tile that exist
@@ -45,11 +45,10 @@ template <class Traits, int Rows, class Scale>
 INTAGLIO_INLINE void flush_scaled(const typename Traits::lane* __restrict sums, typename Traits::total* __restrict totals, const Scale* __restrict scales,
                                   bool fresh) {
     using total = typename Traits::total;
-    constexpr int step = Traits::scales_in_flush ? 2 : 1; // scales come in pairs where an atom wants them so
     for (int i = 0; i < Rows; ++i)
         for (int j = 0; j < Traits::cols; ++j) {
             const int e = i * Traits::cols + j;
-            const total product = static_cast<total>(sums[e]) * static_cast<total>(scales[j * step]);
+            const total product = static_cast<total>(sums[e]) * static_cast<total>(scales[j]);
             totals[e] = fresh ? product : totals[e] + product;
         }
 }
@@ -69,23 +68,19 @@ INTAGLIO_INLINE void flush_float(const typename Traits::lane* __restrict sums, f
     }
 }
 
-/// The digits of a panel as the atom names them; narrow ones are expanded by the tile.
-template <class T, class Digit>
-INTAGLIO_INLINE const T* digits_as(const Digit* p) {
-    return reinterpret_cast<const T*>(p);
-}
-template <class T, int Bits>
-INTAGLIO_INLINE simd::narrow_codes<Bits> digits_as(simd::narrow_codes<Bits> p) {
-    return p;
-}
-
 /// tile += the products of one chain.
-template <class Traits, class Tile, class Panel>
-INTAGLIO_INLINE void multiply_chain(Tile& tile, const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, const chain& c) {
-    const auto b = digits_as<typename Tile::rhs>(panel + c.offset);
+template <class Traits, class Tile, class Digit>
+INTAGLIO_INLINE void multiply_chain(Tile& tile, const lhs_panel<typename Traits::lhs_digit>& lhs, const Digit* panel, const chain& c) {
+    const auto* b = reinterpret_cast<const typename Tile::rhs*>(panel + c.offset);
     for (segment_walk piece(lhs, c.lhs_plane, c.k, c.steps * Traits::k); piece.next();) {
         tile.run(reinterpret_cast<const typename Tile::lhs*>(piece.data), lhs.row_stride, lhs.step_stride, b + piece.offset * Traits::cols, piece.length / Traits::k);
     }
+}
+/// The same where the tile expands narrow digits, of which each chain is the whole run of a block and lhs has no segments.
+template <class Traits, class Tile, int Bits>
+INTAGLIO_INLINE void multiply_chain(Tile& tile, const lhs_panel<typename Traits::lhs_digit>& lhs, simd::narrow_codes<Bits> panel, const chain& c) {
+    panel.corrections += c.scale / Traits::rhs_planes;
+    tile.run(reinterpret_cast<const typename Tile::lhs*>(lhs.data + (c.k - lhs.first) * lhs.k_scale), lhs.row_stride, lhs.step_stride, panel + c.offset, c.steps);
 }
 
 /// The register tile for the products of two planes.
@@ -136,12 +131,12 @@ template <class Traits, int Down, int LhsPlane = 0, int RhsPlane = 0, class Pane
 /// Chains of blocks that have 8-bit scales, by atoms that multiply their sums by them while widening.
 template <class Traits, int Down, class Panel>
 [[gnu::noinline]] void run_scaled(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains,
-                                  const std::int16_t* scales, typename Traits::total* totals) {
+                                  const std::uint8_t* scales, typename Traits::total* totals) {
     tile_of_planes<Traits, Down> tile;
     for (const chain& c : chains) {
         tile.zero();
         multiply_chain<Traits>(tile, lhs, panel, c);
-        tile.multiply_add(totals, scales + c.scale * 2 * Traits::cols);
+        tile.multiply_add(totals, scales + c.scale * Traits::cols);
     }
 }
 
@@ -194,7 +189,7 @@ void flush_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, s
         if constexpr (std::is_pointer_v<Panel>)
             if (check) check->template count<Traits, rows>(lhs, panel, c, nullptr, sums);
         if constexpr (Traits::integer_scales)
-            flush_scaled<Traits, rows>(sums, totals, scales.rhs + c.scale * (Traits::scales_in_flush ? 2 : 1) * Traits::cols, fresh);
+            flush_scaled<Traits, rows>(sums, totals, scales.rhs + c.scale * Traits::cols, fresh);
         else if constexpr (Traits::float_total)
             flush_float<Traits, rows>(sums, totals, scales, c.scale, fresh);
         else

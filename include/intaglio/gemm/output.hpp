@@ -5,7 +5,7 @@
 // header says how a tile of them is computed.
 
 #include <algorithm>
-#include <cmath>
+#include <bit>
 #include <cstdint>
 #include <limits>
 #include <type_traits>
@@ -141,9 +141,10 @@ struct output_factors {
         for (std::size_t p = 0; p < paths.size(); ++p) {
             bool normal = true, powers = true;
             for (std::size_t j = p * columns; j < std::min((p + 1) * columns, static_cast<std::size_t>(rhs.n())); ++j) {
-                int exponent = 0;
-                powers = powers && std::fabs(std::frexp(wide[j], &exponent)) == 0.5;
-                normal = normal && exponent > -125 && exponent < 96 && wide[j] != 0;
+                const auto bits = std::bit_cast<std::uint64_t>(wide[j]);
+                const int exponent = static_cast<int>(bits >> 52 & 2047) - 1023; // -1023: zero
+                powers &= bits << 12 == 0;
+                normal &= exponent > -126 && exponent < 95;
             }
             if constexpr (Traits::carries) powers = powers && rhs.k() <= carried_totals::longest_single;
             std::int64_t bound = std::numeric_limits<std::int64_t>::max();

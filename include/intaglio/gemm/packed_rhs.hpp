@@ -49,8 +49,9 @@ struct zero_padding {
 } // namespace detail
 
 /// How a packed rhs of codes is stored. `fast` folds scales into bytes where that saves the flush of each block; `small` keeps codes of up to 4 bits narrow in any case, which
-/// is also faster where few rows of lhs read weights that lie outside the caches. Results are the same.
-enum class rhs_storage { fast, small };
+/// is also faster where few rows of lhs read weights that lie outside the caches; `smallest` stores five trits in a byte, a fifth less memory than `small`, and is slower to
+/// expand. It is the same as `small` for other codes. Results are the same.
+enum class rhs_storage { fast, small, smallest };
 
 template <GemmPolicy P, class Arch = simd::native_arch>
 class packed_rhs {
@@ -70,26 +71,34 @@ public:
     }
 
     // Read by the driver.
-    using block_scale = std::conditional_t<traits::integer_scales, std::int16_t, float>;
-    static constexpr index scales_per_run = traits::cols * (traits::scales_in_flush ? 2 : 1);
+    using block_scale = std::conditional_t<traits::integer_scales, std::uint8_t, float>;
     const std::vector<detail::rhs_run>& runs() const { return runs_; }
     /// The digits of panel p, only where they are not narrow.
     const digit* panel(index p) const { return data_.data() + p * panel_digits_; }
-    /// Digits are stored in traits::narrow_bits each (simd/expand.hpp).
+    /// Digits are stored in less than a byte each, in groups of 64 bytes (simd/expand.hpp).
     bool narrow() const { return narrow_; }
-    /// Panel p, only where it is narrow.
-    simd::narrow_codes<traits::narrow_bits> narrow_panel(index p) const { return {narrow_data_.data() + p * panel_digits_ * traits::narrow_bits / 8}; }
+    /// Five digits in a byte; otherwise narrow ones have traits::narrow_bits each, and every run begins with a group.
+    bool five_in_a_byte() const { return fives_; }
+    /// Digits of a group.
+    index narrow_group() const { return fives_ ? simd::trit_group : simd::narrow_group<std::max(1, traits::narrow_bits)>; }
+    /// Panel p, only where its digits have traits::narrow_bits each.
+    simd::narrow_codes<traits::narrow_bits> narrow_panel(index p) const { return {narrow_groups(p, 0)}; }
     /// Expands `count` digits of panel p from `first` on, both multiples of a group, to `out`.
     void expand(index p, index first, index count, digit* out) const {
-        if constexpr (traits::narrow_bits > 0)
-            simd::expand<traits::narrow_bits>((narrow_panel(p) + first).data, count / narrow_group, out);
+        if constexpr (traits::narrow_bits > 0) {
+            if (fives_)
+                simd::expand_trits(narrow_groups(p, first), count / narrow_group(), out);
+            else
+                simd::expand<traits::narrow_bits>(narrow_groups(p, first), count / narrow_group(), out);
+        }
     }
-    /// Digits that are expanded at a time.
-    static constexpr index narrow_group = traits::narrow_bits > 0 ? simd::narrow_group<std::max(1, traits::narrow_bits)> : 1;
-    /// The block scales of panel p, scales_per_run for each scale index.
-    const block_scale* scales(index p) const { return scales_.data() + p * scale_rows_ * scales_per_run; }
-    /// Policies with blocks: by scale index, whether that run is all zeros in panel p; products skip such runs. Others have none.
-    std::span<const char> zero_runs(index p) const { return std::span(zero_runs_).subspan(static_cast<std::size_t>(p * scale_rows_), static_cast<std::size_t>(scale_rows_)); }
+    /// The block scales of panel p, one for each column and scale index.
+    const block_scale* scales(index p) const { return scales_.data() + p * scale_rows_ * traits::cols; }
+    /// By scale index, whether that run is all zeros in panel p; products skip such runs. Empty where there is none.
+    std::span<const char> zero_runs(index p) const {
+        if (!any_zero_run_[static_cast<std::size_t>(p)]) return {};
+        return std::span(zero_runs_).subspan(static_cast<std::size_t>(p * scale_rows_), static_cast<std::size_t>(scale_rows_));
+    }
     /// The norms of panel p.
     const detail::norm_table& norms(index p) const { return norms_[static_cast<std::size_t>(p)]; }
     /// The block scales are folded into the digits; there is one run and no scales.
@@ -108,6 +117,7 @@ public:
         if constexpr (traits::can_fold_scales) out.folded_ = storage == rhs_storage::fast && scales_fold(view, k, n);
         if (out.folded_) out.k_ = padding.depth(k);
         out.narrow_ = traits::narrow_bits > 0 && !out.folded_;
+        out.fives_ = out.narrow_ && traits::narrow_bits == 2 && storage == rhs_storage::smallest;
         out.lay_out();
         out.copy_scales(view);
         exec.for_each(out.panels(), [&](index p, int) {
@@ -119,7 +129,7 @@ public:
                 out.pack_folded(rows, view, k, padding, p, panel);
             if constexpr (std::is_same_v<typename P::total, std::int32_t>) out.bound(p, panel);
             if constexpr (traits::narrow_bits > 0)
-                if (out.narrow_) simd::narrow<traits::narrow_bits>(panel, out.panel_digits_ / narrow_group, out.narrow_data_.data() + p * out.panel_digits_ * traits::narrow_bits / 8);
+                if (out.narrow_) out.store_narrow(p, panel);
         });
         return out;
     }
@@ -130,7 +140,7 @@ private:
         const auto add = [&](index from, index length, int plane, int scale) {
             runs_.push_back({from, length, offset, plane, scale});
             offset += detail::ceil_div(length, traits::k) * traits::k * traits::cols;
-            if (narrow_) offset = detail::round_up(offset, narrow_group);
+            if (narrow_ && !fives_) offset = detail::round_up(offset, narrow_group());
         };
         if (folded_) {
             add(0, k_, 0, 0);
@@ -145,18 +155,31 @@ private:
         } else {
             for (int p = 0; p < traits::rhs_planes; ++p) add(0, k_, p, 0);
         }
-        panel_digits_ = detail::round_up(offset, std::max<index>(1, 64 / static_cast<index>(sizeof(digit))));
+        panel_digits_ = detail::round_up(offset, narrow_ ? narrow_group() : std::max<index>(1, 64 / static_cast<index>(sizeof(digit))));
         if (narrow_)
-            narrow_data_ = buffer<std::uint8_t>(panels() * panel_digits_ * traits::narrow_bits / 8);
+            narrow_data_ = buffer<std::uint8_t>(panels() * panel_digits_ / narrow_group() * 64);
         else
             data_ = buffer<digit>(panels() * panel_digits_);
-        scales_ = buffer<block_scale>(panels() * scale_rows_ * scales_per_run);
+        scales_ = buffer<block_scale>(panels() * scale_rows_ * traits::cols);
         if constexpr (std::is_same_v<typename P::total, std::int32_t>) unit_bounds_.assign(static_cast<std::size_t>(panels()), 0);
+        any_zero_run_.assign(static_cast<std::size_t>(panels()), 0);
         factors_.assign(static_cast<std::size_t>(panels() * traits::cols), 0.0);
         if constexpr (traits::proven) {
             norms_.resize(static_cast<std::size_t>(panels()));
             largest_.resize(norms_.size());
         }
+    }
+
+    /// The groups of panel p from digit `first` on, a multiple of a group.
+    const std::uint8_t* narrow_groups(index p, index first) const { return narrow_data_.data() + (p * panel_digits_ + first) / narrow_group() * 64; }
+
+    void store_narrow(index p, const digit* panel) {
+        const index groups = panel_digits_ / narrow_group();
+        std::uint8_t* const out = narrow_data_.data() + p * groups * 64;
+        if (fives_)
+            simd::narrow_trits(panel, groups, out);
+        else
+            simd::narrow<traits::narrow_bits>(panel, groups, out);
     }
 
     template <class V>
@@ -169,15 +192,8 @@ private:
             for (index j = 0; j < n_; ++j)
                 for (index b = 0; b < blocks; ++b)
                     for (index p = 0; p < traits::rhs_planes; ++p) {
-                        const auto value = static_cast<block_scale>(view.scales[(p * n_ + j) * blocks + b]);
-                        const index row = (j / traits::cols * scale_rows_ + b * traits::rhs_planes + p) * scales_per_run;
-                        const index col = j % traits::cols;
-                        if constexpr (traits::scales_in_flush) {
-                            scales_[row + 2 * col] = value;
-                            scales_[row + 2 * col + 1] = traits::second_scale(value);
-                        } else {
-                            scales_[row + col] = value;
-                        }
+                        const index row = j / traits::cols * scale_rows_ + b * traits::rhs_planes + p;
+                        scales_[row * traits::cols + j % traits::cols] = static_cast<block_scale>(view.scales[(p * n_ + j) * blocks + b]);
                     }
         } else if constexpr (traits::block > 0) { // only lhs has scales per block
             std::fill(scales_.begin(), scales_.end(), block_scale{1});
@@ -222,7 +238,9 @@ private:
                 pack_by_columns(source, first, count, run, split, out);
             if constexpr (traits::block > 0) {
                 const digit* end = out + detail::ceil_div(run.length, traits::k) * traits::k * traits::cols;
-                zero_runs_[static_cast<std::size_t>(p * scale_rows_ + run.scale)] = std::all_of(static_cast<const digit*>(out), end, [](digit d) { return d == 0; });
+                const bool zeros = std::all_of(static_cast<const digit*>(out), end, [](digit d) { return d == 0; });
+                zero_runs_[static_cast<std::size_t>(p * scale_rows_ + run.scale)] = zeros;
+                if (zeros) any_zero_run_[static_cast<std::size_t>(p)] = 1;
             }
         }
         if constexpr (traits::proven) measure(p);
@@ -290,7 +308,7 @@ private:
                 for (index e = 0; e < lanes; ++e) magnitudes[e] += v[e] < 0 ? -v[e] : v[e];
             for (index e = 0; e < lanes; ++e) {
                 const bool scaled = traits::integer_scales && !folded_;
-                const index scale = run.scale * scales_per_run + e / group * (scales_per_run / traits::cols);
+                const index scale = run.scale * traits::cols + e / group;
                 sums[e / group] += magnitudes[e] * (scaled ? static_cast<std::int64_t>(scales(p)[scale]) : 1);
             }
         }
@@ -312,14 +330,15 @@ private:
     }
 
     index k_ = 0, n_ = 0, panel_digits_ = 0, scale_rows_ = 0;
-    bool folded_ = false, narrow_ = false;
+    bool folded_ = false, narrow_ = false, fives_ = false;
     std::vector<detail::rhs_run> runs_;
     buffer<digit> data_;
     buffer<std::uint8_t> narrow_data_;
     buffer<block_scale> scales_;
     std::vector<double> factors_;
     std::vector<std::int64_t> unit_bounds_;
-    std::vector<char> zero_runs_; ///< by panel and scale index
+    std::vector<char> zero_runs_;    ///< by panel and scale index
+    std::vector<char> any_zero_run_; ///< by panel
     std::vector<detail::norm_table> norms_;
     std::vector<std::int32_t> largest_; ///< by panel
 };

@@ -20,6 +20,7 @@
 //
 // `lanes_atom` below is the normative text: plain lanes, any element types. simd/arch/ has one atom per instruction.
 
+#include <algorithm>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
@@ -161,6 +162,13 @@ constexpr index advance_unit = 1;
 template <int Bits>
 inline constexpr index advance_unit<narrow_codes<Bits>> = narrow_group<Bits>;
 
+/// How many sets of its sums a tile keeps: several where there are too few to hide an instruction's latency, of atoms that say how sums are added.
+template <class Atom>
+constexpr int sets_of_sums(int sums) {
+    if constexpr (requires { &Atom::add; }) return sums < 4 ? 4 : sums < 8 ? 2 : 1;
+    return 1;
+}
+
 /// A tile of Down x Across atoms held in registers: what one run of the micro-kernel accumulates into. Row-major (rows x cols) when stored.
 ///
 /// Loops over the tile are folds over index packs, so that every register has a constant name.
@@ -189,28 +197,31 @@ public:
     /// Adds `steps` steps of Atom::k products. Row i of lhs at step s starts at a + i * row_stride + s * step_stride; rhs is a
     /// packed panel, cols * k elements a step.
     ///
-    /// `Rhs` is a pointer, or narrow_codes that are expanded on the way.
-    ///
-    /// Rows are reached from one pointer for each four of them, plus 0, 1, 2 or 3 strides: x86 adds those in the
-    /// addressing mode, so fourteen rows take six registers and no spill.
+    /// `Rhs` is a pointer, or narrow_codes that tiles of few rows expand on the way.
     template <class Rhs>
     INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, Rhs b, index steps) {
-        run(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, (Down + 3) / 4>{}, std::make_integer_sequence<int, Down>{}, across{});
+        if constexpr (sets_of_sums > 1) {
+            constexpr index round = sets_of_sums * step_elements, turn = sets_of_sums * std::max<index>(1, advance_unit<Rhs> / round);
+            run_in_turns(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, turn>{}, std::make_integer_sequence<int, sets_of_sums>{}, down{}, across{});
+        } else {
+            run(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, (Down + 3) / 4>{}, down{}, across{});
+        }
     }
 
     /// total(row, col) += sum * scale[col] for atoms that can multiply their sums by 8-bit scales while widening them.
-    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::int16_t* scales)
-        requires requires { Atom::scale_pair; }
+    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::uint8_t* scales)
+        requires requires { typename Atom::scale_fragment; }
     {
-        multiply_add(total, scales, atoms{});
+        multiply_add(total, scales, atoms{}, across{});
     }
 
 private:
     using accumulator = typename Atom::accumulator;
     using atoms = std::make_integer_sequence<int, Down * Across>;
+    using down = std::make_integer_sequence<int, Down>;
     using across = std::make_integer_sequence<int, Across>;
-    /// Atoms that say how their sums are added may have several sets of them.
-    static constexpr int sets_of_sums = !requires { Atom::add; } ? 1 : Down * Across < 4 ? 4 : Down * Across < 8 ? 2 : 1;
+    static constexpr int sets_of_sums = simd::sets_of_sums<Atom>(Down * Across);
+    static constexpr index step_elements = cols * Atom::k;
     /// Where atom e begins in the row-major tile.
     static constexpr int place(int e) { return (e / Across) * Atom::m * cols + (e % Across) * Atom::n; }
 
@@ -240,55 +251,81 @@ private:
     INTAGLIO_INLINE void carry(const lane* from, lane* high, std::integer_sequence<int, E...>) {
         (Atom::carry(acc_[E], from + place(E), high + place(E), cols), ...);
     }
-    template <int... E>
-    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::int16_t* scales, std::integer_sequence<int, E...>) {
+    template <int... E, int... J>
+    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::uint8_t* scales, std::integer_sequence<int, E...>, std::integer_sequence<int, J...>) {
+        const typename Atom::scale_fragment columns[] = {Atom::load_scales(scales + J * Atom::n)...};
         // Without these, GCC 12 keeps totals in registers from call to call, and spills the sums in every step of `run`.
         (hold(acc_[E]), ...);
         std::int32_t* const out = opaque(total);
-        (Atom::multiply_add(acc_[E], scales + (E % Across) * Atom::n * 2, out + place(E)), ...);
+        (Atom::multiply_add(acc_[E], columns[E % Across], out + place(E)), ...);
     }
 
-    template <class Rhs, int... G, int... I, int... J>
-    INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, Rhs b, index steps, std::integer_sequence<int, G...>,
+    /// Rows are reached from one pointer for each four of them, plus 0, 1, 2 or 3 strides: x86 adds those in the
+    /// addressing mode, so fourteen rows take six registers and no spill.
+    template <int... G, int... I, int... J>
+    INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, const rhs* b, index steps, std::integer_sequence<int, G...>,
                              std::integer_sequence<int, I...>, std::integer_sequence<int, J...> columns) {
         const index atom_stride = row_stride * Atom::m, three = 3 * atom_stride;
         const lhs* base[] = {(a + 4 * G * atom_stride)...};
         accumulator c[Down * Across];
         copy(c, acc_, atoms{});
-        index s = 0, from = 0; // steps done, and the element of b from which the next goes on
-        constexpr index step_elements = cols * Atom::k;
-        if constexpr (constexpr int sets = sets_of_sums; sets > 1) { // too few sums to hide an instruction's latency: steps take turns with sums of their own
-            accumulator more[sets - 1][Down * Across];
-            for (auto& set : more) fill(set, atoms{});
-            const auto step = [&](accumulator(&sums)[Down * Across], index at) __attribute__((always_inline)) {
-                const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, from + at * step_elements + J * Atom::n * Atom::k)...};
-                (row<I>(sums, Atom::load_lhs(base[0] + at * step_stride + I * atom_stride, row_stride), r, columns), ...);
-            };
-            for (; s + sets <= steps; s += sets) {
-                step(c, 0);
-                for (int set = 1; set < sets; ++set) step(more[set - 1], set);
-                base[0] += sets * step_stride;
-                if constexpr (sets * step_elements % advance_unit<Rhs> == 0)
-                    b = b + sets * step_elements;
-                else
-                    from += sets * step_elements;
-            }
-            for (auto& set : more) add(c, set, atoms{});
-        }
-        for (; s < steps; ++s) {
-            const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, from + J * Atom::n * Atom::k)...};
+        for (index s = 0; s < steps; ++s) {
+            const typename Atom::rhs_fragment r[] = {Atom::load_rhs(b + J * Atom::n * Atom::k)...};
             (row<I>(c, Atom::load_lhs(base[I / 4] + (I % 4 == 3 ? three : I % 4 * atom_stride), row_stride), r, columns), ...);
             ((base[G] += step_stride), ...);
-            if constexpr (std::is_pointer_v<Rhs>) {
-                if constexpr (Down * Across >= 8)
-                    for (index line = 0; line < step_elements; line += 64 / static_cast<index>(sizeof(rhs))) __builtin_prefetch(b + 8 * step_elements + line);
-                b += step_elements;
-            } else {
-                from += step_elements;
-            }
+            if constexpr (Down * Across >= 8)
+                for (index line = 0; line < step_elements; line += 64 / static_cast<index>(sizeof(rhs))) __builtin_prefetch(b + 8 * step_elements + line);
+            b += step_elements;
         }
         copy(acc_, c, atoms{});
     }
+    /// The same where there are several sets of sums: `Step` steps in turn, as many as make whole groups of narrow codes, use one set after the other.
+    template <class Rhs, int... Step, int... Set, int... I, int... J>
+    INTAGLIO_INLINE void run_in_turns(const lhs* a, index row_stride, index step_stride, Rhs b, index steps, std::integer_sequence<int, Step...>,
+                                      std::integer_sequence<int, Set...> sets, std::integer_sequence<int, I...>, std::integer_sequence<int, J...> columns) {
+        constexpr std::size_t turn = sizeof...(Step);
+        accumulator c[sizeof...(Set)][Down * Across];
+        (fill(c[Set], atoms{}), ...);
+        const auto step = [&]<int S>(std::integral_constant<int, S>) __attribute__((always_inline)) {
+            const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, S * step_elements + J * Atom::n * Atom::k)...};
+            (row<I>(c[S % sizeof...(Set)], Atom::load_lhs(a + S * step_stride + I * Atom::m * row_stride, row_stride), r, columns), ...);
+        };
+        for (std::size_t turns = static_cast<std::size_t>(steps) / turn; turns > 0; --turns) {
+            (step(std::integral_constant<int, Step>{}), ...);
+            (hold_set(c[Set], atoms{}), ...);   // otherwise GCC 12 moves every sum to another register and back,
+            a = opaque(a + turn * step_stride); // and makes a second loop for a stride of one
+            b = b + turn * step_elements;
+        }
+        static_cast<void>(((Step < static_cast<std::size_t>(steps) % turn && (step(std::integral_constant<int, Step>{}), true)) && ...));
+        add_sets(c, b, sets, atoms{});
+    }
+    template <int Sets, int... Set, int... E>
+    INTAGLIO_INLINE void add_sets(const accumulator (&c)[Sets][Down * Across], const rhs*, std::integer_sequence<int, Set...>, std::integer_sequence<int, E...>) {
+        const auto add = [&](const accumulator(&set)[Down * Across]) __attribute__((always_inline)) { ((acc_[E] = Atom::add(acc_[E], set[E])), ...); };
+        (add(c[Set]), ...);
+    }
+    template <int Sets, int Bits, int... Set, int... E>
+    INTAGLIO_INLINE void add_sets(const accumulator (&c)[Sets][Down * Across], const narrow_codes<Bits>& b, std::integer_sequence<int, Set...> sets,
+                                  std::integer_sequence<int, E...>) {
+        static_assert(Sets * step_elements % (2 * 64) == 0, "a set's fragments have one weight");
+        (add_narrow<E>(c, b, sets), ...);
+    }
+    /// Adds an atom's sums of products with narrow fragments, put right (simd/expand.hpp).
+    template <int E, int Sets, int Bits, int... Set>
+    INTAGLIO_INLINE void add_narrow(const accumulator (&c)[Sets][Down * Across], const narrow_codes<Bits>& b, std::integer_sequence<int, Set...>) {
+        constexpr auto weight = [](int set) { return narrow_codes<Bits>::weight(set * step_elements + E % Across * Atom::n * Atom::k); };
+        accumulator sum = broadcast(b.correction(E / Across)), quadruple = Atom::zero();
+        ((weight(Set) == 0 ? sum = Atom::add(sum, c[Set][E]) : quadruple = Atom::add(quadruple, c[Set][E])), ...);
+        acc_[E] = Atom::add(acc_[E], Atom::add(sum, quarter(quadruple)));
+    }
+    /// A quarter of sums that have no sign.
+    static INTAGLIO_INLINE accumulator quarter(accumulator c) {
+        constexpr bool halves = requires { Atom::partial_sums; };
+        using part = std::conditional_t<halves, std::uint16_t, std::uint32_t>;
+        using parts = vector<part, sizeof(accumulator) / sizeof(part)>;
+        return reinterpret_cast<accumulator>(reinterpret_cast<parts>(c) >> 2);
+    }
+    static INTAGLIO_INLINE accumulator broadcast(std::int32_t lanes) { return reinterpret_cast<accumulator>(vector<std::int32_t, sizeof(accumulator) / 4>{} + lanes); }
     template <int I, int... J>
     static INTAGLIO_INLINE void row(accumulator (&c)[Down * Across], const typename Atom::lhs_fragment& l, const typename Atom::rhs_fragment (&r)[Across],
                                     std::integer_sequence<int, J...>) {
@@ -299,8 +336,8 @@ private:
         ((c[E] = Atom::zero()), ...);
     }
     template <int... E>
-    static INTAGLIO_INLINE void add(accumulator (&to)[Down * Across], const accumulator (&from)[Down * Across], std::integer_sequence<int, E...>) {
-        ((to[E] = Atom::add(to[E], from[E])), ...);
+    static INTAGLIO_INLINE void hold_set(accumulator (&c)[Down * Across], std::integer_sequence<int, E...>) {
+        (hold(c[E]), ...);
     }
     template <int... E>
     static INTAGLIO_INLINE void copy(accumulator (&to)[Down * Across], const accumulator (&from)[Down * Across], std::integer_sequence<int, E...>) {

@@ -53,7 +53,6 @@ struct avx2_s16 : avx2_integers<std::int16_t, std::int16_t> {
 
 /// u8 x small signed codes into int16, 1 x 8 x 4: vpmaddubsw + vpaddw, two int16 sums for each output.
 struct avx2_u8_codes : avx2_integers<std::uint8_t, std::int8_t> {
-    static constexpr bool scale_pair = true;
     static constexpr int partial_sums = 2;
     static void load(accumulator&, const lane*, index) = delete; // two int16 sums are no int32 that could go on
     static void carry(accumulator&, const lane*, lane*, index) = delete;
@@ -61,8 +60,15 @@ struct avx2_u8_codes : avx2_integers<std::uint8_t, std::int8_t> {
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm256_add_epi16(c, _mm256_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm256_add_epi16(a, b); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_256(out, _mm256_madd_epi16(c, _mm256_set1_epi16(1))); }
-    static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out) {
-        const __m256i sum = _mm256_madd_epi16(c, detail::load_256(scales));
+    using scale_fragment = __m256i;
+    static INTAGLIO_INLINE scale_fragment load_scales(const std::uint8_t* scales) {
+        long long bytes;
+        std::memcpy(&bytes, scales, sizeof bytes);
+        return _mm256_shuffle_epi8(_mm256_set1_epi64x(bytes), _mm256_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1, //
+                                                                               4, -1, 4, -1, 5, -1, 5, -1, 6, -1, 6, -1, 7, -1, 7, -1));
+    }
+    static INTAGLIO_INLINE void multiply_add(accumulator c, scale_fragment scales, lane* out) {
+        const __m256i sum = _mm256_madd_epi16(c, scales);
         detail::store_256(out, _mm256_add_epi32(detail::load_256(out), sum));
     }
 };

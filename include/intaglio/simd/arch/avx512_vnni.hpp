@@ -19,11 +19,11 @@ struct avx512_vnni_u8s8 : avx512_integers<std::uint8_t, std::int8_t> {
     static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm512_add_epi32(a, b); }
 
     /// Sums that fit int16 are, seen as int16 pairs, (sum, sign); with pairs (scale, 0) one vpdpwssd multiplies them and adds.
-    static constexpr bool scale_pair = true;
-    static constexpr std::int16_t second_scale = 0;
     static constexpr std::int32_t largest_scaled = 32767;
-    static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out) {
-        detail::store_512(out, _mm512_dpwssd_epi32(detail::load_512(out), c, detail::load_512(scales)));
+    using scale_fragment = __m512i;
+    static INTAGLIO_INLINE scale_fragment load_scales(const std::uint8_t* scales) { return detail::widen_bytes_512(scales); }
+    static INTAGLIO_INLINE void multiply_add(accumulator c, scale_fragment scales, lane* out) {
+        detail::store_512(out, _mm512_dpwssd_epi32(detail::load_512(out), c, scales));
     }
 };
 

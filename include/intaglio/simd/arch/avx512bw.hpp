@@ -14,6 +14,8 @@ INTAGLIO_INLINE __m512i broadcast_dword_512(const T* p) {
     std::memcpy(&word, p, sizeof word);
     return _mm512_set1_epi32(word);
 }
+/// Sixteen bytes as dwords. (With the intrinsics that have no mask GCC 12 warns of the register that they leave undefined.)
+INTAGLIO_INLINE __m512i widen_bytes_512(const std::uint8_t* p) { return _mm512_maskz_cvtepu8_epi32(0xffff, load_128(p)); }
 INTAGLIO_INLINE __m512i load_512(const void* p) { return _mm512_loadu_si512(p); }
 INTAGLIO_INLINE void store_512(void* p, __m512i v) { _mm512_storeu_si512(p, v); }
 } // namespace detail
@@ -53,7 +55,6 @@ struct avx512_s16 : avx512_integers<std::int16_t, std::int16_t> {
 
 /// u8 x small signed codes into int16, 1 x 16 x 4: vpmaddubsw + vpaddw, two int16 sums for each output.
 struct avx512_u8_codes : avx512_integers<std::uint8_t, std::int8_t> {
-    static constexpr bool scale_pair = true;
     static constexpr int partial_sums = 2;
     static void load(accumulator&, const lane*, index) = delete; // two int16 sums are no int32 that could go on
     static void carry(accumulator&, const lane*, lane*, index) = delete;
@@ -61,8 +62,13 @@ struct avx512_u8_codes : avx512_integers<std::uint8_t, std::int8_t> {
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_add_epi16(c, _mm512_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm512_add_epi16(a, b); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_512(out, _mm512_madd_epi16(c, _mm512_set1_epi16(1))); }
-    static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out) {
-        const __m512i sum = _mm512_madd_epi16(c, detail::load_512(scales));
+    using scale_fragment = __m512i;
+    static INTAGLIO_INLINE scale_fragment load_scales(const std::uint8_t* scales) {
+        const __m512i once = detail::widen_bytes_512(scales);
+        return _mm512_or_si512(once, _mm512_maskz_slli_epi32(0xffff, once, 16));
+    }
+    static INTAGLIO_INLINE void multiply_add(accumulator c, scale_fragment scales, lane* out) {
+        const __m512i sum = _mm512_madd_epi16(c, scales);
         detail::store_512(out, _mm512_add_epi32(detail::load_512(out), sum));
     }
 };

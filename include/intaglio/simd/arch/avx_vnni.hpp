@@ -19,11 +19,13 @@ struct avx_vnni_u8s8 : avx2_integers<std::uint8_t, std::int8_t> {
     static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm256_add_epi32(a, b); }
 
     /// Sums that fit int16 are, seen as int16 pairs, (sum, sign); with pairs (scale, 0) one vpdpwssd multiplies them and adds.
-    static constexpr bool scale_pair = true;
-    static constexpr std::int16_t second_scale = 0;
     static constexpr std::int32_t largest_scaled = 32767;
-    static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out) {
-        detail::store_256(out, _mm256_dpwssd_avx_epi32(detail::load_256(out), c, detail::load_256(scales)));
+    using scale_fragment = __m256i;
+    static INTAGLIO_INLINE scale_fragment load_scales(const std::uint8_t* scales) {
+        return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(scales)));
+    }
+    static INTAGLIO_INLINE void multiply_add(accumulator c, scale_fragment scales, lane* out) {
+        detail::store_256(out, _mm256_dpwssd_avx_epi32(detail::load_256(out), c, scales));
     }
 };
 

@@ -81,13 +81,12 @@ struct neon_u8_codes {
         vst1q_s32(out + 4, vmovl_high_s16(c));
     }
 
-    /// The sums times the first of each pair of scales: smlal widens and multiplies at once.
-    static constexpr bool scale_pair = true;
-    static constexpr std::int16_t second_scale = 0;
-    static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out) {
-        const int16x8_t scale = vld2q_s16(scales).val[0];
-        vst1q_s32(out, vmlal_s16(vld1q_s32(out), vget_low_s16(c), vget_low_s16(scale)));
-        vst1q_s32(out + 4, vmlal_high_s16(vld1q_s32(out + 4), c, scale));
+    /// The sums times scales: smlal widens and multiplies at once.
+    using scale_fragment = int16x8_t;
+    static INTAGLIO_INLINE scale_fragment load_scales(const std::uint8_t* scales) { return vreinterpretq_s16_u16(vmovl_u8(vld1_u8(scales))); }
+    static INTAGLIO_INLINE void multiply_add(accumulator c, scale_fragment scales, lane* out) {
+        vst1q_s32(out, vmlal_s16(vld1q_s32(out), vget_low_s16(c), vget_low_s16(scales)));
+        vst1q_s32(out + 4, vmlal_high_s16(vld1q_s32(out + 4), c, scales));
     }
 };
 

@@ -53,7 +53,6 @@ struct sse41_s16 : sse41_integers<std::int16_t, std::int16_t> {
 
 /// u8 x small signed codes into int16, 1 x 4 x 4: pmaddubsw + paddw, two int16 sums for each output. Exact while each pair's sum fits int16 (a policy's chain law).
 struct sse41_u8_codes : sse41_integers<std::uint8_t, std::int8_t> {
-    static constexpr bool scale_pair = true; ///< scales come twice, for both int16 sums of an output
     static constexpr int partial_sums = 2;
     static void load(accumulator&, const lane*, index) = delete; // two int16 sums are no int32 that could go on
     static void carry(accumulator&, const lane*, lane*, index) = delete;
@@ -61,9 +60,16 @@ struct sse41_u8_codes : sse41_integers<std::uint8_t, std::int8_t> {
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm_add_epi16(c, _mm_maddubs_epi16(l, r)); }
     static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm_add_epi16(a, b); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_128(out, _mm_madd_epi16(c, _mm_set1_epi16(1))); }
+    /// Each scale twice, for both int16 sums of an output.
+    using scale_fragment = __m128i;
+    static INTAGLIO_INLINE scale_fragment load_scales(const std::uint8_t* scales) {
+        int bytes;
+        std::memcpy(&bytes, scales, sizeof bytes);
+        return _mm_shuffle_epi8(_mm_cvtsi32_si128(bytes), _mm_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1));
+    }
     /// out += (both int16 sums) * scale: the widening multiply-add takes the scale for nothing.
-    static INTAGLIO_INLINE void multiply_add(accumulator c, const std::int16_t* scales, lane* out) {
-        const __m128i sum = _mm_madd_epi16(c, detail::load_128(scales));
+    static INTAGLIO_INLINE void multiply_add(accumulator c, scale_fragment scales, lane* out) {
+        const __m128i sum = _mm_madd_epi16(c, scales);
         detail::store_128(out, _mm_add_epi32(detail::load_128(out), sum));
     }
 };
