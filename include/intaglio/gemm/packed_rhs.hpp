@@ -123,6 +123,7 @@ public:
         exec.for_each(out.panels(), [&](index p, int) {
             buffer<digit> own(out.narrow_ ? out.panel_digits_ : 0);
             digit* panel = out.narrow_ ? own.data() : out.data_.data() + p * out.panel_digits_;
+            if (!out.narrow_ && !(out.fills_panels_ && (p + 1) * traits::cols <= n)) std::fill_n(panel, out.panel_digits_, digit{0});
             if (!out.folded_)
                 out.pack_panel(rows, view.plane_stride, p, panel);
             else if constexpr (traits::can_fold_scales)
@@ -159,7 +160,8 @@ private:
         if (narrow_)
             narrow_data_ = buffer<std::uint8_t>(panels() * panel_digits_ / narrow_group() * 64);
         else
-            data_ = buffer<digit>(panels() * panel_digits_);
+            data_ = buffer<digit>(panels() * panel_digits_, uninitialized);
+        fills_panels_ = !folded_ && offset == panel_digits_ && std::all_of(runs_.begin(), runs_.end(), [](const auto& run) { return run.length % traits::k == 0; });
         scales_ = buffer<block_scale>(panels() * scale_rows_ * traits::cols);
         if constexpr (std::is_same_v<typename P::total, std::int32_t>) unit_bounds_.assign(static_cast<std::size_t>(panels()), 0);
         any_zero_run_.assign(static_cast<std::size_t>(panels()), 0);
@@ -331,6 +333,7 @@ private:
 
     index k_ = 0, n_ = 0, panel_digits_ = 0, scale_rows_ = 0;
     bool folded_ = false, narrow_ = false, fives_ = false;
+    bool fills_panels_ = false; ///< elements fill a panel of whole columns; others are packed among zeros
     std::vector<detail::rhs_run> runs_;
     buffer<digit> data_;
     buffer<std::uint8_t> narrow_data_;
