@@ -23,11 +23,9 @@
 #include "intaglio/simd/batch.hpp"
 #include "intaglio/simd/cache_sizes.hpp"
 #include "intaglio/simd/expand.hpp"
-#include "intaglio/simd/fused.hpp"
 #include "intaglio/simd/lane_sums.hpp"
 #include "intaglio/simd/dispatch.hpp"
 #include "intaglio/simd/native.hpp"
-#include "intaglio/simd/stream.hpp"
 #include "intaglio/simd/transpose.hpp"
 #include "intaglio/simd/vector.hpp"
 

@@ -16,7 +16,7 @@ using namespace intaglio;
 using detail::memory_pool;
 
 TEST_CASE("a large block serves the next buffer of about its size", "[unit][core]") {
-    if (detail::watched) {
+    if (detail::address_sanitizer) {
         WARN("skipped: AddressSanitizer watches the heap, and nothing is kept");
         return;
     }
@@ -39,7 +39,7 @@ TEST_CASE("small blocks are not kept, and no more than the limit", "[unit][core]
     memory_pool pool;
     pool.give(pool.take(memory_pool::smallest - 1), memory_pool::smallest - 1);
     CHECK(pool.kept() == 0);
-    if (detail::watched) {
+    if (detail::address_sanitizer) {
         WARN("skipped: AddressSanitizer watches the heap, and nothing is kept");
         return;
     }

@@ -54,4 +54,17 @@ namespace intaglio::inline INTAGLIO_ABI {
 /// Sizes, positions and strides, in elements. Signed, so that a difference and a negative stride need no cast.
 using index = std::ptrdiff_t;
 
+namespace detail {
+
+/// Whether the program is compiled with AddressSanitizer, which watches the heap.
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr bool address_sanitizer = true;
+#elif defined(__has_feature)
+inline constexpr bool address_sanitizer = __has_feature(address_sanitizer);
+#else
+inline constexpr bool address_sanitizer = false;
+#endif
+
+} // namespace detail
+
 } // namespace intaglio::inline INTAGLIO_ABI

@@ -15,15 +15,6 @@
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
-/// AddressSanitizer watches the heap.
-#if defined(__SANITIZE_ADDRESS__)
-inline constexpr bool watched = true;
-#elif defined(__has_feature)
-inline constexpr bool watched = __has_feature(address_sanitizer);
-#else
-inline constexpr bool watched = false;
-#endif
-
 class memory_pool {
 public:
     static constexpr std::size_t alignment = 64;
@@ -85,7 +76,7 @@ private:
         return {width * 8 + (steps - 9), steps * step};
     }
     static constexpr bool keeps(std::size_t bytes) {
-        return !watched && bytes >= smallest && bytes <= most_kept;
+        return !address_sanitizer && bytes >= smallest && bytes <= most_kept;
     }
 
     std::mutex mutex_;

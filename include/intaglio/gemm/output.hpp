@@ -16,8 +16,8 @@
 #include "intaglio/numeric/rescale.hpp"
 #include "intaglio/simd/atom.hpp"
 #include "intaglio/simd/cache_sizes.hpp"
-#include "intaglio/simd/fused.hpp"
-#include "intaglio/simd/stream.hpp"
+#include "intaglio/simd/arch/fused.hpp"
+#include "intaglio/simd/arch/stream.hpp"
 #include "intaglio/simd/transpose.hpp"
 #include "intaglio/simd/vector.hpp"
 

@@ -39,13 +39,6 @@ constexpr Digit digit_of(T value, int p) {
         return static_cast<Digit>(p == 0 ? value >> 8 : value & 255);
 }
 
-/// Zeros that are put into the reduction where scales are folded: each piece of `length` elements takes up `padded`.
-struct zero_padding {
-    index length = 0, padded = 0; ///< equal: none
-    index place(index k) const { return length == padded ? k : k / length * padded + k % length; }
-    index depth(index k) const { return length == padded ? k : k / length * padded; }
-};
-
 } // namespace detail
 
 /// How a packed rhs of codes is stored. `fast` folds scales into bytes where that saves the flush of each block; `small` keeps codes of up to 4 bits narrow in any case, which

@@ -25,6 +25,13 @@ struct rhs_rows {
     const T* row(index k) const { return data + (offsets ? offsets[k] : k * row_stride); }
 };
 
+/// Zeros that are put into the reduction where scales are folded: each piece of `length` elements takes up `padded`.
+struct zero_padding {
+    index length = 0, padded = 0; ///< equal: none
+    index place(index k) const { return length == padded ? k : k / length * padded + k % length; }
+    index depth(index k) const { return length == padded ? k : k / length * padded; }
+};
+
 /// Throws unless each element is in its format's range; `name` says whose.
 template <class Format, class T>
 void require_range(const char* name, const rhs_rows<T>& v, index rows, index cols) {

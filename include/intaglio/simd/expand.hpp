@@ -109,7 +109,8 @@ struct narrow_codes {
         constexpr auto lowest = static_cast<std::uint16_t>(((1 << Bits) - 1) * 0x101);
         const index group = offset / narrow_group<Bits>, place = offset % narrow_group<Bits>;
         const int nibble = static_cast<int>(place / 64) * Bits / 4 * 4;
-        const words part = load_vector<words>(data + group * 64 + place % 64) >> nibble & static_cast<std::uint16_t>(lowest << weight(place));
+        const auto mask = static_cast<std::uint16_t>(lowest << weight(place));
+        const words part = load_vector<words>(data + group * 64 + place % 64) >> nibble & mask;
         typename Atom::rhs_fragment fragment;
         std::memcpy(&fragment, &part, sizeof part);
         return fragment;
