@@ -37,7 +37,7 @@ inline double gemm_speed(const kernel_tables::kernel* kernel, const product_size
     filters.rows = size.k, filters.cols = size.n;
     filters.row_stride = 1, filters.col_stride = size.k;
     filters.scales = scales;
-    void* const packed = kernel->pack(filters, false, 1, result);
+    void* const packed = kernel->pack(filters, tables::storage::fast, 1, result);
     if (result.kind != tables::outcome::ok) return 0;
 
     std::vector<float> out(static_cast<std::size_t>(size.m * size.n));
