@@ -331,7 +331,7 @@ private:
         for (const peers::work& p : with) runs.push_back(p.run);
         // weights that are read once a product are timed as they lie in the caches, not as the work before left those
         const double sample = operation == "gemv" ? 1e-2 : 2e-3;
-        const auto times = timing::interleaved(runs, options_.budget, sample, threads_ > 1 ? 0.02 : 0);
+        const auto times = timing::interleaved(runs, options_.budget, sample, threads_ > 1 ? 0.03 : 0);
 
         std::printf("%-24s %2td", layer.c_str(), batch);
         std::vector<double> peer_gmacs;

@@ -24,8 +24,8 @@ inline double seconds_of(const std::function<void()>& run, int repeats) {
 }
 
 /// Runs each work twice to warm up, then all of them round after round until each has had `budget` seconds on average, three rounds
-/// at least. A sample repeats short work until it lasts `sample` seconds. `rest` seconds of sleep and an untimed run come before each sample: the threads of
-/// some libraries go on spinning on their cores for a while after their work, and would slow the next one's.
+/// at least. A sample repeats short work until it lasts `sample` seconds. `rest` seconds of sleep and as many of untimed runs come before each sample: the threads of
+/// some libraries go on spinning on their cores for a while after their work, and would slow the next one's; and threads that wake up together may share a core at first.
 inline std::vector<result> interleaved(const std::vector<std::function<void()>>& works, double budget, double sample = 2e-4, double rest = 0) {
     std::vector<int> repeats;
     double round = 0;
@@ -36,14 +36,14 @@ inline std::vector<result> interleaved(const std::vector<std::function<void()>>&
         round += once * repeats.back();
     }
     const double total = budget * static_cast<double>(works.size());
-    round += rest * static_cast<double>(works.size());
+    round += 2 * rest * static_cast<double>(works.size());
     const int rounds = std::clamp(static_cast<int>(total / std::max(round, 1e-7)), 3, 200);
     std::vector<std::vector<double>> samples(works.size());
     for (int r = 0; r < rounds; ++r)
         for (std::size_t w = 0; w < works.size(); ++w) {
             if (rest > 0) {
                 std::this_thread::sleep_for(std::chrono::duration<double>(rest));
-                works[w]();
+                for (double warm = 0; warm < rest;) warm += seconds_of(works[w], 1);
             }
             samples[w].push_back(seconds_of(works[w], repeats[w]));
         }

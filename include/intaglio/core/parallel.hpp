@@ -97,8 +97,7 @@ public:
         generation_.fetch_add(1, std::memory_order_release);
         generation_.notify_all();
         run.work(0);
-        for (int left = running_.load(std::memory_order_acquire); left != 0; left = running_.load(std::memory_order_acquire))
-            running_.wait(left, std::memory_order_acquire);
+        for (int left = running_.load(std::memory_order_acquire); left != 0; left = running_.load(std::memory_order_acquire)) wait_while(running_, left);
         busy_.store(false, std::memory_order_release);
         if (run.failure) std::rethrow_exception(run.failure);
     }
@@ -123,9 +122,20 @@ private:
         }
     };
 
+    /// Waits until `value` is no longer `old`: first awake, since the next loop mostly follows soon and to wake a thread takes as long as a small loop, then asleep.
+    template <class T>
+    static void wait_while(const std::atomic<T>& value, T old) noexcept {
+        constexpr int turns = 300; // some hundred microseconds
+        for (int turn = 0; turn < turns; ++turn) {
+            if (value.load(std::memory_order_acquire) != old) return;
+            std::this_thread::yield();
+        }
+        value.wait(old, std::memory_order_acquire);
+    }
+
     void serve(int worker) noexcept {
         for (unsigned seen = 0;;) {
-            generation_.wait(seen, std::memory_order_acquire);
+            wait_while(generation_, seen);
             seen = generation_.load(std::memory_order_acquire);
             if (stopping_.load(std::memory_order_relaxed)) return;
             current_->work(worker);
