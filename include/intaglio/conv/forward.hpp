@@ -59,16 +59,7 @@ packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& fi
             part.scales = scales.data();
         }
         using traits = detail::kernel_traits<P, Arch>;
-        const index row = g.kernel_w * g.group_in_channels(), segment = detail::tap_segment<traits>(g, false);
-        std::vector<typename P::rhs::storage> padded;
-        if (segment != row) {
-            padded.assign(static_cast<std::size_t>(count * g.kernel_h * segment), 0);
-            for (index o = 0; o < count; ++o)
-                for (index e = 0; e < g.filter_size(); ++e)
-                    padded[static_cast<std::size_t>((o * g.kernel_h + e / row) * segment + e % row)] = part.values(e, o);
-            part.values = matrix_view<const typename P::rhs::storage>(padded.data(), count, g.kernel_h * segment).transposed();
-        }
-        packed.groups.push_back(pack_rhs<P, Arch>(part, exec, stored, {row, detail::tap_segment<traits>(g, traits::can_fold_scales)}));
+        packed.groups.push_back(pack_rhs<P, Arch>(part, exec, stored, {g.kernel_w * g.group_in_channels(), detail::tap_segment<traits>(g, traits::can_fold_scales)}));
     }
     return packed;
 }
@@ -82,19 +73,18 @@ void conv_forward(const conv_geometry& g, const typename P::lhs::storage* x, dou
     g.check();
     detail::require_data("input", x, g.in_pixels() * g.in_channels);
     require(static_cast<index>(filter.groups.size()) == g.groups, "conv_forward: the packed filters are ", filter.groups.size(), " groups, the geometry needs ", g.groups);
-    std::vector<index> segments; // of a row of taps, as each group is packed
-    for (const auto& packed : filter.groups) {
-        segments.push_back(detail::tap_segment<detail::kernel_traits<P, Arch>>(g, packed.folded()));
-        require(packed.k() == g.kernel_h * segments.back() && packed.n() == g.group_out_channels(), "conv_forward: a group of the packed filters is ", packed.k(), " x ",
-                packed.n(), ", the geometry needs ", g.kernel_h * segments.back(), " x ", g.group_out_channels());
-    }
+    const auto segment_of = [&](const packed_rhs<P, Arch>& packed) { return detail::tap_segment<detail::kernel_traits<P, Arch>>(g, packed.folded()); };
+    for (const auto& packed : filter.groups)
+        require(packed.k() == g.kernel_h * segment_of(packed) && packed.n() == g.group_out_channels(), "conv_forward: a group of the packed filters is ", packed.k(),
+                " x ", packed.n(), ", the geometry needs ", g.kernel_h * segment_of(packed), " x ", g.group_out_channels());
     detail::check_output<P, Out, epilogue<Stages...>>("conv_forward", out, g.out_pixels(), g.out_channels);
     detail::require_grouped_lhs<P>(g, "the input", x, g.in_pixels(), g.in_channels);
     for (index group = 0; group < g.groups; ++group) {
         const index count = g.group_in_channels(), first = group * g.group_out_channels();
         const detail::image_view<typename P::lhs::storage> image{x, g.batch, g.height, g.width, g.in_channels, group * count, count};
-        const detail::tap_source source(image, detail::forward_y(g), detail::forward_x(g), segments[static_cast<std::size_t>(group)]);
-        detail::multiply<P, Arch>(source, x_scale, nullptr, filter.groups[static_cast<std::size_t>(group)], detail::columns_from(out, first, g.group_out_channels()),
+        const auto& packed = filter.groups[static_cast<std::size_t>(group)];
+        const detail::tap_source source(image, detail::forward_y(g), detail::forward_x(g), segment_of(packed));
+        detail::multiply<P, Arch>(source, x_scale, nullptr, packed, detail::columns_from(out, first, g.group_out_channels()),
                                   detail::shifted_stages<epilogue<Stages...>>{stages, first}, detail::same_row{}, exec, check);
     }
 }

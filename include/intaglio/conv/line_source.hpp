@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 #include <vector>
 
 #include "intaglio/conv/sources.hpp"
@@ -66,7 +65,7 @@ public:
             out.begin(0, image_.count, plane_);
             for (index tap = 0; tap < rows() / image_.count; ++tap) {
                 out.starts.push_back(place(tap * image_.count));
-                const auto [first, end] = outputs_inside(tap / x_.taps);
+                const auto [first, end] = y_.outputs_inside(tap / x_.taps);
                 out.live.push_back({y_.outputs, first, end});
             }
             out.segments = segments_;
@@ -118,14 +117,6 @@ public:
 private:
     static index phases(const window_axis& a) { return std::min(a.stride, (a.taps - 1) * a.step + 1); }
     static index span(const window_axis& a) { return a.outputs + (a.taps - 1) * a.step / a.stride; }
-
-    /// Output lines [first, end) whose tap of row r lies inside the image.
-    std::pair<index, index> outputs_inside(index r) const {
-        index first = 0, end = y_.outputs;
-        while (first < end && !y_.inside(y_.at(first, r))) ++first;
-        while (end > first && !y_.inside(y_.at(end - 1, r))) --end;
-        return {first, end};
-    }
 
     /// Where row i begins: its channel's plane, moved to its tap.
     index place(index i) const {

@@ -30,12 +30,21 @@ struct window_axis {
 
     index at(index output, index tap) const { return first + output * stride + tap * step; }
     bool inside(index position) const { return position >= 0 && position < inputs; }
-    /// Taps [first, end) of an output that lie inside the image.
+    /// Taps [first, end) of an output that lie inside the image, and outputs of which a tap does.
     std::pair<index, index> taps_inside(index output) const {
-        index first_tap = 0, end = taps;
-        while (first_tap < end && !inside(at(output, first_tap))) ++first_tap;
-        while (end > first_tap && !inside(at(output, end - 1))) --end;
-        return {first_tap, end};
+        return range_inside(taps, [&](index tap) { return at(output, tap); });
+    }
+    std::pair<index, index> outputs_inside(index tap) const {
+        return range_inside(outputs, [&](index output) { return at(output, tap); });
+    }
+
+private:
+    template <class Position>
+    std::pair<index, index> range_inside(index count, Position position) const {
+        index begin = 0, end = count;
+        while (begin < end && !inside(position(begin))) ++begin;
+        while (end > begin && !inside(position(end - 1))) --end;
+        return {begin, end};
     }
 };
 

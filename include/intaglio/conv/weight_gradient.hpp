@@ -62,19 +62,23 @@ void conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage
     const bool by_filters = g.kernel_h * g.kernel_w == 1 && g.pad_h == 0 && g.pad_w == 0 && g.out_pixels() * (channels - filters) <= 4 * channels * filters;
     const bool by_lines = g.kernel_h * g.kernel_w > 1 && g.out_width() >= 4 && channels > 0;
     const index line = by_lines ? detail::round_up(g.out_width(), traits::k) : g.out_width();
-    const char *const input = "the input", *const gradient = "the output gradient";
-    detail::require_grouped_lhs<P>(g, by_filters ? gradient : input, by_filters ? d_out : x, by_filters ? g.out_pixels() : g.in_pixels(), by_filters ? g.out_channels : g.in_channels);
-    const auto* const rhs_data = by_filters ? x : d_out;
-    const index rhs_pixels = by_filters ? g.in_pixels() : g.out_pixels(), rhs_channels = by_filters ? g.in_channels : g.out_channels;
-    const char* const rhs_name = by_filters ? input : gradient;
-    if (g.groups > 1 || !traits::proven) detail::require_dense_range<typename P::rhs::format>(rhs_name, rhs_data, rhs_pixels, rhs_channels);
-    // packs rhs and multiplies
-    const auto run = [&](const auto& source, double lhs_scale, double rhs_scale, const detail::rhs_rows<storage>& rows, index columns, const matrix_view<T>& out) {
+    struct operand {
+        const char* name;
+        const storage* data;
+        double scale;
+        index pixels, channels;
+    };
+    const operand input{"the input", x, x_scale, g.in_pixels(), g.in_channels}, gradient{"the output gradient", d_out, d_out_scale, g.out_pixels(), g.out_channels};
+    const operand &left = by_filters ? gradient : input, &right = by_filters ? input : gradient;
+    detail::require_grouped_lhs<P>(g, left.name, left.data, left.pixels, left.channels);
+    if (g.groups > 1 || !traits::proven) detail::require_dense_range<typename P::rhs::format>(right.name, right.data, right.pixels, right.channels);
+    // packs the right operand and multiplies
+    const auto run = [&](const auto& source, const detail::rhs_rows<storage>& rows, index columns, const matrix_view<T>& out) {
         rhs_view<P> scale_only;
-        scale_only.scale = rhs_scale;
+        scale_only.scale = right.scale;
         const auto rhs = packed_rhs<P, Arch>::make(rows, source.depth(), columns, scale_only, exec);
-        detail::require_proven_range<P>(rhs_name, rhs.largest(), detail::rhs_rows<storage>{rhs_data, rhs_channels, 1}, rhs_pixels, rhs_channels);
-        detail::multiply<P, Arch>(source, lhs_scale, nullptr, rhs, out, epilogue<>{}, detail::same_row{}, exec, check);
+        detail::require_proven_range<P>(right.name, rhs.largest(), detail::rhs_rows<storage>{right.data, right.channels, 1}, right.pixels, right.channels);
+        detail::multiply<P, Arch>(source, left.scale, nullptr, rhs, out, epilogue<>{}, detail::same_row{}, exec, check);
     };
     if (by_filters) {
         std::vector<index> pixels; // of the input, where not all are met
@@ -86,7 +90,7 @@ void conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage
         const detail::window_axis every_y{g.out_height(), g.out_height()}, every_x{g.out_width(), g.out_width()};
         for (index group = 0; group < g.groups; ++group) {
             const detail::image_view<storage> image{d_out, g.batch, g.out_height(), g.out_width(), g.out_channels, group * filters, filters};
-            run(detail::pixel_source(image, every_y, every_x), d_out_scale, x_scale, detail::channels_from(rows, group * channels), channels,
+            run(detail::pixel_source(image, every_y, every_x), detail::channels_from(rows, group * channels), channels,
                 detail::columns_from(d_filter.transposed(), group * filters, filters).transposed());
         }
         return;
@@ -99,9 +103,9 @@ void conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage
         if (by_lines) {
             detail::line_source source(image, y, x_axis, traits::k, exec);
             if constexpr (traits::proven) source.template measure<typename traits::atom>(exec);
-            run(source, x_scale, d_out_scale, rows, filters, out);
+            run(source, rows, filters, out);
         } else {
-            run(detail::pixel_source(image, y, x_axis), x_scale, d_out_scale, rows, filters, out);
+            run(detail::pixel_source(image, y, x_axis), rows, filters, out);
         }
     }
 }

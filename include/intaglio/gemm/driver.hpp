@@ -52,15 +52,12 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
     }
     const index j0 = panel * Traits::cols, cols = std::min<index>(Traits::cols, call.rhs.n() - j0);
     if constexpr (Down == Traits::tile::down && leaves_registers<Traits, Call>) {
-        const output_path path = call.factors.paths[static_cast<std::size_t>(panel)];
-        const bool last = block + 1 == blocks && (block == 0 || !Traits::carries) && (!Traits::integer_scales || call.rhs.folded()), whole = rows == Traits::rows && cols == Traits::cols;
-        const index step = last && whole && path != output_path::wide && call.out.col_stride == 1 && !call.check ? row_step(call.row_map, i0, rows) : 0;
-        if (step != 0) {
-            alignas(64) typename Traits::lane high[Traits::carries ? Traits::tile_size : 1];
-            output_of_sums<Traits> out{call.out.data + call.row_map(i0) * call.out.row_stride + j0, step * call.out.row_stride, call.factors.single.data() + j0, path, call.streams, nullptr};
-            if constexpr (!Traits::carries) out.kept = totals;
-            return run_through<Traits, Down>(lhs, digits, chains, out, high, block == 0);
-        }
+        const bool is_total = block + 1 == blocks && (block == 0 || !Traits::carries) && (!Traits::integer_scales || call.rhs.folded()) && !call.check;
+        if (is_total && rows == Traits::rows && cols == Traits::cols)
+            if (const auto to = output_from_registers<Traits>(call, i0, j0)) {
+                alignas(64) typename Traits::lane high[Traits::carries ? Traits::tile_size : 1];
+                return run_through<Traits, Down>(lhs, digits, chains, output_of_sums<Traits>{*to, totals}, high, block == 0);
+            }
     }
     if constexpr (Traits::carries) {
         constexpr index count = Down * Traits::atom::m * Traits::cols;
@@ -102,8 +99,10 @@ public:
                 if (pc_ == 0) call_.source.template copy_patch<Traits>(i0_, i1_, scratch_.image);
             gather_block<Traits>(call_.source, i0_, i1_, k0, k1, scratch_);
             if constexpr (Traits::proven) measure(k0, k1);
+            list_chains();
             if (rows_first(k1 - k0))
-                run_rows_first();
+                for (index ir = 0; ir < tiles_; ++ir)
+                    for (index jr = p0_; jr < p1_; ++jr) run_tile_at(ir, jr, call_.rhs.panel(jr), chains(jr));
             else
                 run_panels_first(prepare_narrow(k0, k1));
         }
@@ -122,37 +121,14 @@ private:
     /// `narrow`: the only tile of the rows expands the panels itself.
     void run_panels_first(bool narrow) {
         for (index jr = p0_; jr < p1_; ++jr) {
-            scratch_.chains.clear();
-            const bool own = choose_chains(jr);
-            chains_ = own ? std::span<const chain>(scratch_.chains) : call_.plan.chains(pc_);
             if (narrow) {
                 run_narrow(jr);
                 continue;
             }
-            const auto* digits = panel_digits(jr);
-            for (index ir = 0; ir < tiles_; ++ir) run_tile_at(ir, jr, digits);
+            const std::span<const chain> used = chains(jr);
+            const auto* digits = panel_digits(jr, used);
+            for (index ir = 0; ir < tiles_; ++ir) run_tile_at(ir, jr, digits, used);
         }
-    }
-
-    void run_rows_first() {
-        struct range {
-            std::size_t first, count;
-            bool own;
-        };
-        std::vector<range> ranges; // of each panel's own chains
-        scratch_.chains.clear();
-        for (index jr = p0_; jr < p1_; ++jr) {
-            const std::size_t first = scratch_.chains.size();
-            const bool own = choose_chains(jr);
-            ranges.push_back({first, scratch_.chains.size() - first, own});
-        }
-        const std::span<const chain> chains = scratch_.chains;
-        for (index ir = 0; ir < tiles_; ++ir)
-            for (index jr = p0_; jr < p1_; ++jr) {
-                const range& r = ranges[static_cast<std::size_t>(jr - p0_)];
-                chains_ = r.own ? chains.subspan(r.first, r.count) : call_.plan.chains(pc_);
-                run_tile_at(ir, jr, call_.rhs.panel(jr));
-            }
     }
 
     /// The norms of the block of lhs that was gathered.
@@ -168,18 +144,28 @@ private:
             }
     }
 
-    /// Appends the chains of a panel that are its own: cut from its norms, or without the runs that are zeros. False where it has those of all panels.
-    bool choose_chains(index panel) {
-        if constexpr (Traits::proven) {
-            call_.plan.cut(panel, pc_, scratch_.norms, scratch_.norms_first, scratch_.chains);
-            return true;
-        } else {
-            const std::span<const char> zeros = call_.rhs.zero_runs(panel);
-            if (std::find(zeros.begin(), zeros.end(), char{1}) == zeros.end()) return false;
-            for (const chain& c : call_.plan.chains(pc_))
-                if (!zeros[static_cast<std::size_t>(c.scale)]) scratch_.chains.push_back(c);
-            return true;
+    /// Whether panels have chains of their own: cut from their norms, or without runs that are zeros.
+    bool has_own_chains(index panel) const { return Traits::proven || !call_.rhs.zero_runs(panel).empty(); }
+
+    /// Lists the chains of panels that have their own, one panel after the other.
+    void list_chains() {
+        scratch_.chains.clear();
+        scratch_.chain_ends.clear();
+        for (index panel = p0_; panel < p1_; ++panel) {
+            if constexpr (Traits::proven)
+                call_.plan.cut(panel, pc_, scratch_.norms, scratch_.norms_first, scratch_.chains);
+            else if (has_own_chains(panel))
+                for (const chain& c : call_.plan.chains(pc_))
+                    if (!call_.rhs.zero_runs(panel)[static_cast<std::size_t>(c.scale)]) scratch_.chains.push_back(c);
+            scratch_.chain_ends.push_back(scratch_.chains.size());
         }
+    }
+
+    std::span<const chain> chains(index panel) const {
+        if (!has_own_chains(panel)) return call_.plan.chains(pc_);
+        const auto place = static_cast<std::size_t>(panel - p0_);
+        const std::size_t first = place == 0 ? 0 : scratch_.chain_ends[place - 1];
+        return std::span<const chain>(scratch_.chains).subspan(first, scratch_.chain_ends[place] - first);
     }
 
     typename Traits::total* totals(index ir, index jr) const {
@@ -187,11 +173,11 @@ private:
     }
 
     /// The digits of a panel that its chains use, expanded where they are narrow, as a pointer to where its first digit would be.
-    const typename Traits::rhs_digit* panel_digits(index panel) {
+    const typename Traits::rhs_digit* panel_digits(index panel, std::span<const chain> used) {
         const auto& rhs = call_.rhs;
         if (!rhs.narrow()) return rhs.panel(panel);
-        if (chains_.empty()) return nullptr;
-        const index unit = rhs.narrow_group(), first = chains_.front().offset / unit * unit, end = chains_.back().offset + chains_.back().steps * Traits::k * Traits::cols;
+        if (used.empty()) return nullptr;
+        const index unit = rhs.narrow_group(), first = used.front().offset / unit * unit, end = used.back().offset + used.back().steps * Traits::k * Traits::cols;
         const index count = round_up(end - first, unit);
         if (scratch_.rhs.size() < count) scratch_.rhs = buffer<typename Traits::rhs_digit>(count, uninitialized);
         rhs.expand(panel, first, count, scratch_.rhs.data());
@@ -214,15 +200,15 @@ private:
                 auto digits = rhs.narrow_panel(jr);
                 digits.corrections = scratch_.corrections.data();
                 digits.correction_stride = ceil_div(rhs.k(), Traits::block);
-                run_tile<Traits, Down>(call_, scratch_.panels[0], jr, digits, pc_, chains_, totals(0, jr), i0_, i1_ - i0_);
+                run_tile<Traits, Down>(call_, scratch_.panels[0], jr, digits, pc_, chains(jr), totals(0, jr), i0_, i1_ - i0_);
             }
         });
     }
 
-    void run_tile_at(index ir, index jr, const typename Traits::rhs_digit* digits) {
+    void run_tile_at(index ir, index jr, const typename Traits::rhs_digit* digits, std::span<const chain> used) {
         const index i = i0_ + ir * Traits::rows, rows = std::min<index>(Traits::rows, i1_ - i);
         for_height(rows, [&]<int Down>(std::integral_constant<int, Down>) {
-            run_tile<Traits, Down>(call_, scratch_.panels[static_cast<std::size_t>(ir)], jr, digits, pc_, chains_, totals(ir, jr), i, rows);
+            run_tile<Traits, Down>(call_, scratch_.panels[static_cast<std::size_t>(ir)], jr, digits, pc_, used, totals(ir, jr), i, rows);
         });
     }
 
@@ -246,7 +232,6 @@ private:
     const index i0_, i1_, p0_, p1_, tiles_;
     const bool keep_; ///< totals wait for the next block of the reduction
     std::size_t pc_ = 0;
-    std::span<const chain> chains_; ///< of the panel at hand
 };
 
 /// Loops 1 and 2: cuts the output into tasks of about equal size and runs them.

@@ -28,7 +28,8 @@ struct worker_scratch {
     std::vector<std::int32_t> corrections; ///< of narrow codes (simd/expand.hpp), by row and scale block
     norm_table norms;         ///< of the block, for proven chains
     index norms_first = 0;    ///< element of the reduction at which they begin
-    std::vector<chain> chains; ///< of panels of rhs that have their own
+    std::vector<chain> chains; ///< of the panels of rhs that have their own
+    std::vector<std::size_t> chain_ends; ///< in `chains`, of each panel
 };
 
 /// How many atoms of rows the last tile of a block takes: as few as cover it, of the tiles that are compiled.

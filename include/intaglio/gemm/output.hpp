@@ -8,6 +8,7 @@
 #include <bit>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <type_traits>
 #include <vector>
 
@@ -200,15 +201,18 @@ void finish_transposed(const Call& call, const Totals& totals, index i0, index r
         copy_columns(j, rows);
 }
 
-/// The output of a whole tile straight from its registers: rows of floats, without stages, where the sums are the totals and may be scaled in float.
-template <class Traits>
-struct output_of_sums {
+/// Where a whole tile goes straight from its registers: rows of floats, without stages, where the sums are the totals and may be scaled in float.
+struct register_output {
     float* out;
     index stride;
     const float* factors;
-    output_path path;                         ///< not wide
-    bool streams;                             ///< pass the caches by
-    const typename Traits::block_total* kept; ///< sums that go on
+    output_path path; ///< not wide
+    bool streams;     ///< pass the caches by
+};
+template <class Traits>
+struct output_of_sums {
+    register_output to;
+    const typename Traits::total* kept; ///< sums that go on
 
     template <class Tile>
     INTAGLIO_INLINE void start(Tile& tile, bool fresh) const {
@@ -218,7 +222,7 @@ struct output_of_sums {
     }
     template <class Tile>
     INTAGLIO_INLINE void end(Tile& tile, const typename Traits::lane* high) const {
-        if (streams)
+        if (to.streams)
             end_as(tile, high, [](float* p, auto v) __attribute__((always_inline)) { simd::stream_vector(p, v); });
         else
             end_as(tile, high, [](float* p, auto v) __attribute__((always_inline)) { simd::store_vector(p, v); });
@@ -228,7 +232,7 @@ private:
     template <class Tile, class Store>
     INTAGLIO_INLINE void end_as(Tile& tile, const typename Traits::lane* high, Store store) const {
         const auto scale = [&](int row, int col, auto total) __attribute__((always_inline)) {
-            store(out + row * stride + col, total * simd::load_vector<decltype(total)>(factors + col));
+            store(to.out + row * to.stride + col, total * simd::load_vector<decltype(total)>(to.factors + col));
         };
         if constexpr (Traits::floats) {
             tile.for_each_sums(scale);
@@ -238,9 +242,9 @@ private:
             });
         } else {
             if constexpr (output_factors<Traits>::splits)
-                if (path == output_path::split)
+                if (to.path == output_path::split)
                     return tile.for_each_sums([&](int row, int col, auto sums) __attribute__((always_inline)) {
-                        store(out + row * stride + col, split_product(sums, factors + col));
+                        store(to.out + row * to.stride + col, split_product(sums, to.factors + col));
                     });
             tile.for_each_sums([&](int row, int col, auto sums) __attribute__((always_inline)) { scale(row, col, single_total(sums)); });
         }
@@ -280,6 +284,15 @@ constexpr bool leaves_registers = [] {
         return std::remove_cvref_t<decltype(std::declval<Call>().stages)>::empty && sizeof(typename Traits::lane) == 4 && Traits::atom::m == 1 &&
                4 * Traits::atom::n <= simd::widest_vector;
 }();
+
+/// Where the whole tile at (i0, j0) may be stored so: its rows are evenly spaced, each contiguous, and its totals may be scaled in float.
+template <class Traits, class Call>
+std::optional<register_output> output_from_registers(const Call& call, index i0, index j0) {
+    const output_path path = call.factors.paths[static_cast<std::size_t>(j0 / Traits::cols)];
+    const index step = path != output_path::wide && call.out.col_stride == 1 ? row_step(call.row_map, i0, Traits::rows) : 0;
+    if (step == 0) return std::nullopt;
+    return register_output{call.out.data + call.row_map(i0) * call.out.row_stride + j0, step * call.out.row_stride, call.factors.single.data() + j0, path, call.streams};
+}
 
 /// From the totals of one tile to the output.
 template <class Traits, class Call, class Totals>

@@ -18,15 +18,16 @@
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
+/// Segment g of a panel of windows lies in the image if first <= g % period < end. Others are zeros for all rows of the panel.
+struct live_segments {
+    index period = 0, first = 0, end = 0;
+};
+
 /// A panel of lhs as the kernel reads it: element k of row i starts at data + i * row_stride + (k - first) * k_scale, a step of the atom
 /// further on at + step_stride, and the next plane at + plane_stride.
 ///
 /// The windows of a convolution are read from an image: there the reduction falls into segments of `segment_length`, one for each row of taps (or each
-/// tap), and segment g starts at data + segments[g]. Those that lie in the padding of the image are zeros for all rows of the panel and passed over.
-struct live_segments {
-    index period = 0;         ///< 0: all are
-    index first = 0, end = 0; ///< segment g is if first <= g % period < end
-};
+/// tap), and segment g starts at data + segments[g]. Segments of zeros are passed over.
 template <class Digit>
 struct lhs_panel {
     const Digit* data = nullptr;
@@ -53,7 +54,7 @@ public:
         if (lhs.segments) {
             segment_ = k / lhs.segment_length;
             inside_ = k - segment_ * lhs.segment_length;
-            if (lhs.live.period > 0) place_ = segment_ % lhs.live.period;
+            place_ = segment_ % lhs.live.period;
         } else {
             inside_ = (k - lhs.first) * lhs.k_scale;
         }
@@ -68,7 +69,6 @@ public:
             if (!lhs_.segments) return true;
             data += lhs_.segments[segment_++];
             inside_ = 0;
-            if (lhs_.live.period == 0) return true;
             const bool live = place_ >= lhs_.live.first && place_ < lhs_.live.end;
             if (++place_ == lhs_.live.period) place_ = 0;
             if (live) return true;

@@ -108,17 +108,18 @@ public:
         out.k_ = k;
         out.n_ = n;
         if constexpr (traits::can_fold_scales) out.folded_ = storage == rhs_storage::fast && scales_fold(view, k, n);
-        if (out.folded_) out.k_ = padding.depth(k);
+        if (traits::block > 0 && !out.folded_) padding = {}; // a block of scales would be cut
+        out.k_ = padding.depth(k);
         out.narrow_ = traits::narrow_bits > 0 && !out.folded_;
         out.fives_ = out.narrow_ && traits::narrow_bits == 2 && storage == rhs_storage::smallest;
-        out.lay_out();
+        const bool fills = out.lay_out() && !out.folded_ && padding.none();
         out.copy_scales(view);
         exec.for_each(out.panels(), [&](index p, int) {
             buffer<digit> own(out.narrow_ ? out.panel_digits_ : 0);
             digit* panel = out.narrow_ ? own.data() : out.data_.data() + p * out.panel_digits_;
-            if (!out.narrow_ && !(out.fills_panels_ && (p + 1) * traits::cols <= n)) std::fill_n(panel, out.panel_digits_, digit{0});
+            if (!out.narrow_ && !(fills && (p + 1) * traits::cols <= n)) std::fill_n(panel, out.panel_digits_, digit{0});
             if (!out.folded_)
-                out.pack_panel(rows, view.plane_stride, p, panel);
+                out.pack_panel(rows, view.plane_stride, padding, p, panel);
             else if constexpr (traits::can_fold_scales)
                 out.pack_folded(rows, view, k, padding, p, panel);
             if constexpr (std::is_same_v<typename P::total, std::int32_t>) out.bound(p, panel);
@@ -129,7 +130,8 @@ public:
     }
 
 private:
-    void lay_out() {
+    /// True where the runs are whole steps and fill a panel, as its elements do where columns are whole and no zeros are put in.
+    bool lay_out() {
         index offset = 0;
         const auto add = [&](index from, index length, int plane, int scale) {
             runs_.push_back({from, length, offset, plane, scale});
@@ -154,7 +156,6 @@ private:
             narrow_data_ = buffer<std::uint8_t>(panels() * panel_digits_ / narrow_group() * 64);
         else
             data_ = buffer<digit>(panels() * panel_digits_, uninitialized);
-        fills_panels_ = !folded_ && offset == panel_digits_ && std::all_of(runs_.begin(), runs_.end(), [](const auto& run) { return run.length % traits::k == 0; });
         scales_ = buffer<block_scale>(panels() * scale_rows_ * traits::cols);
         if constexpr (std::is_same_v<typename P::total, std::int32_t>) unit_bounds_.assign(static_cast<std::size_t>(panels()), 0);
         any_zero_run_.assign(static_cast<std::size_t>(panels()), 0);
@@ -163,6 +164,7 @@ private:
             norms_.resize(static_cast<std::size_t>(panels()));
             largest_.resize(norms_.size());
         }
+        return offset == panel_digits_ && std::all_of(runs_.begin(), runs_.end(), [](const auto& run) { return run.length % traits::k == 0; });
     }
 
     /// The groups of panel p from digit `first` on, a multiple of a group.
@@ -220,17 +222,25 @@ private:
             }
     }
 
-    void pack_panel(const detail::rhs_rows<typename P::rhs::storage>& rows, index plane_stride, index p, digit* panel) {
+    void pack_panel(const detail::rhs_rows<typename P::rhs::storage>& rows, index plane_stride, detail::zero_padding padding, index p, digit* panel) {
         const index first = p * traits::cols, count = std::min<index>(traits::cols, n_ - first);
         for (const detail::rhs_run& run : runs_) {
             auto source = rows;
             const int storage_plane = run.plane / traits::split_planes, split = run.plane % traits::split_planes;
             source.data += storage_plane * plane_stride;
             digit* out = panel + run.offset;
-            if (rows.col_stride == 1)
-                pack_by_rows(source, first, count, run, split, out);
-            else
-                pack_by_columns(source, first, count, run, split, out);
+            for (index piece = 0; piece < padding.pieces(run.length); ++piece) { // with zeros behind each
+                detail::rhs_run part = run;
+                if (!padding.none()) {
+                    part.k = piece * padding.length;
+                    part.length = padding.length;
+                }
+                digit* const to = out + piece * padding.padded * traits::cols;
+                if (rows.col_stride == 1)
+                    pack_by_rows(source, first, count, part, split, to);
+                else
+                    pack_by_columns(source, first, count, part, split, to);
+            }
             if constexpr (traits::block > 0) {
                 const digit* end = out + detail::ceil_div(run.length, traits::k) * traits::k * traits::cols;
                 const bool zeros = std::all_of(static_cast<const digit*>(out), end, [](digit d) { return d == 0; });
@@ -326,7 +336,6 @@ private:
 
     index k_ = 0, n_ = 0, panel_digits_ = 0, scale_rows_ = 0;
     bool folded_ = false, narrow_ = false, fives_ = false;
-    bool fills_panels_ = false; ///< elements fill a panel of whole columns; others are packed among zeros
     std::vector<detail::rhs_run> runs_;
     buffer<digit> data_;
     buffer<std::uint8_t> narrow_data_;
@@ -339,41 +348,8 @@ private:
     std::vector<std::int32_t> largest_; ///< by panel
 };
 
-namespace detail {
-
-/// Throws unless the view's parts agree with each other and with the policy.
-template <class Operand, class View>
-void check_operand(const char* name, const View& v) {
-    require(v.values.rows >= 0 && v.values.cols >= 0, "gemm: ", name, " is ", v.values.rows, " x ", v.values.cols, "; sizes can't be negative");
-    require<value_error>(v.values.data || v.values.rows == 0 || v.values.cols == 0, "gemm: ", name, " is ", v.values.rows, " x ", v.values.cols,
-                         " but its pointer is null");
-    require<value_error>(!Operand::sharing::by_row || v.scales || v.values.rows == 0 || v.values.cols == 0, "gemm: ", name,
-                         " has one scale per row or block by its policy, but its pointer to scales is null");
-}
-
-/// The longest reduction whose total fits the policy's total, whatever the data.
-template <GemmPolicy P>
-constexpr index longest_reduction() {
-    if constexpr (std::is_same_v<typename P::total, float>) {
-        return std::numeric_limits<index>::max();
-    } else {
-        // int64 totals stay below 2^51, where the conversion to double in the epilogue is exact
-        constexpr std::int64_t most = std::is_same_v<typename P::total, std::int64_t> ? std::int64_t{1} << 51 : std::numeric_limits<typename P::total>::max();
-        constexpr std::int64_t scale = P::rhs::block > 0 ? 255 * P::rhs::planes : 1;
-        return static_cast<index>(most / (P::lhs::format::max_magnitude * P::rhs::format::max_magnitude * scale));
-    }
-}
-
-template <GemmPolicy P>
-void check_reduction(index k) {
-    require<value_error>(k <= longest_reduction<P>(), "gemm: the reduction is ", k, " long, and sums of more than ", longest_reduction<P>(),
-                         " products of this policy may not fit its total; use a wider total or split the product");
-}
-
-} // namespace detail
-
 /// Packs rhs (k x n). Throws shape_error or value_error if the view is inconsistent, a reduction is too long for the policy's total, or an element is outside its format.
-/// Convolutions ask for `padding` within the reduction, which is done where scales are folded.
+/// Convolutions ask for `padding` within the reduction, which is left out where it would cut a block of scales.
 template <GemmPolicy P, class Arch = simd::native_arch>
 packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, executor_ref exec = {}, rhs_storage stored = rhs_storage::fast, detail::zero_padding padding = {}) {
     detail::check_operand<typename P::rhs>("rhs", rhs);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Whether the elements of an operand are in their format's range: the edge of the library refuses what its bounds do not cover, and names the first offender.
+// What the edge of the library refuses: operands whose parts do not agree, reductions and elements that its bounds do not cover. The first offender is named.
 
 #include <algorithm>
 #include <cstdint>
@@ -25,11 +25,13 @@ struct rhs_rows {
     const T* row(index k) const { return data + (offsets ? offsets[k] : k * row_stride); }
 };
 
-/// Zeros that are put into the reduction where scales are folded: each piece of `length` elements takes up `padded`.
+/// Zeros that are put into the reduction: each piece of `length` elements takes up `padded`, a multiple of the atom's step.
 struct zero_padding {
     index length = 0, padded = 0; ///< equal: none
-    index place(index k) const { return length == padded ? k : k / length * padded + k % length; }
-    index depth(index k) const { return length == padded ? k : k / length * padded; }
+    bool none() const { return length == padded; }
+    index place(index k) const { return none() ? k : k / length * padded + k % length; }
+    index depth(index k) const { return none() ? k : k / length * padded; }
+    index pieces(index depth) const { return none() ? 1 : depth / padded; }
 };
 
 /// Throws unless each element is in its format's range; `name` says whose.
@@ -68,6 +70,35 @@ void require_proven_range(const char* name, std::int64_t largest, const rhs_rows
     using format = std::conditional_t<std::is_same_v<T, typename P::rhs::storage>, typename P::rhs::format, typename P::lhs::format>;
     if constexpr (IntegerFormat<format>)
         if (largest > format::max_magnitude) require_range<format>(name, v, rows, cols);
+}
+
+/// Throws unless the view's parts agree with each other and with the policy.
+template <class Operand, class View>
+void check_operand(const char* name, const View& v) {
+    require(v.values.rows >= 0 && v.values.cols >= 0, "gemm: ", name, " is ", v.values.rows, " x ", v.values.cols, "; sizes can't be negative");
+    require<value_error>(v.values.data || v.values.rows == 0 || v.values.cols == 0, "gemm: ", name, " is ", v.values.rows, " x ", v.values.cols,
+                         " but its pointer is null");
+    require<value_error>(!Operand::sharing::by_row || v.scales || v.values.rows == 0 || v.values.cols == 0, "gemm: ", name,
+                         " has one scale per row or block by its policy, but its pointer to scales is null");
+}
+
+/// The longest reduction whose total fits the policy's total, whatever the data.
+template <GemmPolicy P>
+constexpr index longest_reduction() {
+    if constexpr (std::is_same_v<typename P::total, float>) {
+        return std::numeric_limits<index>::max();
+    } else {
+        // int64 totals stay below 2^51, where the conversion to double in the epilogue is exact
+        constexpr std::int64_t most = std::is_same_v<typename P::total, std::int64_t> ? std::int64_t{1} << 51 : std::numeric_limits<typename P::total>::max();
+        constexpr std::int64_t scale = P::rhs::block > 0 ? 255 * P::rhs::planes : 1;
+        return static_cast<index>(most / (P::lhs::format::max_magnitude * P::rhs::format::max_magnitude * scale));
+    }
+}
+
+template <GemmPolicy P>
+void check_reduction(index k) {
+    require<value_error>(k <= longest_reduction<P>(), "gemm: the reduction is ", k, " long, and sums of more than ", longest_reduction<P>(),
+                         " products of this policy may not fit its total; use a wider total or split the product");
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

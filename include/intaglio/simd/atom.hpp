@@ -200,12 +200,9 @@ public:
     /// `Rhs` is a pointer, or narrow_codes that tiles of few rows expand on the way.
     template <class Rhs>
     INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, Rhs b, index steps) {
-        if constexpr (sets_of_sums > 1) {
-            constexpr index round = sets_of_sums * step_elements, turn = sets_of_sums * std::max<index>(1, advance_unit<Rhs> / round);
-            run_in_turns(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, turn>{}, std::make_integer_sequence<int, sets_of_sums>{}, down{}, across{});
-        } else {
-            run(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, (Down + 3) / 4>{}, down{}, across{});
-        }
+        constexpr index round = sets_of_sums * step_elements, turn = sets_of_sums * std::max<index>(1, advance_unit<Rhs> / round);
+        run(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, turn>{}, std::make_integer_sequence<int, sets_of_sums>{},
+            std::make_integer_sequence<int, (Down + 3) / 4>{}, down{}, across{});
     }
 
     /// total(row, col) += sum * scale[col] for atoms that can multiply their sums by 8-bit scales while widening them.
@@ -260,44 +257,43 @@ private:
         (Atom::multiply_add(acc_[E], columns[E % Across], out + place(E)), ...);
     }
 
+    /// `Step` steps in turn, as many as make whole groups of narrow codes, use one set of sums after the other.
+    ///
     /// Rows are reached from one pointer for each four of them, plus 0, 1, 2 or 3 strides: x86 adds those in the
     /// addressing mode, so fourteen rows take six registers and no spill.
-    template <int... G, int... I, int... J>
-    INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, const rhs* b, index steps, std::integer_sequence<int, G...>,
-                             std::integer_sequence<int, I...>, std::integer_sequence<int, J...> columns) {
+    template <class Rhs, int... Step, int... Set, int... G, int... I, int... J>
+    INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, Rhs b, index steps, std::integer_sequence<int, Step...>,
+                             std::integer_sequence<int, Set...> sets, std::integer_sequence<int, G...>, std::integer_sequence<int, I...>,
+                             std::integer_sequence<int, J...> columns) {
+        constexpr std::size_t turn = sizeof...(Step);
         const index atom_stride = row_stride * Atom::m, three = 3 * atom_stride;
         const lhs* base[] = {(a + 4 * G * atom_stride)...};
-        accumulator c[Down * Across];
-        copy(c, acc_, atoms{});
-        for (index s = 0; s < steps; ++s) {
-            const typename Atom::rhs_fragment r[] = {Atom::load_rhs(b + J * Atom::n * Atom::k)...};
-            (row<I>(c, Atom::load_lhs(base[I / 4] + (I % 4 == 3 ? three : I % 4 * atom_stride), row_stride), r, columns), ...);
-            ((base[G] += step_stride), ...);
-            if constexpr (Down * Across >= 8)
-                for (index line = 0; line < step_elements; line += 64 / static_cast<index>(sizeof(rhs))) __builtin_prefetch(b + 8 * step_elements + line);
-            b += step_elements;
-        }
-        copy(acc_, c, atoms{});
-    }
-    /// The same where there are several sets of sums: `Step` steps in turn, as many as make whole groups of narrow codes, use one set after the other.
-    template <class Rhs, int... Step, int... Set, int... I, int... J>
-    INTAGLIO_INLINE void run_in_turns(const lhs* a, index row_stride, index step_stride, Rhs b, index steps, std::integer_sequence<int, Step...>,
-                                      std::integer_sequence<int, Set...> sets, std::integer_sequence<int, I...>, std::integer_sequence<int, J...> columns) {
-        constexpr std::size_t turn = sizeof...(Step);
         accumulator c[sizeof...(Set)][Down * Across];
-        (fill(c[Set], atoms{}), ...);
+        if constexpr (sets_of_sums == 1)
+            copy(c[0], acc_, atoms{});
+        else
+            (fill(c[Set], atoms{}), ...);
         const auto step = [&]<int S>(std::integral_constant<int, S>) __attribute__((always_inline)) {
             const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, S * step_elements + J * Atom::n * Atom::k)...};
-            (row<I>(c[S % sizeof...(Set)], Atom::load_lhs(a + S * step_stride + I * Atom::m * row_stride, row_stride), r, columns), ...);
+            (row<I>(c[S % sizeof...(Set)], Atom::load_lhs(base[I / 4] + S * step_stride + (I % 4 == 3 ? three : I % 4 * atom_stride), row_stride), r, columns), ...);
         };
         for (std::size_t turns = static_cast<std::size_t>(steps) / turn; turns > 0; --turns) {
             (step(std::integral_constant<int, Step>{}), ...);
-            (hold_set(c[Set], atoms{}), ...);   // otherwise GCC 12 moves every sum to another register and back,
-            a = opaque(a + turn * step_stride); // and makes a second loop for a stride of one
+            ((base[G] += turn * step_stride), ...);
+            if constexpr (sets_of_sums > 1) {
+                (hold_set(c[Set], atoms{}), ...);         // otherwise GCC 12 moves every sum to another register and back,
+                ((base[G] = opaque(base[G])), ...);       // and makes a second loop for a stride of one
+            } else if constexpr (Down * Across >= 8) {
+                for (index line = 0; line < step_elements; line += 64 / static_cast<index>(sizeof(rhs))) __builtin_prefetch(b + 8 * step_elements + line);
+            }
             b = b + turn * step_elements;
         }
-        static_cast<void>(((Step < static_cast<std::size_t>(steps) % turn && (step(std::integral_constant<int, Step>{}), true)) && ...));
-        add_sets(c, b, sets, atoms{});
+        if constexpr (sets_of_sums == 1) {
+            copy(acc_, c[0], atoms{});
+        } else {
+            static_cast<void>(((Step < static_cast<std::size_t>(steps) % turn && (step(std::integral_constant<int, Step>{}), true)) && ...));
+            add_sets(c, b, sets, atoms{});
+        }
     }
     template <int Sets, int... Set, int... E>
     INTAGLIO_INLINE void add_sets(const accumulator (&c)[Sets][Down * Across], const rhs*, std::integer_sequence<int, Set...>, std::integer_sequence<int, E...>) {

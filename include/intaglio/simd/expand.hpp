@@ -39,24 +39,20 @@ void narrow(const std::int8_t* codes, index groups, std::uint8_t* out) {
         }
 }
 
-/// `Size` bytes of codes from narrow bytes that hold them at place t.
-template <int Bits, int Size>
-struct narrow_part {
-    using words = vector<std::uint16_t, Size / 2>;
-    using bytes = vector<std::int8_t, Size>;
-
-    static INTAGLIO_INLINE bytes codes(const std::uint8_t* in, int t) {
-        constexpr auto mask = static_cast<std::uint16_t>(((1 << Bits) - 1) * 0x101); // drops what a shift brings over from the next byte
-        return reinterpret_cast<bytes>(load_vector<words>(in) >> (Bits * t) & mask) - static_cast<std::int8_t>(narrow_largest<Bits>);
-    }
-};
+/// Masks, in a word, the lowest place of both bytes, and so drops what a shift brings over from one to the other.
+template <int Bits>
+inline constexpr auto narrow_mask = static_cast<std::uint16_t>(((1 << Bits) - 1) * 0x101);
 
 /// Codes of narrow groups, as bytes.
 template <int Bits>
 void expand(const std::uint8_t* in, index groups, std::int8_t* codes) {
+    using words = vector<std::uint16_t, widest_vector / 2>;
+    using bytes = vector<std::int8_t, widest_vector>;
+    constexpr auto bias = static_cast<std::int8_t>(narrow_largest<Bits>);
     for (index g = 0; g < groups; ++g, in += 64, codes += narrow_group<Bits>)
         for (int t = 0; t < 8 / Bits; ++t)
-            for (int b = 0; b < 64; b += widest_vector) store_vector(codes + 64 * t + b, narrow_part<Bits, widest_vector>::codes(in + b, t));
+            for (int b = 0; b < 64; b += widest_vector)
+                store_vector(codes + 64 * t + b, reinterpret_cast<bytes>(load_vector<words>(in + b) >> (Bits * t) & narrow_mask<Bits>) - bias);
 }
 
 /// Trits of a group that is stored in 64 bytes, five in each.
@@ -106,10 +102,9 @@ struct narrow_codes {
         constexpr int size = Atom::n * Atom::k;
         static_assert(sizeof(typename Atom::rhs_fragment) == size && 64 % size == 0);
         using words = vector<std::uint16_t, size / 2>;
-        constexpr auto lowest = static_cast<std::uint16_t>(((1 << Bits) - 1) * 0x101);
         const index group = offset / narrow_group<Bits>, place = offset % narrow_group<Bits>;
         const int nibble = static_cast<int>(place / 64) * Bits / 4 * 4;
-        const auto mask = static_cast<std::uint16_t>(lowest << weight(place));
+        const auto mask = static_cast<std::uint16_t>(narrow_mask<Bits> << weight(place));
         const words part = load_vector<words>(data + group * 64 + place % 64) >> nibble & mask;
         typename Atom::rhs_fragment fragment;
         std::memcpy(&fragment, &part, sizeof part);
