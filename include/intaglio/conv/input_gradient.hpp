@@ -37,20 +37,14 @@ inline gradient_axis axis_of_residue(index size, index out, index kernel, index 
     return axis;
 }
 
-/// Rows of a product as pixels of the whole image, where they are those of one residue: listed, since a tile would divide three times for each of its rows.
-struct listed_rows {
-    std::vector<index> pixels; ///< empty: every pixel in order
-    index operator()(index row) const { return pixels.empty() ? row : pixels[static_cast<std::size_t>(row)]; }
-};
-
 inline listed_rows residue_rows(const conv_geometry& g, index residue, index outputs_y, index outputs_x) {
     listed_rows rows;
     if (g.stride_h * g.stride_w == 1) return rows;
-    rows.pixels.reserve(static_cast<std::size_t>(g.batch * outputs_y * outputs_x));
+    rows.places.reserve(static_cast<std::size_t>(g.batch * outputs_y * outputs_x));
     for (index b = 0; b < g.batch; ++b)
         for (index y = 0; y < outputs_y; ++y)
             for (index x = 0; x < outputs_x; ++x)
-                rows.pixels.push_back((b * g.height + residue / g.stride_w + y * g.stride_h) * g.width + residue % g.stride_w + x * g.stride_w);
+                rows.places.push_back((b * g.height + residue / g.stride_w + y * g.stride_h) * g.width + residue % g.stride_w + x * g.stride_w);
     return rows;
 }
 
@@ -131,7 +125,7 @@ void conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage*
         const detail::listed_rows rows = detail::residue_rows(g, residue, taps.y.window.outputs, taps.x.window.outputs);
         if constexpr (std::is_same_v<Out, matrix_view<float>> && sizeof...(Stages) == 0)
             if (taps.count() == 0 && d_x.col_stride == 1) { // no tap meets these pixels
-                exec.for_each(static_cast<index>(rows.pixels.size()),
+                exec.for_each(static_cast<index>(rows.places.size()),
                               [&](index row, int) { std::fill_n(d_x.data + rows(row) * d_x.row_stride + group * channels, channels, 0.0F); });
                 continue;
             }

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The input of a weight gradient, for kernels of more than one tap. Rows are (tap row, tap column, channel), the reduction is output pixels; a
-// row is then the image of one channel, shifted by its tap. So the image is transposed once, channels first, with its padding in place and the columns of
-// a strided window side by side: every output line of every row becomes one contiguous run, and rows of one tap are evenly spaced and read in place.
+// The lhs of a weight gradient, for kernels of more than one tap: one of its two images, shifted by taps. Rows are (tap row, tap column, channel), the reduction is
+// positions of the window; a row is then the image of one channel, shifted by its tap. So the image is transposed once, channels first, with its padding in
+// place and one line after the other, as long as a line of the reduction: every row is one contiguous run an image, and rows of one tap are evenly spaced.
+//
+//   width 4, padding 1, three taps       | 0 a b c d | 0 e f g h | 0 i j ..       the zero before a line also stands behind the line before
+//     tap 0 reads from here                ^
+//     tap 1                                  ^
+//     tap 2                                    ^
+//
+// Between two lines the window stands on `gap` positions that are none: the product's rhs has rows of zeros there. Columns of a strided window lie by their
+// phase, each phase an image of its own:
 //
 //   width 6, padding 1, stride 2, three taps      x:      -1  0  1  2  3  4  5  6
 //   columns by (x + 1) mod 2                      phase 0: -1  1  3  5     phase 1:  0  2  4  6
 //   outputs 0, 1, 2 of tap 0 read phase 0 from 0, of tap 1 phase 1 from 0, of tap 2 phase 0 from 1
-//
-// Output lines of odd length are padded to whole steps of the atom: the product's rhs has a row of zeros there.
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "intaglio/conv/sources.hpp"
@@ -21,6 +26,28 @@
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
+/// How the positions of one axis are stored: position origin + phase + j * stride is element j of its phase.
+struct line_axis {
+    window_axis window; ///< taps ascend
+    index phases = 1, origin = 0, size = 0; ///< size: elements of a phase; also the length of a line of the reduction
+
+    explicit line_axis(const window_axis& w) : window(w) {
+        const index reach = (w.taps - 1) * w.step;
+        if (w.stride == 1) { // the zeros behind a line are those before the next
+            const index before = std::max<index>(0, -w.first), behind = std::max<index>(0, w.first + w.outputs + reach - w.inputs);
+            origin = -before;
+            size = std::max(w.inputs + std::max(before, behind), w.outputs);
+        } else {
+            phases = std::min(w.stride, reach + 1);
+            origin = w.first;
+            size = w.outputs + reach / w.stride;
+        }
+    }
+    index phase(index tap) const { return tap * window.step % window.stride; }
+    /// The element of its phase that output 0 reads.
+    index start(index tap) const { return window.first - origin + tap * window.step / window.stride; }
+};
+
 template <class T>
 class line_source {
 public:
@@ -28,30 +55,35 @@ public:
     static constexpr bool has_column_runs = false;
     static constexpr bool has_windows = true;
 
-    /// `step` is the atom's k: lines are padded to a multiple of it.
+    /// `step` is the atom's k: the reduction of an image is a multiple of it.
     line_source(const image_view<T>& image, const window_axis& y, const window_axis& x, index step, executor_ref exec)
-        : image_(image), y_(y), x_(x), line_(round_up(x.outputs, step)), phases_y_(phases(y)), phases_x_(phases(x)), lines_(span(y)), columns_(span(x)) {
-        image_stride_ = phases_y_ * lines_ * phases_x_ * columns_;
-        plane_ = padded_row<T>(image.batch * image_stride_ + step);
+        : image_(image), y_(y), x_(x), step_(step), image_stride_(y_.phases * x_.phases * y_.size * x_.size) {
+        const index stored = image.batch * image_stride_; // and zeros as far as the last row reads
+        plane_ = padded_row<T>(stored + (std::max<index>(0, -y_.origin) + 1) * x_.size + x_.start(x.taps - 1) + step);
         data_ = buffer<T>(image.count * plane_, uninitialized);
-        exec.for_each(image.batch * phases_y_ * lines_, [&](index line, int) { transpose_line(line); });
-        for (index c = 0; c < image.count; ++c) std::fill(data_.data() + c * plane_ + image.batch * image_stride_, data_.data() + (c + 1) * plane_, T{0});
-        for (index line = 0; line < image.batch * y.outputs; ++line) segments_.push_back(line / y.outputs * image_stride_ + line % y.outputs * phases_x_ * columns_);
+        exec.for_each(image.batch * y_.phases * y_.size, [&](index line, int) { transpose_line(line); });
+        for (index c = 0; c < image.count; ++c) std::fill(data_.data() + c * plane_ + stored, data_.data() + (c + 1) * plane_, T{0});
+        for (index b = 0; b < image.batch; ++b) segments_.push_back(b * image_stride_);
     }
 
-    index rows() const { return y_.taps * x_.taps * image_.count; }
-    index depth() const { return image_.batch * y_.outputs * line_; }
-    index line() const { return line_; }
+    index rows() const { return y_.window.taps * x_.window.taps * image_.count; }
+    index depth() const { return image_.batch * segment(); }
     static constexpr bool along_rows() { return true; }
+
+    /// The rows of rhs that belong to the reduction, of pixels that lie `stride` elements apart: -1 where the window is between two lines.
+    std::vector<index> rhs_offsets(index stride) const {
+        std::vector<index> offsets;
+        offsets.reserve(static_cast<std::size_t>(depth()));
+        for (index line = 0; line < image_.batch * y_.window.outputs; ++line) {
+            for (index column = 0; column < x_.size; ++column) offsets.push_back(column < x_.window.outputs ? (line * x_.window.outputs + column) * stride : -1);
+            if ((line + 1) % y_.window.outputs == 0) offsets.resize(static_cast<std::size_t>((line + 1) / y_.window.outputs * segment()), -1);
+        }
+        return offsets;
+    }
 
     template <class F>
     void for_each_run(index i, index k0, index k1, F&& f) const {
-        const T* row = data_.data() + place(i);
-        for (index k = k0; k < k1;) {
-            const index inside = k % line_, length = std::min(line_ - inside, k1 - k);
-            f(row + segments_[static_cast<std::size_t>(k / line_)] + inside, length, index{1});
-            k += length;
-        }
+        for_each_piece(k0, k1, [&](index from, index length) { f(data_.data() + place(i) + from, length, index{1}); });
     }
     row_span<T> in_place(index, index) const { return {}; }
 
@@ -65,11 +97,11 @@ public:
             out.begin(0, image_.count, plane_);
             for (index tap = 0; tap < rows() / image_.count; ++tap) {
                 out.starts.push_back(place(tap * image_.count));
-                const auto [first, end] = y_.outputs_inside(tap / x_.taps);
-                out.live.push_back({y_.outputs, first, end});
+                const auto [first, end] = y_.window.outputs_inside(tap / x_.window.taps);
+                out.live.push_back({segment(), first * x_.size / step_ * step_, round_up(end * x_.size, step_)});
             }
             out.segments = segments_;
-            out.segment_length = line_;
+            out.segment_length = segment();
             out.refer(data_.data());
         }
     }
@@ -78,35 +110,16 @@ public:
     const norm_table& block_norms(const patch<typename Traits::lhs_digit>&) const {
         return norms_;
     }
-    /// Measures what block_norms returns, with the atom that multiplies: storage in pieces, the largest of any channel; a short piece of the reduction is
-    /// bounded by the storage of its lines, a longer one by all storage from its first element to its last or by its halves, whichever is less; for the worst tap.
+    /// Measures what block_norms returns, with the atom that multiplies: the largest of any row.
     template <class Atom>
     void measure(executor_ref exec) {
-        const index columns = image_.batch * image_stride_, strip = 4 * longest_piece;
-        norm_table storage(columns);
-        exec.for_each(ceil_div(columns, strip), [&](index s, int) {
-            const index length = std::min(strip, columns - s * strip);
-            square_sums most(length);
-            measure_rows<Atom>(data_.data() + s * strip, image_.count, plane_, length, most);
-            const norm_table norms = norms_of(most, length);
-            for (int level = 0; level < norm_levels; ++level)
-                for (index p = 0; p < norms.pieces(level); ++p) storage.at(level, s * (strip / (norm_step << level)) + p) = norms.at(level, p);
-        });
         norms_ = norm_table(depth());
-        const std::vector<tap_range> ranges = tap_ranges();
-        for (int level = 0; level < norm_levels; ++level)
-            exec.for_each(norms_.pieces(level), [&](index p, int) {
-                const index from = p * (norm_step << level), to = std::min(from + (norm_step << level), depth());
-                float most = level > 0 ? bound_of_halves(norms_, level, p) : 0;
-                if (level == 0) {
-                    for (const tap_range& taps : ranges) most = std::max(most, bound_by_lines(storage, taps, from, to));
-                } else if (x_.stride == 1) { // lines of one phase lie side by side
-                    float span = 0;
-                    for (const tap_range& taps : ranges) span = std::max(span, bound_by_span(storage, taps, from, to));
-                    most = std::min(most, span);
-                }
-                norms_.at(level, p) = most;
-            });
+        exec.for_each(ceil_div(depth(), longest_piece), [&](index strip, int) {
+            const index k = strip * longest_piece, length = std::min(longest_piece, depth() - k);
+            square_sums most(length);
+            for (index tap = 0; tap < y_.window.taps * x_.window.taps; ++tap) measure_strip<Atom>(data_.data() + place(tap * image_.count), k, length, most);
+            norms_.replace(k, norms_of(most, length));
+        });
     }
 
     template <class Format>
@@ -115,72 +128,64 @@ public:
     }
 
 private:
-    static index phases(const window_axis& a) { return std::min(a.stride, (a.taps - 1) * a.step + 1); }
-    static index span(const window_axis& a) { return a.outputs + (a.taps - 1) * a.step / a.stride; }
+    /// The reduction of an image, in whole steps.
+    index segment() const { return round_up(y_.window.outputs * x_.size, step_); }
+
+    /// Calls f(place, length) for elements [k0, k1) of the reduction, image by image.
+    template <class F>
+    void for_each_piece(index k0, index k1, F&& f) const {
+        for (index k = k0; k < k1;) {
+            const index image = k / segment(), length = std::min((image + 1) * segment(), k1) - k;
+            f(image * image_stride_ + k % segment(), length);
+            k += length;
+        }
+    }
 
     /// Where row i begins: its channel's plane, moved to its tap.
     index place(index i) const {
-        const index c = i % image_.count, tap = i / image_.count, down = tap / x_.taps * y_.step, right = tap % x_.taps * x_.step;
-        return c * plane_ + ((down % y_.stride) * lines_ + down / y_.stride) * phases_x_ * columns_ + right % x_.stride * columns_ + right / x_.stride;
+        const index c = i % image_.count, tap = i / image_.count, row = tap / x_.window.taps, column = tap % x_.window.taps;
+        const index phase = y_.phase(row) * x_.phases + x_.phase(column);
+        return c * plane_ + (phase * y_.size + y_.start(row)) * x_.size + x_.start(column);
     }
 
-    /// Taps that are read together when storage is bounded: those of one row and phase lie a few elements apart.
-    struct tap_range {
-        index first, last; ///< as place() says, for channel 0
-    };
-    std::vector<tap_range> tap_ranges() const {
-        std::vector<tap_range> ranges;
-        for (index row = 0; row < y_.taps; ++row)
-            for (index phase = 0; phase < phases_x_; ++phase) {
-                tap_range range{-1, -1};
-                for (index column = 0; column < x_.taps; ++column) {
-                    if (column * x_.step % x_.stride != phase) continue;
-                    range.last = place((row * x_.taps + column) * image_.count);
-                    if (range.first < 0) range.first = range.last;
-                }
-                if (range.first >= 0) ranges.push_back(range);
+    /// Elements [k, k + length) of the reduction of all rows of a tap, which begin at `tap`: where they are of several images, copied together four rows at a time.
+    template <class Atom>
+    void measure_strip(const T* tap, index k, index length, square_sums& most) const {
+        if (k / segment() == (k + length - 1) / segment())
+            return measure_rows<Atom>(tap + k / segment() * image_stride_ + k % segment(), image_.count, plane_, length, most);
+        std::vector<T> rows(static_cast<std::size_t>(4 * length));
+        for (index c = 0; c < image_.count; c += 4) {
+            const index count = std::min<index>(4, image_.count - c);
+            for (index r = 0; r < count; ++r) {
+                T* to = rows.data() + r * length;
+                for_each_piece(k, k + length, [&](index at, index piece) { to = std::copy_n(tap + (c + r) * plane_ + at, piece, to); });
             }
-        return ranges;
-    }
-
-    /// A bound of elements [from, to) of the reduction for the taps of a range: line by line, or by all storage from the first element to the last.
-    float bound_by_lines(const norm_table& storage, const tap_range& taps, index from, index to) const {
-        const index columns = image_.batch * image_stride_;
-        float squares = 0;
-        for (index k = from; k < to;) {
-            const index end = std::min((k / line_ + 1) * line_, to), segment = segments_[static_cast<std::size_t>(k / line_)] + k % line_;
-            squares += bound_of_range(storage, taps.first + segment, std::min(taps.last + segment + end - k, columns));
-            k = end;
+            measure_rows<Atom>(rows.data(), count, length, length, most);
         }
-        return round_norm_up(squares);
-    }
-    float bound_by_span(const norm_table& storage, const tap_range& taps, index from, index to) const {
-        const auto at = [&](index k) { return segments_[static_cast<std::size_t>(k / line_)] + k % line_; };
-        return bound_of_range(storage, taps.first + at(from), std::min(taps.last + at(to - 1) + 1, image_.batch * image_stride_));
     }
 
-    /// One line of one image and phase, for all channels.
+    /// One line of one image and phase, for all channels and phases of columns.
     void transpose_line(index line) {
-        const index b = line / (phases_y_ * lines_), within = line % (phases_y_ * lines_), phase_y = within / lines_;
-        const index y = y_.first + phase_y + within % lines_ * y_.stride;
-        for (index phase = 0; phase < phases_x_; ++phase) {
-            T* out = data_.data() + b * image_stride_ + (within * phases_x_ + phase) * columns_;
-            const index x0 = x_.first + phase; // of column 0; columns [from, to) lie inside the image
-            index from = x0 < 0 ? ceil_div(-x0, x_.stride) : 0, to = x_.inputs > x0 ? ceil_div(x_.inputs - x0, x_.stride) : 0;
-            if (!y_.inside(y)) from = to = columns_;
-            from = std::min(from, columns_);
-            to = std::clamp(to, from, columns_);
-            if (to > from) simd::transpose(image_.pixel(b, y, x0 + from * x_.stride), x_.stride * image_.channels, to - from, image_.count, out + from, plane_);
+        const index b = line / (y_.phases * y_.size), within = line % (y_.phases * y_.size), phase_y = within / y_.size, row = within % y_.size;
+        const index y = y_.origin + phase_y + row * y_.window.stride, stride = x_.window.stride;
+        for (index phase = 0; phase < x_.phases; ++phase) {
+            T* out = data_.data() + b * image_stride_ + ((phase_y * x_.phases + phase) * y_.size + row) * x_.size;
+            const index x0 = x_.origin + phase; // of column 0; columns [from, to) lie inside the image
+            index from = x0 < 0 ? ceil_div(-x0, stride) : 0, to = x_.window.inputs > x0 ? ceil_div(x_.window.inputs - x0, stride) : 0;
+            if (!y_.window.inside(y)) from = to = x_.size;
+            from = std::min(from, x_.size);
+            to = std::clamp(to, from, x_.size);
+            if (to > from) simd::transpose(image_.pixel(b, y, x0 + from * stride), stride * image_.channels, to - from, image_.count, out + from, plane_);
             for (index c = 0; c < image_.count; ++c) {
                 std::fill_n(out + c * plane_, from, T{0});
-                std::fill(out + c * plane_ + to, out + c * plane_ + columns_, T{0});
+                std::fill(out + c * plane_ + to, out + c * plane_ + x_.size, T{0});
             }
         }
     }
 
     image_view<T> image_;
-    window_axis y_, x_;
-    index line_, phases_y_, phases_x_, lines_, columns_, image_stride_ = 0, plane_ = 0;
+    line_axis y_, x_;
+    index step_, image_stride_, plane_ = 0;
     buffer<T> data_;
     std::vector<index> segments_;
     norm_table norms_;

@@ -6,12 +6,14 @@
 //   pass              rows of lhs                reduction                        columns of rhs        lhs reads
 //   forward           output pixels              kernel_h x kernel_w x channels   filters               input, window by window
 //   input gradient    input pixels               taps that hit x filters          input channels        output gradient, window by window
-//   weight gradient   kernel_h kernel_w channels output pixels                    filters               input, line by line
+//   weight gradient   kernel_h kernel_w filters  input pixels                     input channels        output gradient, shifted by taps
+//     strided         kernel_h kernel_w channels output pixels                    filters               input, shifted by taps
 //     of a single tap filters                    output pixels                    input channels        output gradient, pixel by pixel
 //
 // Layouts and errors: geometry.hpp. All of an operand's integers share one scale, but for the filters of the forward pass, which take any sharing.
 
 #include <type_traits>
+#include <vector>
 
 #include "intaglio/conv/sources.hpp"
 #include "intaglio/gemm/gemm.hpp"
@@ -33,6 +35,12 @@ template <class T>
 quantized_view<T> columns_from(const quantized_view<T>& v, index first, index count) {
     return {columns_from(v.values, first, count), v.inverse_scale};
 }
+
+/// Where the rows of a product go in its output, where not in order: listed, since a tile would divide for each of its rows.
+struct listed_rows {
+    std::vector<index> places; ///< empty: in order
+    index operator()(index row) const { return places.empty() ? row : places[static_cast<std::size_t>(row)]; }
+};
 
 template <class Stages>
 struct shifted_stages {

@@ -153,12 +153,12 @@ public:
             }
             return lines;
         };
-        const index row_segments = rows_of_taps ? 1 : x_.taps;
+        const index row_length = segment * (rows_of_taps ? 1 : x_.taps); // of the reduction, in a row of taps
         const index lines = for_each_image([&](index line, index count, index at, index) {
             for (index l = 0; l < count; ++l) {
                 out.starts.push_back((at + l * y_.stride) * span * channels);
                 const auto [first, end] = y_.taps_inside((line + l) % y_.outputs);
-                out.live.push_back({y_.taps * row_segments, first * row_segments, end * row_segments});
+                out.live.push_back({y_.taps * row_length, first * row_length, end * row_length});
             }
         });
         out.reserve(lines * span * channels, Traits::lhs_planes);

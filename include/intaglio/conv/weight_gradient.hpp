@@ -12,25 +12,10 @@ namespace intaglio::inline INTAGLIO_ABI {
 
 namespace detail {
 
-/// The output gradient as rhs, in lines of whole steps of the atom: rows of zeros fill up lines of another length.
-template <class T>
-struct padded_lines {
-    rhs_rows<T> rows;
-    buffer<T> memory;
-    std::vector<index> offsets;
-
-    padded_lines(const conv_geometry& g, const T* d_out, index line) : rows{d_out, g.out_channels, 1} {
-        if (line == g.out_width()) return;
-        const index size = g.out_pixels() * g.out_channels;
-        memory = buffer<T>(size + g.out_channels, uninitialized);
-        std::copy_n(d_out, size, memory.data());
-        std::fill_n(memory.data() + size, g.out_channels, T{0});
-        for (index l = 0; l < g.batch * g.out_height(); ++l)
-            for (index p = 0; p < line; ++p) offsets.push_back((p < g.out_width() ? l * g.out_width() + p : g.out_pixels()) * g.out_channels);
-        rows.data = memory.data();
-        rows.offsets = offsets.data();
-    }
-};
+/// The output gradient as it is shifted by taps: window positions are those of the input, without a stride, and taps ascend from the kernel's last.
+inline window_axis shifted_axis(index size, index out, index kernel, index pad, index dilation) {
+    return {size, out, kernel, pad - (kernel - 1) * dilation, 1, dilation};
+}
 
 /// Rows of rhs from channel `first` on.
 template <class T>
@@ -57,11 +42,13 @@ void conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage
     detail::check_reduction<P>(g.out_pixels());
     const index filters = g.group_out_channels(), channels = g.group_in_channels();
     const auto y = detail::forward_y(g), x_axis = detail::forward_x(g);
-    // With a single tap the rows may be filters, and the output is written in its own order; unless that means to pack the much larger operand. Windows are read line by
-    // line, but very short lines are not worth the transposition.
-    const bool by_filters = g.kernel_h * g.kernel_w == 1 && g.pad_h == 0 && g.pad_w == 0 && g.out_pixels() * (channels - filters) <= 4 * channels * filters;
-    const bool by_lines = g.kernel_h * g.kernel_w > 1 && g.out_width() >= 4 && channels > 0;
-    const index line = by_lines ? detail::round_up(g.out_width(), traits::k) : g.out_width();
+    const index taps = g.kernel_h * g.kernel_w, columns = channels * d_filter.col_stride;
+    // Where rows are filters the output is written in its own order. With a single tap they may be, unless that means to pack the much larger operand; with more, where the
+    // window has no stride, unless that fills panels worse. Very short lines are not worth the transposition.
+    const auto fill = [](index count) { return static_cast<double>(count) / static_cast<double>(std::max<index>(1, detail::round_up(count, traits::cols))); };
+    const bool by_pixels = taps == 1 && g.pad_h == 0 && g.pad_w == 0 && g.out_pixels() * (channels - filters) <= 4 * channels * filters;
+    const bool by_lines = taps > 1 && g.out_width() >= 4 && channels > 0;
+    const bool by_filters = by_pixels || (by_lines && g.stride_h == 1 && g.stride_w == 1 && fill(channels) >= fill(filters) && d_filter.row_stride % columns == 0);
     struct operand {
         const char* name;
         const storage* data;
@@ -73,14 +60,14 @@ void conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage
     detail::require_grouped_lhs<P>(g, left.name, left.data, left.pixels, left.channels);
     if (g.groups > 1 || !traits::proven) detail::require_dense_range<typename P::rhs::format>(right.name, right.data, right.pixels, right.channels);
     // packs the right operand and multiplies
-    const auto run = [&](const auto& source, const detail::rhs_rows<storage>& rows, index columns, const matrix_view<T>& out) {
+    const auto run = [&](const auto& source, const detail::rhs_rows<storage>& rows, index rhs_columns, const matrix_view<T>& out, const auto& map) {
         rhs_view<P> scale_only;
         scale_only.scale = right.scale;
-        const auto rhs = packed_rhs<P, Arch>::make(rows, source.depth(), columns, scale_only, exec);
+        const auto rhs = packed_rhs<P, Arch>::make(rows, source.depth(), rhs_columns, scale_only, exec);
         detail::require_proven_range<P>(right.name, rhs.largest(), detail::rhs_rows<storage>{right.data, right.channels, 1}, right.pixels, right.channels);
-        detail::multiply<P, Arch>(source, left.scale, nullptr, rhs, out, epilogue<>{}, detail::same_row{}, exec, check);
+        detail::multiply<P, Arch>(source, left.scale, nullptr, rhs, out, epilogue<>{}, map, exec, check);
     };
-    if (by_filters) {
+    if (by_pixels) {
         std::vector<index> pixels; // of the input, where not all are met
         if (g.stride_h * g.stride_w > 1)
             for (index b = 0; b < g.batch; ++b)
@@ -91,21 +78,34 @@ void conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage
         for (index group = 0; group < g.groups; ++group) {
             const detail::image_view<storage> image{d_out, g.batch, g.out_height(), g.out_width(), g.out_channels, group * filters, filters};
             run(detail::pixel_source(image, every_y, every_x), detail::channels_from(rows, group * channels), channels,
-                detail::columns_from(d_filter.transposed(), group * filters, filters).transposed());
+                detail::columns_from(d_filter.transposed(), group * filters, filters).transposed(), detail::same_row{});
         }
         return;
     }
-    const detail::padded_lines<storage> lines(g, d_out, line);
     for (index group = 0; group < g.groups; ++group) {
-        const detail::image_view<storage> image{x, g.batch, g.height, g.width, g.in_channels, group * channels, channels};
-        const auto rows = detail::channels_from(lines.rows, group * filters);
-        const auto out = detail::columns_from(d_filter.transposed(), group * filters, filters);
-        if (by_lines) {
-            detail::line_source source(image, y, x_axis, traits::k, exec);
+        const detail::image_view<storage> input_image{x, g.batch, g.height, g.width, g.in_channels, group * channels, channels};
+        if (!by_lines) {
+            run(detail::pixel_source(input_image, y, x_axis), detail::rhs_rows<storage>{d_out + group * filters, g.out_channels, 1}, filters,
+                detail::columns_from(d_filter.transposed(), group * filters, filters), detail::same_row{});
+            continue;
+        }
+        const detail::image_view<storage> gradient_image{d_out, g.batch, g.out_height(), g.out_width(), g.out_channels, group * filters, filters};
+        const auto run_lines = [&](const auto& image, const auto& axis_y, const auto& axis_x, const storage* rhs, index rhs_columns, const matrix_view<T>& out, const auto& map) {
+            detail::line_source source(image, axis_y, axis_x, traits::k, exec);
             if constexpr (traits::proven) source.template measure<typename traits::atom>(exec);
-            run(source, rows, filters, out);
+            const std::vector<index> offsets = source.rhs_offsets(right.channels);
+            const std::vector<storage> zeros(static_cast<std::size_t>(rhs_columns));
+            run(source, detail::rhs_rows<storage>{rhs, 0, 1, offsets.data(), zeros.data()}, rhs_columns, out, map);
+        };
+        if (by_filters) {
+            detail::listed_rows map;
+            for (index tap = taps; tap-- > 0;)
+                for (index o = group * filters; o < (group + 1) * filters; ++o) map.places.push_back(o * (d_filter.row_stride / columns) + tap);
+            run_lines(gradient_image, detail::shifted_axis(g.height, g.out_height(), g.kernel_h, g.pad_h, g.dilation_h),
+                      detail::shifted_axis(g.width, g.out_width(), g.kernel_w, g.pad_w, g.dilation_w), x + group * channels, channels,
+                      matrix_view<T>{d_filter.data, g.out_channels * (d_filter.row_stride / columns), channels, columns, d_filter.col_stride}, map);
         } else {
-            run(detail::pixel_source(image, y, x_axis), rows, filters, out);
+            run_lines(input_image, y, x_axis, d_out + group * filters, filters, detail::columns_from(d_filter.transposed(), group * filters, filters), detail::same_row{});
         }
     }
 }

@@ -27,7 +27,8 @@ public:
         for (index i = 0; i < Rows; ++i)
             for (index j = 0; j < Traits::cols; ++j) {
                 std::int64_t shadow = before ? static_cast<std::int64_t>(before[i * Traits::cols + j]) : 0;
-                for (detail::segment_walk piece(lhs, c.lhs_plane, c.k, c.steps * k); piece.next();) {
+                detail::segment_walk piece(lhs);
+                for (piece.begin(c.lhs_plane, c.k, c.steps * k); piece.next();) {
                     const auto* b = panel + c.offset + piece.offset * Traits::cols + j * group;
                     for (index s = 0; s < piece.length / k; ++s, b += k * Traits::cols)
                         for (index q = 0; q < k; ++q)

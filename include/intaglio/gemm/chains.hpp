@@ -67,6 +67,11 @@ public:
     const T& at(int level, index piece) const { return values_[static_cast<std::size_t>(first_[level] + piece)]; }
     index pieces(int level) const { return (level + 1 < norm_levels ? first_[level + 1] : static_cast<index>(values_.size())) - first_[level]; }
     const std::vector<T>& values() const { return values_; }
+    /// Takes over those of elements from `first` on, a multiple of the longest piece's length.
+    void replace(index first, const piece_table& other) {
+        for (int level = 0; level < norm_levels; ++level)
+            for (index p = 0; p < other.pieces(level); ++p) at(level, first / (norm_step << level) + p) = other.at(level, p);
+    }
 
 private:
     index first_[norm_levels] = {};
@@ -100,18 +105,6 @@ inline norm_table norms_of(const square_sums& sums, index length) {
 inline float bound_of_halves(const norm_table& norms, int level, index piece) {
     const index first = 2 * piece, second = first + 1;
     return round_norm_up(norms.at(level - 1, first) + (second < norms.pieces(level - 1) ? norms.at(level - 1, second) : 0.0F));
-}
-
-/// A bound of the elements [from, to), from the longest pieces that cover them.
-inline float bound_of_range(const norm_table& norms, index from, index to) {
-    float sum = 0;
-    for (index at = from / norm_step * norm_step; at < to;) {
-        int level = norm_levels - 1;
-        while (level > 0 && (at % (norm_step << level) != 0 || at + (norm_step << level) > round_up(to, norm_step))) --level;
-        sum += norms.at(level, at / (norm_step << level));
-        at += norm_step << level;
-    }
-    return round_norm_up(sum);
 }
 
 /// Cuts [k_begin, k_end) of one run into chains that can't overflow int32, appending them to `out`. `lhs` begins at element `lhs_first`, `rhs` at the

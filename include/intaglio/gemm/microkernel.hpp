@@ -70,15 +70,17 @@ INTAGLIO_INLINE void flush_float(const typename Traits::lane* __restrict sums, f
 
 /// tile += the products of one chain.
 template <class Traits, class Tile, class Digit>
-INTAGLIO_INLINE void multiply_chain(Tile& tile, const lhs_panel<typename Traits::lhs_digit>& lhs, const Digit* panel, const chain& c) {
+INTAGLIO_INLINE void multiply_chain(Tile& tile, const lhs_panel<typename Traits::lhs_digit>& lhs, segment_walk<typename Traits::lhs_digit>& piece, const Digit* panel,
+                                    const chain& c) {
     const auto* b = reinterpret_cast<const typename Tile::rhs*>(panel + c.offset);
-    for (segment_walk piece(lhs, c.lhs_plane, c.k, c.steps * Traits::k); piece.next();) {
+    for (piece.begin(c.lhs_plane, c.k, c.steps * Traits::k); piece.next();) {
         tile.run(reinterpret_cast<const typename Tile::lhs*>(piece.data), lhs.row_stride, lhs.step_stride, b + piece.offset * Traits::cols, piece.length / Traits::k);
     }
 }
 /// The same where the tile expands narrow digits, of which each chain is the whole run of a block and lhs has no segments.
 template <class Traits, class Tile, int Bits>
-INTAGLIO_INLINE void multiply_chain(Tile& tile, const lhs_panel<typename Traits::lhs_digit>& lhs, simd::narrow_codes<Bits> panel, const chain& c) {
+INTAGLIO_INLINE void multiply_chain(Tile& tile, const lhs_panel<typename Traits::lhs_digit>& lhs, segment_walk<typename Traits::lhs_digit>&,
+                                    simd::narrow_codes<Bits> panel, const chain& c) {
     panel.corrections += c.scale / Traits::rhs_planes;
     tile.run(reinterpret_cast<const typename Tile::lhs*>(lhs.data + (c.k - lhs.first) * lhs.k_scale), lhs.row_stride, lhs.step_stride, panel + c.offset, c.steps);
 }
@@ -117,13 +119,14 @@ template <class Traits, int Down, int LhsPlane = 0, int RhsPlane = 0, class Pane
     tile_of_planes<Traits, Down, LhsPlane, RhsPlane> tile;
     sums.start(tile, fresh);
     [[maybe_unused]] const typename Traits::lane* carried = no_sums<Traits>; // by the chains before
+    segment_walk walk(lhs);
     for (const chain& c : chains) {
         if constexpr (Traits::carries)
             if (&c != chains.data()) {
                 tile.carry(carried, high);
                 carried = high;
             }
-        multiply_chain<Traits>(tile, lhs, panel, c);
+        multiply_chain<Traits>(tile, lhs, walk, panel, c);
     }
     sums.end(tile, chains.size() > 1 ? high : nullptr);
 }
@@ -133,9 +136,10 @@ template <class Traits, int Down, class Panel>
 [[gnu::noinline]] void run_scaled(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains,
                                   const std::uint8_t* scales, typename Traits::total* totals) {
     tile_of_planes<Traits, Down> tile;
+    segment_walk walk(lhs);
     for (const chain& c : chains) {
         tile.zero();
-        multiply_chain<Traits>(tile, lhs, panel, c);
+        multiply_chain<Traits>(tile, lhs, walk, panel, c);
         tile.multiply_add(totals, scales + c.scale * Traits::cols);
     }
 }

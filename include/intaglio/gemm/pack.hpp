@@ -18,16 +18,16 @@
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
-/// Segment g of a panel of windows lies in the image if first <= g % period < end. Others are zeros for all rows of the panel.
-struct live_segments {
-    index period = 0, first = 0, end = 0;
+/// Element k of the reduction lies in the image for some row of a panel of windows if first <= k % period < end. Others are zeros for all of its rows.
+struct live_elements {
+    index period = 1, first = 0, end = 1;
 };
 
 /// A panel of lhs as the kernel reads it: element k of row i starts at data + i * row_stride + (k - first) * k_scale, a step of the atom
 /// further on at + step_stride, and the next plane at + plane_stride.
 ///
 /// The windows of a convolution are read from an image: there the reduction falls into segments of `segment_length`, one for each row of taps (or each
-/// tap), and segment g starts at data + segments[g]. Segments of zeros are passed over.
+/// tap, or each image), and segment g starts at data + segments[g]. What is zeros for all rows is passed over, in whole steps of the atom.
 template <class Digit>
 struct lhs_panel {
     const Digit* data = nullptr;
@@ -38,10 +38,11 @@ struct lhs_panel {
     index first = 0;
     const index* segments = nullptr; ///< nullptr: one segment
     index segment_length = 0;
-    live_segments live = {};
+    live_elements live = {};
 };
 
-/// Walks the pieces of [k, k + length) of a panel's plane that lie evenly in memory, but for zeros: `for (segment_walk piece(...); piece.next();)`.
+/// Walks the pieces of one range of the reduction after the other that lie evenly in memory, but for zeros:
+/// `for (walk.begin(plane, k, length); walk.next();)`. A range that begins where the one before ended needs no division.
 template <class Digit>
 class segment_walk {
 public:
@@ -49,29 +50,44 @@ public:
     index length = 0;            ///< of the piece
     index offset = 0;            ///< from k to the piece
 
-    INTAGLIO_INLINE segment_walk(const lhs_panel<Digit>& lhs, int plane, index k, index length_)
-        : lhs_(lhs), start_(lhs.data + plane * lhs.plane_stride), left_(length_) {
-        if (lhs.segments) {
-            segment_ = k / lhs.segment_length;
-            inside_ = k - segment_ * lhs.segment_length;
-            place_ = segment_ % lhs.live.period;
-        } else {
-            inside_ = (k - lhs.first) * lhs.k_scale;
+    INTAGLIO_INLINE explicit segment_walk(const lhs_panel<Digit>& lhs) : lhs_(lhs) {}
+
+    INTAGLIO_INLINE void begin(int plane, index k, index range) {
+        start_ = lhs_.data + plane * lhs_.plane_stride;
+        left_ = range;
+        length = offset = 0;
+        if (!lhs_.segments) {
+            inside_ = (k - lhs_.first) * lhs_.k_scale;
+        } else if (k != at_) {
+            segment_ = k / lhs_.segment_length;
+            inside_ = k - segment_ * lhs_.segment_length;
+            place_ = k % lhs_.live.period;
+            at_ = k;
         }
     }
 
     INTAGLIO_INLINE bool next() {
         offset += length;
-        while (left_ > 0) {
-            length = lhs_.segments ? std::min(left_, lhs_.segment_length - inside_) : left_;
-            left_ -= length;
+        if (!lhs_.segments) {
+            length = left_;
+            left_ = 0;
             data = start_ + inside_;
-            if (!lhs_.segments) return true;
-            data += lhs_.segments[segment_++];
-            inside_ = 0;
-            const bool live = place_ >= lhs_.live.first && place_ < lhs_.live.end;
-            if (++place_ == lhs_.live.period) place_ = 0;
-            if (live) return true;
+            return length > 0;
+        }
+        while (left_ > 0) {
+            const live_elements& live = lhs_.live;
+            const bool alive = place_ >= live.first && place_ < live.end;
+            const index until = alive ? live.end : place_ < live.first ? live.first : live.period;
+            length = std::min({left_, lhs_.segment_length - inside_, until - place_});
+            data = start_ + lhs_.segments[segment_] + inside_;
+            left_ -= length;
+            at_ += length;
+            if ((inside_ += length) == lhs_.segment_length) {
+                inside_ = 0;
+                ++segment_;
+            }
+            if ((place_ += length) == live.period) place_ = 0;
+            if (alive) return true;
             offset += length;
         }
         return false;
@@ -79,9 +95,10 @@ public:
 
 private:
     const lhs_panel<Digit>& lhs_;
-    const Digit* start_;
-    index segment_ = 0, inside_ = 0, left_;
-    index place_ = 0; ///< segment_ % live.period
+    const Digit* start_ = nullptr;
+    index at_ = -1; ///< where the range before ended: inside_ elements into a segment
+    index segment_ = 0, inside_ = 0, left_ = 0;
+    index place_ = 0; ///< at_ % live.period
 };
 
 /// A row length, in digits, for the layout by rows: whole cache lines, an odd number of them so that the rows of a tile spread over the sets of L1.

@@ -255,19 +255,16 @@ private:
     static void pack_by_rows(const detail::rhs_rows<typename P::rhs::storage>& rows, index first, index count, const detail::rhs_run& run, int split,
                              digit* __restrict out) {
         constexpr int k = traits::rhs_group;
+        constexpr bool pairs = k == 2 && traits::cols % 8 == 0 && std::is_same_v<digit, typename P::rhs::storage> && traits::split_planes == 1;
         for (index s = 0; s < run.length; s += k, out += k * traits::cols) {
-            if (k == 2 && count == traits::cols && s + k <= run.length) {
-                const auto* even = rows.row(run.k + s) + first;
-                const auto* odd = rows.row(run.k + s + 1) + first;
-                for (index j = 0; j < traits::cols; ++j) {
-                    out[2 * j] = detail::digit_of<digit, traits::split_planes>(even[j], split);
-                    out[2 * j + 1] = detail::digit_of<digit, traits::split_planes>(odd[j], split);
+            if constexpr (pairs)
+                if (count == traits::cols && s + k <= run.length) {
+                    simd::interleave<traits::cols>(rows.row(run.k + s) + first, rows.row(run.k + s + 1) + first, out);
+                    continue;
                 }
-            } else {
-                for (index q = 0; q < std::min<index>(k, run.length - s); ++q) {
-                    const auto* row = rows.row(run.k + s + q) + first;
-                    for (index j = 0; j < count; ++j) out[j * k + q] = detail::digit_of<digit, traits::split_planes>(row[j], split);
-                }
+            for (index q = 0; q < std::min<index>(k, run.length - s); ++q) {
+                const auto* row = rows.row(run.k + s + q) + first;
+                for (index j = 0; j < count; ++j) out[j * k + q] = detail::digit_of<digit, traits::split_planes>(row[j], split);
             }
         }
     }

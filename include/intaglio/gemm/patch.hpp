@@ -25,7 +25,7 @@ public:
     std::vector<index> starts;   ///< of each group of the block: where its first row begins
     std::vector<index> segments; ///< from there, where each segment begins
     index segment_length = 0;
-    std::vector<live_segments> live; ///< of each group
+    std::vector<live_elements> live; ///< of each group
 
     void clear() {
         starts.clear();

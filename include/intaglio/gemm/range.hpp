@@ -20,9 +20,10 @@ struct rhs_rows {
     const T* data = nullptr;
     index row_stride = 0;
     index col_stride = 1;
-    const index* offsets = nullptr; ///< of each row, instead of k * row_stride
+    const index* offsets = nullptr; ///< of each row, instead of k * row_stride; negative: a row of zeros
+    const T* zeros = nullptr;       ///< such a row
 
-    const T* row(index k) const { return data + (offsets ? offsets[k] : k * row_stride); }
+    const T* row(index k) const { return !offsets ? data + k * row_stride : offsets[k] < 0 ? zeros : data + offsets[k]; }
 };
 
 /// Zeros that are put into the reduction: each piece of `length` elements takes up `padded`, a multiple of the atom's step.

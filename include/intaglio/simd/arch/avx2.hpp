@@ -77,7 +77,7 @@ float_atom atom_of(arch::avx2, product<float, float, float>);
 avx2_s16 atom_of(arch::avx2, product<std::int16_t, std::int16_t, std::int32_t>);
 avx2_u8_codes atom_of(arch::avx2, product<std::uint8_t, std::int8_t, std::int16_t>);
 tile_shape<6, 2> tile_of(arch::avx2, product<float, float, float>);
-tile_shape<4, 2> tile_of(arch::avx2, product<std::int16_t, std::int16_t, std::int32_t>);
-tile_shape<4, 2> tile_of(arch::avx2, product<std::uint8_t, std::int8_t, std::int16_t>);
+tile_shape<6, 2> tile_of(arch::avx2, product<std::int16_t, std::int16_t, std::int32_t>);
+tile_shape<6, 2> tile_of(arch::avx2, product<std::uint8_t, std::int8_t, std::int16_t>);
 
 } // namespace intaglio::inline INTAGLIO_ABI::simd
