@@ -4,8 +4,8 @@
 // The two loops over memory behind quantize/dfp.hpp: the largest magnitude, and float to integer. They are plain loops that compilers turn
 // into vector code at -O3 (checked with GCC 12 for AVX2 and AVX-512), and equal round_saturated bit for bit:
 //
-// - x * 2^t is formed as (x * 2^(t/2)) * 2^(t - t/2): both factors are normal floats for every t that a float tensor can ask for, while 2^t
-//   itself is not. Each product is exact, or so small that the result is 0 either way, or infinite and then saturated.
+// - Where 2^t is no normal float x * 2^t is formed as (x * 2^(t/2)) * 2^(t - t/2): both factors are normal for every t that a float tensor can ask for.
+//   Each product is exact, or so small that the result is 0 either way, or infinite and then saturated.
 // - Saturation comes before rounding, so the integer part fits the conversion, and adding 1.5 * 2^23 rounds |q| < 2^22 to nearest even.
 // - The bound is read through a volatile. If a call site makes it a constant, GCC 12 computes what follows from saturated elements in
 //   advance, on paths of their own, and a loop with paths stays scalar (AVX2, stochastic: 0.3 instead of 4 G elements/s).
@@ -14,8 +14,11 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
+#include <cstdlib>
 #include <span>
+#include <type_traits>
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/parallel.hpp"
@@ -75,14 +78,27 @@ void convert_scalar(const float* in, T* out, index position, index count, int t,
     for (index i = 0; i < count; ++i) out[i] = static_cast<T>(round_saturated(static_cast<double>(in[i]) * unit, -limit, limit, rule, position + i));
 }
 
-template <class T>
-void convert_nearest(const float* in, T* out, index count, scale_steps scale, float bound) noexcept {
+/// Rounds, and returns the largest of magnitude_bits in the same pass if it `Measures`. The low bits of q + 1.5 * 2^23 are those of the rounded q.
+template <bool Measures, bool OneStep, class T>
+std::uint32_t convert_nearest(const float* in, T* out, index count, scale_steps scale, float bound) noexcept {
     volatile float opaque = bound; // see above
     const float limit = opaque;
+    std::uint32_t largest = 0;
     for (index i = 0; i < count; ++i) {
-        const float q = clamp_to((in[i] * scale.first) * scale.second, -limit, limit);
-        out[i] = static_cast<T>(static_cast<std::int32_t>((q + 0x1.8p23F) - 0x1.8p23F));
+        const float scaled = in[i] * scale.first, q = clamp_to(OneStep ? scaled : scaled * scale.second, -limit, limit);
+        out[i] = static_cast<T>(std::bit_cast<std::int32_t>(q + 0x1.8p23F) - std::bit_cast<std::int32_t>(0x1.8p23F));
+        if constexpr (Measures) largest = std::max(largest, magnitude_bits(in[i]));
     }
+    return largest;
+}
+/// The same, in one step where 2^t is a normal float.
+template <bool Measures, class T>
+std::uint32_t convert_nearest(const float* in, T* out, index count, int t, int bits) noexcept {
+    const auto bound = static_cast<float>((std::int32_t{1} << (bits - 1)) - 1);
+    scale_steps scale(t);
+    if (std::abs(t) > 126) return convert_nearest<Measures, false>(in, out, count, scale, bound);
+    scale.first *= scale.second;
+    return convert_nearest<Measures, true>(in, out, count, scale, bound);
 }
 
 /// count <= 8 * Blocks. Sub-steps of 2^-16 fit int32: (2^15 - 1) 2^16 + 2^16 - 1 = 2^31 - 1.
@@ -121,7 +137,7 @@ void convert(const float* in, T* out, index position, index count, int t, int bi
 template <class T>
 void convert(const float* in, T* out, index position, index count, int t, int bits, const nearest_even& rule) noexcept {
     if (bits > 23) return convert_scalar(in, out, position, count, t, bits, rule);
-    convert_nearest(in, out, count, scale_steps(t), static_cast<float>((std::int32_t{1} << (bits - 1)) - 1));
+    convert_nearest<false>(in, out, count, t, bits);
 }
 
 template <class T>
@@ -134,6 +150,15 @@ void convert(const float* in, T* out, index position, index count, int t, int bi
         convert_stochastic(in + i, out + i, std::min(8 * blocks, count - i), scale_steps(t), static_cast<float>((std::int32_t{1} << (bits - 1)) - 1),
                            random.data());
     }
+}
+
+/// Converts and returns the largest of magnitude_bits.
+template <class T, Rounding Rule>
+std::uint32_t convert_measured(const float* in, T* out, index position, index count, int t, int bits, const Rule& rule) noexcept {
+    if constexpr (std::is_same_v<Rule, nearest_even>)
+        if (bits <= 23) return convert_nearest<true>(in, out, count, t, bits);
+    convert(in, out, position, count, t, bits, rule);
+    return largest_magnitude_bits(in, count);
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

@@ -108,12 +108,11 @@ int dfp_quantize_predicted(std::span<const float> values, std::span<T> mantissas
     predicted = std::clamp(predicted, -detail::max_scale_exponent, detail::max_scale_exponent);
     std::atomic<std::uint32_t> largest{0};
     detail::for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
-        constexpr index piece = 4096; // floats that stay in L1 between the two looks at them
+        constexpr index piece = 4096; // floats that stay in L1 where the rule takes a second look at them
         std::uint32_t mine = 0;
         for (index i = first; i < first + count; i += piece) {
             const index length = std::min(piece, first + count - i);
-            mine = std::max(mine, detail::largest_magnitude_bits(values.data() + i, length));
-            detail::convert(values.data() + i, mantissas.data() + i, i, length, -predicted, spec.bits, rule);
+            mine = std::max(mine, detail::convert_measured(values.data() + i, mantissas.data() + i, i, length, -predicted, spec.bits, rule));
         }
         detail::raise_to(largest, mine);
     });
