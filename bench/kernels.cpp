@@ -58,14 +58,14 @@ bool wanted(const std::vector<std::string>& list, const std::string& name) {
 // ---- numbers to multiply
 
 /// Numbers like those of a network: normal, five standard deviations in 3/4 of the format's range, the middle of what a shared power of
-/// two leaves; `rectified` sets the negative half to zero.
+/// two leaves; `rectified` sets the negative half to zero, and `head_room` bits of the range are not used.
 template <class Format>
-buffer<typename Format::storage> numbers(size count, bool rectified) {
+buffer<typename Format::storage> numbers(size count, bool rectified, int head_room = 0) {
     using storage = typename Format::storage;
     buffer<storage> values(count);
     double range = 1;
     if constexpr (!std::is_same_v<storage, float>)
-        range = static_cast<double>(std::min<std::int64_t>(Format::max_magnitude, std::numeric_limits<storage>::max()));
+        range = static_cast<double>(std::min<std::int64_t>(Format::max_magnitude, std::numeric_limits<storage>::max()) >> head_room);
     std::mt19937 engine(1);
     // a table of draws, walked with another stride for each pass: drawing 10^8 numbers would take longer than the measurement
     std::vector<storage> draws(65521);
@@ -102,8 +102,8 @@ struct owned_operand {
     kernel_tables::operand_data data;
 
     /// `largest_scale`: of blocks with 8-bit scales. `zero_blocks`: so many of eight blocks along the reduction are zeros.
-    owned_operand(size across, size along, bool reduction_is_rows, bool rectified, int largest_scale = 200, int zero_blocks = 0)
-        : values(numbers<typename Operand::format>(across * along * planes, rectified)) {
+    owned_operand(size across, size along, bool reduction_is_rows, bool rectified, int largest_scale = 200, int zero_blocks = 0, int head_room = 0)
+        : values(numbers<typename Operand::format>(across * along * planes, rectified, head_room)) {
         data.rows = reduction_is_rows ? along : across;
         data.cols = reduction_is_rows ? across : along;
         data.row_stride = reduction_is_rows ? 1 : along; // rhs lies as filters do: a column for each, the reduction contiguous
@@ -135,6 +135,17 @@ struct work {
     std::function<void()> run;
     std::shared_ptr<buffer<float>> out{};
 };
+
+/// What differs from the usual operands, with a note for the row's name.
+struct variant {
+    const char* note = "";
+    int largest_scale = 0; ///< 0: the usual one
+    kernel_tables::storage storage = kernel_tables::storage::fast;
+    int zero_blocks = 0;   ///< of eight
+    int head_room = 0;     ///< bits
+};
+/// INT16 with as many bits as the paper on dynamic fixed point uses (Das et al., arXiv 1802.00930): its chains of 256 need two bits of head-room.
+constexpr variant paper_bits{.note = ", 13 bits", .head_room = 2};
 
 void stop_on(const kernel_tables::outcome& result) {
     if (result.kind == kernel_tables::outcome::ok) return;
@@ -204,14 +215,6 @@ private:
         return wanted(options_.policies, policy) ? table_.find(policy) : nullptr;
     }
 
-    /// What differs from the usual packed rhs, with a note for the row's name.
-    struct variant {
-        const char* note = "";
-        int largest_scale = 0; ///< 0: the usual one
-        kernel_tables::storage storage = kernel_tables::storage::fast;
-        int zero_blocks = 0;   ///< of eight
-    };
-
     /// A product with a packed rhs and float output.
     template <GemmPolicy P>
     void add_product(std::vector<work>& works, const char* policy, size m, size n, size k, const variant& v = {}) {
@@ -219,8 +222,8 @@ private:
         if (!kernel) return;
         using lhs_type = owned_operand<typename P::lhs, scales_of<typename P::lhs, typename P::total>>;
         using rhs_type = owned_operand<typename P::rhs, scales_of<typename P::rhs, typename P::total>>;
-        const auto lhs = std::make_shared<lhs_type>(m, k, false, true);
-        const rhs_type rhs(n, k, true, false, v.largest_scale > 0 ? v.largest_scale : usual_scale<P>(), v.zero_blocks);
+        const auto lhs = std::make_shared<lhs_type>(m, k, false, true, 200, 0, v.head_room);
+        const rhs_type rhs(n, k, true, false, v.largest_scale > 0 ? v.largest_scale : usual_scale<P>(), v.zero_blocks, v.head_room);
         const auto out = std::make_shared<buffer<float>>(m * n);
         kernel_tables::outcome result;
         const std::shared_ptr<void> packed(kernel->pack(rhs.data, v.storage, 1, result), kernel->release);
@@ -242,7 +245,7 @@ private:
 
     /// A pass of a convolution with float output.
     template <GemmPolicy P>
-    void add_convolution(std::vector<work>& works, const char* policy, const layers::layer& l, peers::conv_pass pass, size batch) {
+    void add_convolution(std::vector<work>& works, const char* policy, const layers::layer& l, peers::conv_pass pass, size batch, const variant& v = {}) {
         const auto* kernel = kernel_of(policy);
         if (!kernel) return;
         const auto function = pass == peers::conv_pass::forward          ? kernel->conv_forward
@@ -255,16 +258,16 @@ private:
         const bool forward = pass == peers::conv_pass::forward, input = pass == peers::conv_pass::input_gradient;
         using lhs_format = typename P::lhs::format;
         using rhs_format = typename P::rhs::format;
-        const auto lhs = std::make_shared<buffer<typename P::lhs::storage>>(numbers<lhs_format>(input ? out * l.out_channels : in * l.in_channels, !input));
+        const auto lhs = std::make_shared<buffer<typename P::lhs::storage>>(numbers<lhs_format>(input ? out * l.out_channels : in * l.in_channels, !input, v.head_room));
         const auto rhs = std::make_shared<buffer<typename P::rhs::storage>>(
-            numbers<rhs_format>(forward ? 0 : input ? l.out_channels * l.depth() : out * l.out_channels, false));
+            numbers<rhs_format>(forward ? 0 : input ? l.out_channels * l.depth() : out * l.out_channels, false, v.head_room));
         const size rows = forward ? out : input ? in : l.out_channels, cols = forward ? l.out_channels : input ? l.in_channels : l.depth();
         const auto result_memory = std::make_shared<buffer<float>>(rows * cols);
         kernel_tables::outcome result;
         std::shared_ptr<void> packed;
         if (forward) {
             using rhs_type = owned_operand<typename P::rhs, scales_of<typename P::rhs, typename P::total>>;
-            const rhs_type filter(l.out_channels, l.depth(), true, false, usual_scale<P>());
+            const rhs_type filter(l.out_channels, l.depth(), true, false, usual_scale<P>(), 0, v.head_room);
             packed = {kernel->pack_filter(call.shape, filter.data, kernel_tables::storage::fast, 1, result), kernel->release_filter};
             stop_on(result);
         } else if (input) {
@@ -279,13 +282,13 @@ private:
         function(call, result);
         if (result.kind == kernel_tables::outcome::unsupported) return;
         stop_on(result);
-        works.push_back({policy, peak_of<P>(), sizeof(typename P::rhs::storage) == 1, 0, [=] {
+        works.push_back({std::string(policy) + v.note, peak_of<P>(), sizeof(typename P::rhs::storage) == 1, 0, [=] {
                              kernel_tables::outcome r;
                              function(call, r);
                              static_cast<void>(lhs), static_cast<void>(rhs), static_cast<void>(result_memory), static_cast<void>(packed);
                          }});
         if constexpr (std::is_same_v<P, intaglio::dfp16_training>)
-            if (const auto* quantize = table_.find_conversion("dfp16 predicted")) // the exponent of the step before, as in training
+            if (const auto* quantize = v.head_room > 0 ? nullptr : table_.find_conversion("dfp16 predicted")) // the exponent of the step before, as in training
                 works.push_back({"dfp16_training + quantize", peak_of<P>(), false, 0,
                                  with_quantization(*kernel, *quantize, pass, function, call, forward ? l.out_channels * l.depth() : rhs->size(), lhs->size(), lhs, result_memory)});
     }
@@ -401,6 +404,7 @@ private:
             std::vector<work> works;
             add_convolution<intaglio::fp32>(works, "fp32", l, pass, batch);
             add_convolution<intaglio::dfp16_training>(works, "dfp16_training", l, pass, batch);
+            add_convolution<intaglio::dfp16_training>(works, "dfp16_training", l, pass, batch, paper_bits);
             if (std::strcmp(table_.name, "amx") == 0) add_convolution<intaglio::dfp16_bytes>(works, "dfp16_bytes", l, pass, batch);
             if (pass == peers::conv_pass::forward) {
                 add_convolution<intaglio::int8_inference>(works, "int8_inference", l, pass, batch);
@@ -432,6 +436,7 @@ private:
         std::vector<work> works;
         add_product<intaglio::fp32>(works, "fp32", m, n, k);
         add_product<intaglio::dfp16_training>(works, "dfp16_training", m, n, k);
+        add_product<intaglio::dfp16_training>(works, "dfp16_training", m, n, k, paper_bits);
         if (std::strcmp(table_.name, "amx") == 0) add_product<intaglio::dfp16_bytes>(works, "dfp16_bytes", m, n, k);
         add_product<intaglio::int8_inference>(works, "int8_inference", m, n, k);
         add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k);

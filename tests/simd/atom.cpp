@@ -67,7 +67,7 @@ void check_atom(std::int64_t most_lhs, std::int64_t most_rhs, int steps) {
                         if (expected[j] > atom::largest_scaled || expected[j] < -atom::largest_scaled) return;
                     expected[j] = totals[j] + expected[j] * scales[j];
                 }
-                atom::multiply_add(c, atom::load_scales(scales), totals);
+                simd::store_vector(totals, atom::multiply_add(simd::load_vector<typename atom::totals>(totals), c, atom::load_scales(scales)));
                 CHECK(std::memcmp(totals, expected, sizeof totals) == 0);
             }
             if constexpr (requires { atom::load(c, sums, atom::n); }) { // sums go on from memory

@@ -52,11 +52,17 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
     }
     const index j0 = panel * Traits::cols, cols = std::min<index>(Traits::cols, call.rhs.n() - j0);
     if constexpr (Down == Traits::tile::down && leaves_registers<Traits, Call>) {
-        const bool is_total = block + 1 == blocks && (block == 0 || !Traits::carries) && (!Traits::integer_scales || call.rhs.folded()) && !call.check;
+        const bool scaled = Traits::integer_scales && !call.rhs.folded();
+        const bool is_total = block + 1 == blocks && (block == 0 || !Traits::carries) && (!scaled || (Traits::scales_in_flush && !chains.empty())) && !call.check;
         if (is_total && rows == Traits::rows && cols == Traits::cols)
             if (const auto to = output_from_registers<Traits>(call, i0, j0)) {
-                alignas(64) typename Traits::lane high[Traits::carries ? Traits::tile_size : 1];
-                return run_through<Traits, Down>(lhs, digits, chains, output_of_sums<Traits>{*to, totals}, high, block == 0);
+                const output_of_sums<Traits> out{*to, totals};
+                if constexpr (Traits::scales_in_flush)
+                    if (scaled) return run_scaled<Traits, Down>(lhs, digits, chains, scales.rhs, totals, block == 0, out);
+                if constexpr (Traits::through) {
+                    alignas(64) typename Traits::lane high[Traits::carries ? Traits::tile_size : 1];
+                    return run_through<Traits, Down>(lhs, digits, chains, out, high, block == 0);
+                }
             }
     }
     if constexpr (Traits::carries) {

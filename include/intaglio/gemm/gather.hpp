@@ -34,7 +34,7 @@ struct worker_scratch {
 
 /// How many atoms of rows the last tile of a block takes: as few as cover it, of the tiles that are compiled.
 template <class Traits>
-constexpr std::array<int, 4> tile_downs = {Traits::tile::down, std::max(1, Traits::tile::down / 2), std::max(1, Traits::tile::down / 4), 1};
+constexpr std::array<int, 4> tile_downs = {Traits::tile::down, std::max(1, Traits::tile::down / 2), (Traits::tile::down + 3) / 4, 1};
 
 template <class Traits>
 int atoms_for(index rows) {

@@ -107,9 +107,9 @@ struct kept_sums {
     }
 };
 
-/// The high parts before the first carry.
+/// The high parts before the first carry, and totals before the first block.
 template <class Traits>
-alignas(64) inline constexpr typename Traits::lane no_sums[Traits::carries ? Traits::tile_size : 1] = {};
+alignas(64) inline constexpr typename Traits::lane no_sums[Traits::carries || Traits::scales_in_flush ? Traits::tile_size : 1] = {};
 
 /// Chains of planes (LhsPlane, RhsPlane) whose sums go on from one to the next; with a carry between them where totals are kept in two parts. `Sums` is kept_sums, or
 /// takes them to the output from the registers (output.hpp).
@@ -131,16 +131,22 @@ template <class Traits, int Down, int LhsPlane = 0, int RhsPlane = 0, class Pane
     sums.end(tile, chains.size() > 1 ? high : nullptr);
 }
 
-/// Chains of blocks that have 8-bit scales, by atoms that multiply their sums by them while widening.
-template <class Traits, int Down, class Panel>
+/// Chains of blocks that have 8-bit scales, at least one, by atoms that multiply their sums by them while widening. `sums` as in run_through; between chains they are in
+/// `totals`, which are continued unless `fresh`.
+template <class Traits, int Down, class Panel, class Sums>
 [[gnu::noinline]] void run_scaled(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains,
-                                  const std::uint8_t* scales, typename Traits::total* totals) {
+                                  const std::uint8_t* scales, typename Traits::total* totals, bool fresh, Sums sums) {
     tile_of_planes<Traits, Down> tile;
+    const std::int32_t* from = fresh ? no_sums<Traits> : totals;
     segment_walk walk(lhs);
     for (const chain& c : chains) {
         tile.zero();
         multiply_chain<Traits>(tile, lhs, walk, panel, c);
-        tile.multiply_add(totals, scales + c.scale * Traits::cols);
+        const std::uint8_t* const of_block = scales + c.scale * Traits::cols;
+        if constexpr (!std::is_same_v<Sums, kept_sums<Traits>>)
+            if (&c == &chains.back()) return sums.end_scaled(tile, from, of_block);
+        tile.multiply_add(from, of_block, totals);
+        from = totals;
     }
 }
 
@@ -171,11 +177,12 @@ template <class Traits, int Down, class Panel>
 void flush_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains,
                 const flush_scales<Traits>& scales, typename Traits::total* totals, bool fresh, audit* check) {
     constexpr int rows = Down * Traits::atom::m;
-    if (fresh && (Traits::scales_in_flush || chains.empty())) std::fill_n(totals, rows * Traits::cols, typename Traits::total{0});
-    if constexpr (Traits::scales_in_flush) {
-        if (!check) return run_scaled<Traits, Down>(lhs, panel, chains, scales.rhs, totals);
-        fresh = false;
+    if (chains.empty()) {
+        if (fresh) std::fill_n(totals, rows * Traits::cols, typename Traits::total{0});
+        return;
     }
+    if constexpr (Traits::scales_in_flush)
+        if (!check) return run_scaled<Traits, Down>(lhs, panel, chains, scales.rhs, totals, fresh, kept_sums<Traits>{totals});
     alignas(64) typename Traits::lane sums[rows * Traits::cols];
     for (const chain& c : chains) {
         if constexpr (Traits::lhs_planes == 2 && is_byte<typename Traits::lhs_digit>) {

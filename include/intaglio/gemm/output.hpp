@@ -228,7 +228,27 @@ struct output_of_sums {
             end_as(tile, high, [](float* p, auto v) __attribute__((always_inline)) { simd::store_vector(p, v); });
     }
 
+    /// The same of from + sums * scale of the column, which are the totals.
+    template <class Tile>
+    INTAGLIO_INLINE void end_scaled(Tile& tile, const std::int32_t* from, const std::uint8_t* scales) const {
+        tile.for_each_scaled(from, scales, [&](int row, int col, auto total) __attribute__((always_inline)) {
+            float* const p = to.out + row * to.stride + col;
+            const auto value = scaled(total, to.factors + col);
+            if (to.streams)
+                simd::stream_vector(p, value);
+            else
+                simd::store_vector(p, value);
+        });
+    }
+
 private:
+    template <class Ints>
+    INTAGLIO_INLINE auto scaled(Ints total, const float* factors) const {
+        if constexpr (output_factors<Traits>::splits)
+            if (to.path == output_path::split) return split_product(total, factors);
+        const auto single = single_total(total);
+        return single * simd::load_vector<std::remove_const_t<decltype(single)>>(factors);
+    }
     template <class Tile, class Store>
     INTAGLIO_INLINE void end_as(Tile& tile, const typename Traits::lane* high, Store store) const {
         const auto scale = [&](int row, int col, auto total) __attribute__((always_inline)) {
@@ -275,7 +295,7 @@ index row_step(const RowMap& map, index first, index rows) {
 /// Whether tiles may be stored so: plain floats, from sums that are the totals.
 template <class Traits, class Call>
 constexpr bool leaves_registers = [] {
-    if constexpr (!Traits::through || !std::is_same_v<std::remove_cvref_t<decltype(std::declval<Call>().out)>, matrix_view<float>> ||
+    if constexpr (!(Traits::through || Traits::scales_in_flush) || !std::is_same_v<std::remove_cvref_t<decltype(std::declval<Call>().out)>, matrix_view<float>> ||
                   output_factors<Traits>::row_scales)
         return false;
     else if constexpr (!requires { typename Traits::atom::accumulator; })

@@ -11,6 +11,7 @@
 // The copy is a few per cent of the products that use it, since a row of lhs serves all columns of rhs; in exchange the kernel sees neither taps nor padding.
 
 #include <algorithm>
+#include <limits>
 
 #include "intaglio/gemm/blocking.hpp"
 #include "intaglio/gemm/packed_rhs.hpp"
@@ -53,52 +54,65 @@ public:
     INTAGLIO_INLINE explicit segment_walk(const lhs_panel<Digit>& lhs) : lhs_(lhs) {}
 
     INTAGLIO_INLINE void begin(int plane, index k, index range) {
-        start_ = lhs_.data + plane * lhs_.plane_stride;
         left_ = range;
         length = offset = 0;
-        if (!lhs_.segments) {
-            inside_ = (k - lhs_.first) * lhs_.k_scale;
-        } else if (k != at_) {
-            segment_ = k / lhs_.segment_length;
-            inside_ = k - segment_ * lhs_.segment_length;
-            place_ = k % lhs_.live.period;
-            at_ = k;
-        }
+        if (k != at_ || plane != plane_) seek(plane, k);
     }
 
     INTAGLIO_INLINE bool next() {
         offset += length;
-        if (!lhs_.segments) {
-            length = left_;
-            left_ = 0;
-            data = start_ + inside_;
-            return length > 0;
-        }
         while (left_ > 0) {
-            const live_elements& live = lhs_.live;
-            const bool alive = place_ >= live.first && place_ < live.end;
-            const index until = alive ? live.end : place_ < live.first ? live.first : live.period;
-            length = std::min({left_, lhs_.segment_length - inside_, until - place_});
-            data = start_ + lhs_.segments[segment_] + inside_;
+            if (run_left_ == 0) next_run();
+            length = std::min(left_, run_left_);
+            data = run_;
+            run_ += length * lhs_.k_scale;
+            run_left_ -= length;
             left_ -= length;
             at_ += length;
-            if ((inside_ += length) == lhs_.segment_length) {
-                inside_ = 0;
-                ++segment_;
-            }
-            if ((place_ += length) == live.period) place_ = 0;
-            if (alive) return true;
+            if (alive_) return true;
             offset += length;
         }
         return false;
     }
 
 private:
+    INTAGLIO_INLINE void seek(int plane, index k) {
+        at_ = k;
+        plane_ = plane;
+        run_ = lhs_.data + plane * lhs_.plane_stride;
+        if (lhs_.segments) {
+            start_ = run_;
+            segment_ = k / lhs_.segment_length;
+            inside_ = k - segment_ * lhs_.segment_length;
+            place_ = k % lhs_.live.period;
+            run_left_ = 0;
+        } else {
+            run_ += (k - lhs_.first) * lhs_.k_scale;
+            run_left_ = std::numeric_limits<index>::max();
+        }
+    }
+
+    /// Goes to the next elements that lie evenly in memory and are all alive, or all not.
+    INTAGLIO_INLINE void next_run() {
+        const live_elements& live = lhs_.live;
+        alive_ = place_ >= live.first && place_ < live.end;
+        run_left_ = std::min(lhs_.segment_length - inside_, (alive_ ? live.end : place_ < live.first ? live.first : live.period) - place_);
+        run_ = start_ + lhs_.segments[segment_] + inside_;
+        if ((inside_ += run_left_) == lhs_.segment_length) {
+            inside_ = 0;
+            ++segment_;
+        }
+        if ((place_ += run_left_) == live.period) place_ = 0;
+    }
+
     const lhs_panel<Digit>& lhs_;
-    const Digit* start_ = nullptr;
-    index at_ = -1; ///< where the range before ended: inside_ elements into a segment
-    index segment_ = 0, inside_ = 0, left_ = 0;
-    index place_ = 0; ///< at_ % live.period
+    const Digit *start_ = nullptr, *run_ = nullptr;
+    int plane_ = 0;
+    bool alive_ = true;
+    index at_ = -1; ///< where the range before ended: run_left_ elements before the end of a run
+    index left_ = 0, run_left_ = 0;
+    index segment_ = 0, inside_ = 0; ///< behind the run
+    index place_ = 0;                ///< the same, % live.period
 };
 
 /// A row length, in digits, for the layout by rows: whole cache lines, an odd number of them so that the rows of a tile spread over the sets of L1.

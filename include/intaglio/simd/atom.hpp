@@ -162,10 +162,11 @@ constexpr index advance_unit = 1;
 template <int Bits>
 inline constexpr index advance_unit<narrow_codes<Bits>> = narrow_group<Bits>;
 
-/// How many sets of its sums a tile keeps: several where there are too few to hide an instruction's latency, of atoms that say how sums are added.
+/// How many sets of its sums a tile keeps: several where there are too few to hide an instruction's latency, of atoms that say how sums are added. An addition of its
+/// own, as atoms with partial sums have it, takes one cycle.
 template <class Atom>
 constexpr int sets_of_sums(int sums) {
-    if constexpr (requires { &Atom::add; }) return sums < 4 ? 4 : sums < 8 ? 2 : 1;
+    if constexpr (requires { &Atom::add; }) return sums >= 8 ? 1 : sums >= 4 || requires { Atom::partial_sums; } ? 2 : 4;
     return 1;
 }
 
@@ -205,11 +206,16 @@ public:
             std::make_integer_sequence<int, (Down + 3) / 4>{}, down{}, across{});
     }
 
-    /// total(row, col) += sum * scale[col] for atoms that can multiply their sums by 8-bit scales while widening them.
-    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::uint8_t* scales)
-        requires requires { typename Atom::scale_fragment; }
-    {
-        multiply_add(total, scales, atoms{}, across{});
+    /// Calls f(row, column, from + sums * scale of the column) for each register of sums, as a vector of int32, for atoms that can multiply their sums by 8-bit
+    /// scales while widening them.
+    template <class F>
+    INTAGLIO_INLINE void for_each_scaled(const std::int32_t* from, const std::uint8_t* scales, F&& f) {
+        for_each_scaled(from, scales, f, atoms{}, across{});
+    }
+    /// to = from + sums * scale of the column.
+    INTAGLIO_INLINE void multiply_add(const std::int32_t* from, const std::uint8_t* scales, std::int32_t* to) {
+        std::int32_t* const out = opaque(to); // as in for_each_scaled
+        for_each_scaled(from, scales, [&](int row, int col, auto total) __attribute__((always_inline)) { store_vector(out + row * cols + col, total); });
     }
 
 private:
@@ -236,7 +242,7 @@ private:
     }
     template <class F, int... E>
     INTAGLIO_INLINE void for_each_sums(F& f, std::integer_sequence<int, E...>) {
-        if constexpr (std::is_integral_v<lane>) (hold(acc_[E]), ...); // as in multiply_add
+        if constexpr (std::is_integral_v<lane>) (hold(acc_[E]), ...); // as in for_each_scaled
         (f(E / Across, E % Across * Atom::n, lanes_of(acc_[E])), ...);
     }
     static INTAGLIO_INLINE vector<lane, Atom::n> lanes_of(const accumulator& sums) {
@@ -248,13 +254,14 @@ private:
     INTAGLIO_INLINE void carry(const lane* from, lane* high, std::integer_sequence<int, E...>) {
         (Atom::carry(acc_[E], from + place(E), high + place(E), cols), ...);
     }
-    template <int... E, int... J>
-    INTAGLIO_INLINE void multiply_add(std::int32_t* total, const std::uint8_t* scales, std::integer_sequence<int, E...>, std::integer_sequence<int, J...>) {
+    template <class F, int... E, int... J>
+    INTAGLIO_INLINE void for_each_scaled(const std::int32_t* from, const std::uint8_t* scales, F& f, std::integer_sequence<int, E...>, std::integer_sequence<int, J...>) {
+        using totals = typename Atom::totals;
         const typename Atom::scale_fragment columns[] = {Atom::load_scales(scales + J * Atom::n)...};
         // Without these, GCC 12 keeps totals in registers from call to call, and spills the sums in every step of `run`.
         (hold(acc_[E]), ...);
-        std::int32_t* const out = opaque(total);
-        (Atom::multiply_add(acc_[E], columns[E % Across], out + place(E)), ...);
+        const std::int32_t* const before = opaque(from);
+        (f(E / Across, E % Across * Atom::n, Atom::multiply_add(load_vector<totals>(before + place(E)), acc_[E], columns[E % Across])), ...);
     }
 
     /// `Step` steps in turn, as many as make whole groups of narrow codes, use one set of sums after the other.
@@ -277,17 +284,23 @@ private:
             const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, S * step_elements + J * Atom::n * Atom::k)...};
             (row<I>(c[S % sizeof...(Set)], Atom::load_lhs(base[I / 4] + S * step_stride + (I % 4 == 3 ? three : I % 4 * atom_stride), row_stride), r, columns), ...);
         };
-        for (std::size_t turns = static_cast<std::size_t>(steps) / turn; turns > 0; --turns) {
+        const auto run_turn = [&]() __attribute__((always_inline)) {
             (step(std::integral_constant<int, Step>{}), ...);
             ((base[G] += turn * step_stride), ...);
             if constexpr (sets_of_sums > 1) {
-                (hold_set(c[Set], atoms{}), ...);         // otherwise GCC 12 moves every sum to another register and back,
-                ((base[G] = opaque(base[G])), ...);       // and makes a second loop for a stride of one
+                (hold_set(c[Set], atoms{}), ...);   // otherwise GCC 12 moves every sum to another register and back,
+                ((base[G] = opaque(base[G])), ...); // and makes a second loop for a stride of one
             } else if constexpr (Down * Across >= 8) {
                 for (index line = 0; line < step_elements; line += 64 / static_cast<index>(sizeof(rhs))) __builtin_prefetch(b + 8 * step_elements + line);
             }
             b = b + turn * step_elements;
+        };
+        std::size_t turns = static_cast<std::size_t>(steps) / turn;
+        if (sets_of_sums > 1 && turns > 0) { // apart, so that products are not added to zeros
+            run_turn();
+            --turns;
         }
+        for (; turns > 0; --turns) run_turn();
         if constexpr (sets_of_sums == 1) {
             copy(acc_, c[0], atoms{});
         } else {

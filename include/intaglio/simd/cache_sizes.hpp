@@ -9,7 +9,8 @@
 
 namespace intaglio::inline INTAGLIO_ABI {
 
-/// Bytes of a core's first and second data cache, and of the last, which cores share.
+/// Bytes of a core's first and second data cache, and of the last, which cores share: 32 MiB at most, since on some machines the system counts those that other cores
+/// have (256 MiB on an EPYC 7003).
 struct cache_sizes {
     index l1 = 32 * 1024;
     index l2 = 512 * 1024;
@@ -21,7 +22,7 @@ struct cache_sizes {
 #ifdef _SC_LEVEL1_DCACHE_SIZE
         if (const long l1 = ::sysconf(_SC_LEVEL1_DCACHE_SIZE); l1 > 0) sizes.l1 = l1;
         if (const long l2 = ::sysconf(_SC_LEVEL2_CACHE_SIZE); l2 > 0) sizes.l2 = l2;
-        if (const long l3 = ::sysconf(_SC_LEVEL3_CACHE_SIZE); l3 > 0) sizes.l3 = l3;
+        if (const long l3 = ::sysconf(_SC_LEVEL3_CACHE_SIZE); l3 > 0) sizes.l3 = l3 < 32 << 20 ? l3 : 32 << 20;
 #endif
         return sizes;
     }

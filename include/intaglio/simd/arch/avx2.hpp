@@ -67,10 +67,8 @@ struct avx2_u8_codes : avx2_integers<std::uint8_t, std::int8_t> {
         return _mm256_shuffle_epi8(_mm256_set1_epi64x(bytes), _mm256_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1, //
                                                                                4, -1, 4, -1, 5, -1, 5, -1, 6, -1, 6, -1, 7, -1, 7, -1));
     }
-    static INTAGLIO_INLINE void multiply_add(accumulator c, scale_fragment scales, lane* out) {
-        const __m256i sum = _mm256_madd_epi16(c, scales);
-        detail::store_256(out, _mm256_add_epi32(detail::load_256(out), sum));
-    }
+    using totals = vector<std::int32_t, n>;
+    static INTAGLIO_INLINE totals multiply_add(totals total, accumulator c, scale_fragment scales) { return total + reinterpret_cast<totals>(_mm256_madd_epi16(c, scales)); }
 };
 
 float_atom atom_of(arch::avx2, product<float, float, float>);

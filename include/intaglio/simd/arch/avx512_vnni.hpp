@@ -22,8 +22,9 @@ struct avx512_vnni_u8s8 : avx512_integers<std::uint8_t, std::int8_t> {
     static constexpr std::int32_t largest_scaled = 32767;
     using scale_fragment = __m512i;
     static INTAGLIO_INLINE scale_fragment load_scales(const std::uint8_t* scales) { return detail::widen_bytes_512(scales); }
-    static INTAGLIO_INLINE void multiply_add(accumulator c, scale_fragment scales, lane* out) {
-        detail::store_512(out, _mm512_dpwssd_epi32(detail::load_512(out), c, scales));
+    using totals = vector<std::int32_t, n>;
+    static INTAGLIO_INLINE totals multiply_add(totals total, accumulator c, scale_fragment scales) {
+        return reinterpret_cast<totals>(_mm512_dpwssd_epi32(reinterpret_cast<__m512i>(total), c, scales));
     }
 };
 

@@ -67,10 +67,8 @@ struct avx512_u8_codes : avx512_integers<std::uint8_t, std::int8_t> {
         const __m512i once = detail::widen_bytes_512(scales);
         return _mm512_or_si512(once, _mm512_maskz_slli_epi32(0xffff, once, 16));
     }
-    static INTAGLIO_INLINE void multiply_add(accumulator c, scale_fragment scales, lane* out) {
-        const __m512i sum = _mm512_madd_epi16(c, scales);
-        detail::store_512(out, _mm512_add_epi32(detail::load_512(out), sum));
-    }
+    using totals = vector<std::int32_t, n>;
+    static INTAGLIO_INLINE totals multiply_add(totals total, accumulator c, scale_fragment scales) { return total + reinterpret_cast<totals>(_mm512_madd_epi16(c, scales)); }
 };
 
 avx512_float atom_of(arch::avx512bw, product<float, float, float>);

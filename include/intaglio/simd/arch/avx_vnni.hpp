@@ -24,8 +24,9 @@ struct avx_vnni_u8s8 : avx2_integers<std::uint8_t, std::int8_t> {
     static INTAGLIO_INLINE scale_fragment load_scales(const std::uint8_t* scales) {
         return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(scales)));
     }
-    static INTAGLIO_INLINE void multiply_add(accumulator c, scale_fragment scales, lane* out) {
-        detail::store_256(out, _mm256_dpwssd_avx_epi32(detail::load_256(out), c, scales));
+    using totals = vector<std::int32_t, n>;
+    static INTAGLIO_INLINE totals multiply_add(totals total, accumulator c, scale_fragment scales) {
+        return reinterpret_cast<totals>(_mm256_dpwssd_avx_epi32(reinterpret_cast<__m256i>(total), c, scales));
     }
 };
 

@@ -84,9 +84,14 @@ struct neon_u8_codes {
     /// The sums times scales: smlal widens and multiplies at once.
     using scale_fragment = int16x8_t;
     static INTAGLIO_INLINE scale_fragment load_scales(const std::uint8_t* scales) { return vreinterpretq_s16_u16(vmovl_u8(vld1_u8(scales))); }
-    static INTAGLIO_INLINE void multiply_add(accumulator c, scale_fragment scales, lane* out) {
-        vst1q_s32(out, vmlal_s16(vld1q_s32(out), vget_low_s16(c), vget_low_s16(scales)));
-        vst1q_s32(out + 4, vmlal_high_s16(vld1q_s32(out + 4), c, scales));
+    using totals = vector<std::int32_t, n>;
+    static INTAGLIO_INLINE totals multiply_add(totals total, accumulator c, scale_fragment scales) {
+        int32x4_t halves[2];
+        std::memcpy(halves, &total, sizeof total);
+        halves[0] = vmlal_s16(halves[0], vget_low_s16(c), vget_low_s16(scales));
+        halves[1] = vmlal_high_s16(halves[1], c, scales);
+        std::memcpy(&total, halves, sizeof total);
+        return total;
     }
 };
 

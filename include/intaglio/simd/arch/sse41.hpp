@@ -67,11 +67,9 @@ struct sse41_u8_codes : sse41_integers<std::uint8_t, std::int8_t> {
         std::memcpy(&bytes, scales, sizeof bytes);
         return _mm_shuffle_epi8(_mm_cvtsi32_si128(bytes), _mm_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1));
     }
-    /// out += (both int16 sums) * scale: the widening multiply-add takes the scale for nothing.
-    static INTAGLIO_INLINE void multiply_add(accumulator c, scale_fragment scales, lane* out) {
-        const __m128i sum = _mm_madd_epi16(c, scales);
-        detail::store_128(out, _mm_add_epi32(detail::load_128(out), sum));
-    }
+    /// total + (both int16 sums) * scale: the widening multiply-add takes the scale for nothing.
+    using totals = vector<std::int32_t, n>;
+    static INTAGLIO_INLINE totals multiply_add(totals total, accumulator c, scale_fragment scales) { return total + reinterpret_cast<totals>(_mm_madd_epi16(c, scales)); }
 };
 
 sse41_s16 atom_of(arch::sse41, product<std::int16_t, std::int16_t, std::int32_t>);
