@@ -222,52 +222,42 @@ struct output_of_sums {
     }
     template <class Tile>
     INTAGLIO_INLINE void end(Tile& tile, const typename Traits::lane* high) const {
-        if (to.streams)
-            end_as(tile, high, [](float* p, auto v) __attribute__((always_inline)) { simd::stream_vector(p, v); });
+        const auto each = [&](auto&& f) __attribute__((always_inline)) { tile.for_each_sums(f); };
+        if constexpr (Traits::floats)
+            store_each(each, [&](int, int col, auto total) __attribute__((always_inline)) { return times_factors(total, col); });
+        else if (high)
+            store_each(each, [&](int row, int col, auto low) __attribute__((always_inline)) {
+                return times_factors(single_total(simd::load_vector<decltype(low)>(high + row * Traits::cols + col), low), col);
+            });
         else
-            end_as(tile, high, [](float* p, auto v) __attribute__((always_inline)) { simd::store_vector(p, v); });
+            scale_each(each);
     }
-
     /// The same of from + sums * scale of the column, which are the totals.
     template <class Tile>
     INTAGLIO_INLINE void end_scaled(Tile& tile, const std::int32_t* from, const std::uint8_t* scales) const {
-        tile.for_each_scaled(from, scales, [&](int row, int col, auto total) __attribute__((always_inline)) {
-            float* const p = to.out + row * to.stride + col;
-            const auto value = scaled(total, to.factors + col);
-            if (to.streams)
-                simd::stream_vector(p, value);
-            else
-                simd::store_vector(p, value);
-        });
+        scale_each([&](auto&& f) __attribute__((always_inline)) { tile.for_each_scaled(from, scales, f); });
     }
 
 private:
-    template <class Ints>
-    INTAGLIO_INLINE auto scaled(Ints total, const float* factors) const {
-        if constexpr (output_factors<Traits>::splits)
-            if (to.path == output_path::split) return split_product(total, factors);
-        const auto single = single_total(total);
-        return single * simd::load_vector<std::remove_const_t<decltype(single)>>(factors);
+    template <class Total>
+    INTAGLIO_INLINE Total times_factors(Total total, int col) const {
+        return total * simd::load_vector<Total>(to.factors + col);
     }
-    template <class Tile, class Store>
-    INTAGLIO_INLINE void end_as(Tile& tile, const typename Traits::lane* high, Store store) const {
-        const auto scale = [&](int row, int col, auto total) __attribute__((always_inline)) {
-            store(to.out + row * to.stride + col, total * simd::load_vector<decltype(total)>(to.factors + col));
-        };
-        if constexpr (Traits::floats) {
-            tile.for_each_sums(scale);
-        } else if (high) {
-            tile.for_each_sums([&](int row, int col, auto low) __attribute__((always_inline)) {
-                scale(row, col, single_total(simd::load_vector<decltype(low)>(high + row * Traits::cols + col), low));
-            });
-        } else {
-            if constexpr (output_factors<Traits>::splits)
-                if (to.path == output_path::split)
-                    return tile.for_each_sums([&](int row, int col, auto sums) __attribute__((always_inline)) {
-                        store(to.out + row * to.stride + col, split_product(sums, to.factors + col));
-                    });
-            tile.for_each_sums([&](int row, int col, auto sums) __attribute__((always_inline)) { scale(row, col, single_total(sums)); });
-        }
+    /// Stores value(row, col, total) for each register of totals: each(f) calls f(row, col, total).
+    template <class Each, class Value>
+    INTAGLIO_INLINE void store_each(const Each& each, const Value& value) const {
+        if (to.streams)
+            each([&](int row, int col, auto total) __attribute__((always_inline)) { simd::stream_vector(to.out + row * to.stride + col, value(row, col, total)); });
+        else
+            each([&](int row, int col, auto total) __attribute__((always_inline)) { simd::store_vector(to.out + row * to.stride + col, value(row, col, total)); });
+    }
+    /// Stores int32 totals times their factors.
+    template <class Each>
+    INTAGLIO_INLINE void scale_each(const Each& each) const {
+        if constexpr (output_factors<Traits>::splits)
+            if (to.path == output_path::split)
+                return store_each(each, [&](int, int col, auto total) __attribute__((always_inline)) { return split_product(total, to.factors + col); });
+        store_each(each, [&](int, int col, auto total) __attribute__((always_inline)) { return times_factors(single_total(total), col); });
     }
 };
 
