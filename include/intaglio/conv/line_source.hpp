@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "intaglio/conv/sources.hpp"
+#include "intaglio/conv/window_squares.hpp"
 #include "intaglio/core/buffer.hpp"
 #include "intaglio/simd/transpose.hpp"
 
@@ -61,7 +62,7 @@ public:
         const index stored = image.batch * image_stride_; // and zeros as far as the last row reads
         plane_ = padded_row<T>(stored + (std::max<index>(0, -y_.origin) + 1) * x_.size + x_.start(x.taps - 1) + step);
         data_ = buffer<T>(image.count * plane_, uninitialized);
-        exec.for_each(image.batch * y_.phases * y_.size, [&](index line, int) { transpose_line(line); });
+        exec.for_each(lines(), [&](index l, int) { transpose_line(l); });
         for (index c = 0; c < image.count; ++c) std::fill(data_.data() + c * plane_ + stored, data_.data() + (c + 1) * plane_, T{0});
         for (index b = 0; b < image.batch; ++b) segments_.push_back(b * image_stride_);
     }
@@ -110,15 +111,26 @@ public:
     const norm_table& block_norms(const patch<typename Traits::lhs_digit>&) const {
         return norms_;
     }
-    /// Measures what block_norms returns, with the atom that multiplies: the largest of any row.
+    /// Measures what block_norms returns: a bound for all rows.
     template <class Atom>
     void measure(executor_ref exec) {
+        const window_squares<Atom> windows(data_.data(), image_.count, plane_, exec);
+        std::vector<index> shifts;
+        for (index tap = 0; tap < y_.window.taps * x_.window.taps; ++tap) shifts.push_back(place(tap * image_.count));
         norms_ = norm_table(depth());
         exec.for_each(ceil_div(depth(), longest_piece), [&](index strip, int) {
-            const index k = strip * longest_piece, length = std::min(longest_piece, depth() - k);
-            square_sums most(length);
-            for (index tap = 0; tap < y_.window.taps * x_.window.taps; ++tap) measure_strip<Atom>(data_.data() + place(tap * image_.count), k, length, most);
-            norms_.replace(k, norms_of(most, length));
+            std::vector<std::int64_t> sums(shifts.size()); // of each tap
+            for (int level = 0; level < norm_levels; ++level) {
+                const index length = norm_step << level, first = strip * (longest_piece / length);
+                for (index piece = first; piece < std::min(norms_.pieces(level), first + longest_piece / length); ++piece) {
+                    std::fill(sums.begin(), sums.end(), 0);
+                    for_each_piece(piece * length, std::min(depth(), (piece + 1) * length), [&](index at, index count) {
+                        const std::int32_t* const largest = windows.largest(count);
+                        for (std::size_t tap = 0; tap < sums.size(); ++tap) sums[tap] += largest[(shifts[tap] + at) / square_piece];
+                    });
+                    norms_.at(level, piece) = norm_bound(static_cast<float>(*std::max_element(sums.begin(), sums.end())), length);
+                }
+            }
         });
     }
 
@@ -148,38 +160,27 @@ private:
         return c * plane_ + (phase * y_.size + y_.start(row)) * x_.size + x_.start(column);
     }
 
-    /// Elements [k, k + length) of the reduction of all rows of a tap, which begin at `tap`: where they are of several images, copied together four rows at a time.
-    template <class Atom>
-    void measure_strip(const T* tap, index k, index length, square_sums& most) const {
-        if (k / segment() == (k + length - 1) / segment())
-            return measure_rows<Atom>(tap + k / segment() * image_stride_ + k % segment(), image_.count, plane_, length, most);
-        std::vector<T> rows(static_cast<std::size_t>(4 * length));
-        for (index c = 0; c < image_.count; c += 4) {
-            const index count = std::min<index>(4, image_.count - c);
-            for (index r = 0; r < count; ++r) {
-                T* to = rows.data() + r * length;
-                for_each_piece(k, k + length, [&](index at, index piece) { to = std::copy_n(tap + (c + r) * plane_ + at, piece, to); });
-            }
-            measure_rows<Atom>(rows.data(), count, length, length, most);
-        }
+    /// A line of storage: columns [from, to) are pixels of the image, the one of column `from` is `first` and they lie `stride` elements apart. Others are zeros.
+    struct stored_line {
+        const T* first = nullptr;
+        index stride = 0, from = 0, to = 0;
+    };
+    index lines() const { return image_.batch * y_.phases * x_.phases * y_.size; }
+    /// Line l of storage: of one image, phase and row.
+    stored_line line(index l) const {
+        const index row = l % y_.size, phase = l / y_.size % (y_.phases * x_.phases), b = l / (y_.size * y_.phases * x_.phases);
+        const index stride = x_.window.stride, y = y_.origin + phase / x_.phases + row * y_.window.stride, x = x_.origin + phase % x_.phases; // x of column 0
+        if (!y_.window.inside(y)) return {};
+        const index from = std::min(x_.size, x < 0 ? ceil_div(-x, stride) : 0), to = std::clamp(x_.window.inputs > x ? ceil_div(x_.window.inputs - x, stride) : 0, from, x_.size);
+        return {to > from ? image_.pixel(b, y, x + from * stride) : nullptr, stride * image_.channels, from, to};
     }
-
-    /// One line of one image and phase, for all channels and phases of columns.
-    void transpose_line(index line) {
-        const index b = line / (y_.phases * y_.size), within = line % (y_.phases * y_.size), phase_y = within / y_.size, row = within % y_.size;
-        const index y = y_.origin + phase_y + row * y_.window.stride, stride = x_.window.stride;
-        for (index phase = 0; phase < x_.phases; ++phase) {
-            T* out = data_.data() + b * image_stride_ + ((phase_y * x_.phases + phase) * y_.size + row) * x_.size;
-            const index x0 = x_.origin + phase; // of column 0; columns [from, to) lie inside the image
-            index from = x0 < 0 ? ceil_div(-x0, stride) : 0, to = x_.window.inputs > x0 ? ceil_div(x_.window.inputs - x0, stride) : 0;
-            if (!y_.window.inside(y)) from = to = x_.size;
-            from = std::min(from, x_.size);
-            to = std::clamp(to, from, x_.size);
-            if (to > from) simd::transpose(image_.pixel(b, y, x0 + from * stride), stride * image_.channels, to - from, image_.count, out + from, plane_);
-            for (index c = 0; c < image_.count; ++c) {
-                std::fill_n(out + c * plane_, from, T{0});
-                std::fill(out + c * plane_ + to, out + c * plane_ + x_.size, T{0});
-            }
+    void transpose_line(index l) {
+        const auto [first, stride, from, to] = line(l);
+        T* out = data_.data() + l * x_.size;
+        if (to > from) simd::transpose(first, stride, to - from, image_.count, out + from, plane_);
+        for (index c = 0; c < image_.count; ++c) {
+            std::fill_n(out + c * plane_, from, T{0});
+            std::fill(out + c * plane_ + to, out + c * plane_ + x_.size, T{0});
         }
     }
 

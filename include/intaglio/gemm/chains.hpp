@@ -67,11 +67,6 @@ public:
     const T& at(int level, index piece) const { return values_[static_cast<std::size_t>(first_[level] + piece)]; }
     index pieces(int level) const { return (level + 1 < norm_levels ? first_[level + 1] : static_cast<index>(values_.size())) - first_[level]; }
     const std::vector<T>& values() const { return values_; }
-    /// Takes over those of elements from `first` on, a multiple of the longest piece's length.
-    void replace(index first, const piece_table& other) {
-        for (int level = 0; level < norm_levels; ++level)
-            for (index p = 0; p < other.pieces(level); ++p) at(level, first / (norm_step << level) + p) = other.at(level, p);
-    }
 
 private:
     index first_[norm_levels] = {};
@@ -89,15 +84,16 @@ using square_sums = piece_table<square_sum>;
 using norm_table = piece_table<float>;
 static_assert(longest_piece * 2048 * 2048 <= 2147483647, "a sum of the longest piece fits int32");
 
+/// The bound for `count` elements, of which the squares of v >> 4 add up to `squares`.
+inline float norm_bound(float squares, index count) {
+    const float l2 = 16.0F * (std::sqrt(squares) + std::sqrt(static_cast<float>(count)));
+    return round_norm_up(l2 * l2);
+}
+
 inline norm_table norms_of(const square_sums& sums, index length) {
     norm_table norms(length);
-    for (int level = 0; level < norm_levels; ++level) {
-        const float root = std::sqrt(static_cast<float>(norm_step << level));
-        for (index p = 0; p < norms.pieces(level); ++p) {
-            const float l2 = 16.0F * (std::sqrt(static_cast<float>(sums.at(level, p).largest())) + root);
-            norms.at(level, p) = round_norm_up(l2 * l2);
-        }
-    }
+    for (int level = 0; level < norm_levels; ++level)
+        for (index p = 0; p < norms.pieces(level); ++p) norms.at(level, p) = norm_bound(static_cast<float>(sums.at(level, p).largest()), norm_step << level);
     return norms;
 }
 

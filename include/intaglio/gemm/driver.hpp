@@ -6,7 +6,7 @@
 //   loop 1  jc   columns of the output in blocks of nc            } one task each, shared by the threads
 //   loop 2  ic   rows of the output in blocks of mc               }
 //   loop 3  pc   the reduction in blocks of kc                      <- the block of lhs is packed here, or read in place
-//   loop 4  jr   panels of nr columns                               <- a panel of rhs (kc x nr) stays in L1
+//   loop 4  jr   panels of nr columns                               <- a panel of rhs (kc x nr) stays in L1 or close to it
 //   loop 5  ir   tiles of mr rows                                   <- microkernel.hpp
 //
 // Where all panels of the block stay in L2, loops 4 and 5 change places: a tile of lhs stays in L1, and the output is written from its first line to its last.

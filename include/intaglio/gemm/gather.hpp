@@ -84,7 +84,7 @@ void gather_rows(const Source& source, index i0, index i1, index k0, index k1, w
                 }
             }
         }
-        if (scratch.lhs.size() < plane * Traits::lhs_planes) scratch.lhs = buffer<digit>(plane * Traits::lhs_planes);
+        if (scratch.lhs.size() < plane * Traits::lhs_planes) scratch.lhs = buffer<digit>(plane * Traits::lhs_planes, uninitialized);
         digit* panel = scratch.lhs.data() + (i - i0) * stride;
         for (index r = 0; r < tile_rows; ++r) {
             if (r < count)

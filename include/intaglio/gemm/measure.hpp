@@ -37,11 +37,13 @@ private:
     Sums first_[norm_levels] = {}; ///< half of a piece
 };
 
-/// Elements of a row that are squared at a time: a register of the widest atoms has two pieces.
+/// Elements of a row whose squares are summed.
+inline constexpr index square_piece = 8;
+/// Elements of a row that are squared at a time: whole registers, and whole pieces that are measured.
 template <class Atom>
 constexpr index square_group = std::max<index>(norm_step, Atom::n * Atom::k);
 
-/// sums[p][r] = the squares of piece p of square_group elements of row r; only elements where `keep` has ones, if it is given.
+/// sums[p][r] = the squares of the p-th square_piece of square_group elements of row r; only elements where `keep` has ones, if it is given.
 template <class Atom>
 INTAGLIO_INLINE void square_rows(const std::int16_t* a, const std::int16_t* b, const std::int16_t* c, const std::int16_t* d, simd::four_lanes* sums,
                                  const std::int16_t* keep = nullptr) {
@@ -49,24 +51,21 @@ INTAGLIO_INLINE void square_rows(const std::int16_t* a, const std::int16_t* b, c
     if constexpr (measures<Atom>) {
         using fragment = typename Atom::rhs_fragment;
         using words = simd::vector<std::int16_t, sizeof(fragment) / sizeof(std::int16_t)>;
-        auto s = Atom::zero(), t = Atom::zero(), u = Atom::zero(), v = Atom::zero();
         for (index e = 0; e < group; e += Atom::n * Atom::k) {
-            const auto load = [&](const std::int16_t* row) __attribute__((always_inline)) {
+            const auto squares = [&](const std::int16_t* row) __attribute__((always_inline)) {
                 const fragment r = Atom::load_rhs(row + e);
-                return keep ? reinterpret_cast<fragment>(reinterpret_cast<words>(r) & simd::load_vector<words>(keep + e)) : r;
+                auto sum = Atom::zero();
+                Atom::add_squares(sum, keep ? reinterpret_cast<fragment>(reinterpret_cast<words>(r) & simd::load_vector<words>(keep + e)) : r);
+                return sum;
             };
-            Atom::add_squares(s, load(a));
-            Atom::add_squares(t, load(b));
-            Atom::add_squares(u, load(c));
-            Atom::add_squares(v, load(d));
+            simd::sum_fours(squares(a), squares(b), squares(c), squares(d), sums + e / square_piece);
         }
-        simd::sum_eights(s, t, u, v, sums);
     } else {
-        for (index p = 0; p < group / norm_step; ++p) sums[p] = simd::four_lanes{};
+        for (index p = 0; p < group / square_piece; ++p) sums[p] = simd::four_lanes{};
         for (index e = 0; e < group; ++e) {
             if (keep && keep[e] == 0) continue;
             const simd::four_lanes part = {a[e] >> 4, b[e] >> 4, c[e] >> 4, d[e] >> 4};
-            sums[e / norm_step] = sums[e / norm_step] + part * part;
+            sums[e / square_piece] = sums[e / square_piece] + part * part;
         }
     }
 }
@@ -76,6 +75,7 @@ INTAGLIO_INLINE void square_rows(const std::int16_t* a, const std::int16_t* b, c
 template <class Atom>
 void measure_rows(const std::int16_t* data, index rows, index stride, index columns, square_sums& most, bool followed = false) {
     constexpr index group = square_group<Atom>;
+    static_assert(norm_step == 2 * square_piece);
     std::int16_t keep[group] = {}; // of the last elements
     std::fill_n(keep, columns % group, std::int16_t{-1});
     for (index i = 0; i < rows; i += 4) { // the last row again where there are no four
@@ -84,10 +84,10 @@ void measure_rows(const std::int16_t* data, index rows, index stride, index colu
         piece_levels<simd::four_lanes> levels;
         const auto add = [&](index first, const simd::four_lanes* sums) __attribute__((always_inline)) {
             for (index p = 0; p < group / norm_step && first + p * norm_step < columns; ++p)
-                levels.add(first / norm_step + p, sums[p], first + (p + 1) * norm_step >= columns,
+                levels.add(first / norm_step + p, sums[2 * p] + sums[2 * p + 1], first + (p + 1) * norm_step >= columns,
                            [&](int level, index piece, simd::four_lanes s) { most.at(level, piece).raise(s); });
         };
-        simd::four_lanes sums[group / norm_step];
+        simd::four_lanes sums[group / square_piece];
         index first = 0;
         for (; first + group <= columns; first += group) {
             square_rows<Atom>(a + first, b + first, c + first, d + first, sums);

@@ -38,21 +38,16 @@ INTAGLIO_INLINE Vector interleave_and_add(Vector x, Vector y, std::integer_seque
 }
 } // namespace detail
 
-/// sums[g] = {sum of a's lanes 8 g .. 8 g + 7, of b's, of c's, of d's}. `Register` is any vector whose bits are lanes of int32; one of four lanes is half a group.
+/// sums[g] = {sum of a's lanes 4 g .. 4 g + 3, of b's, of c's, of d's}. `Register` is any vector whose bits are lanes of int32.
 template <class Register>
-INTAGLIO_INLINE void sum_eights(Register a, Register b, Register c, Register d, four_lanes* sums) {
+INTAGLIO_INLINE void sum_fours(Register a, Register b, Register c, Register d, four_lanes* sums) {
     constexpr int lanes = sizeof(Register) / 4;
     using int32s = vector<std::int32_t, lanes>;
     constexpr std::make_integer_sequence<int, lanes> all_lanes{};
     const int32s ab = detail::interleave_and_add<1>(reinterpret_cast<int32s>(a), reinterpret_cast<int32s>(b), all_lanes),
                  cd = detail::interleave_and_add<1>(reinterpret_cast<int32s>(c), reinterpret_cast<int32s>(d), all_lanes),
                  abcd = detail::interleave_and_add<2>(ab, cd, all_lanes);
-    four_lanes parts[lanes / 4];
-    std::memcpy(parts, &abcd, sizeof abcd);
-    if constexpr (lanes == 4)
-        sums[0] = parts[0];
-    else
-        for (int g = 0; g < lanes / 8; ++g) sums[g] = parts[2 * g] + parts[2 * g + 1];
+    std::memcpy(sums, &abcd, sizeof abcd);
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::simd
