@@ -77,6 +77,7 @@
 #include "intaglio/conv/reference.hpp"
 #include "intaglio/conv/sources.hpp"
 #include "intaglio/conv/weight_gradient.hpp"
+#include "intaglio/conv/window_squares.hpp"
 
 #include "intaglio/nn/accounting.hpp"
 #include "intaglio/nn/activation_range.hpp"
