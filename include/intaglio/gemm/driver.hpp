@@ -56,12 +56,12 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
         const bool is_total = block + 1 == blocks && (block == 0 || !Traits::carries) && (!scaled || (Traits::scales_in_flush && !chains.empty())) && !call.check;
         if (is_total && rows == Traits::rows && cols == Traits::cols)
             if (const auto to = output_from_registers<Traits>(call, i0, j0)) {
-                const output_of_sums<Traits> out{*to, totals};
+                using sums = output_of_sums<Traits>;
                 if constexpr (Traits::scales_in_flush)
-                    if (scaled) return run_scaled<Traits, Down>(lhs, digits, chains, scales.rhs, totals, block == 0, out);
+                    if (scaled) return run_chains<Traits, Down>(lhs, digits, chains, scaled_flush<Traits, sums>{{*to, totals}, scales.rhs, totals, block == 0});
                 if constexpr (Traits::through) {
                     alignas(64) typename Traits::lane high[Traits::carries ? Traits::tile_size : 1];
-                    return run_through<Traits, Down>(lhs, digits, chains, out, high, block == 0);
+                    return run_chains<Traits, Down>(lhs, digits, chains, continued_flush<Traits, sums>{{*to, totals}, high, block == 0});
                 }
             }
     }

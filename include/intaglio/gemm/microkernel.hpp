@@ -89,9 +89,11 @@ INTAGLIO_INLINE void multiply_chain(Tile& tile, const lhs_panel<typename Traits:
 template <class Traits, int Down, int LhsPlane = 0, int RhsPlane = 0>
 using tile_of_planes = simd::register_tile<typename Traits::template plane_atom<LhsPlane, RhsPlane>, Down, Traits::tile::across>;
 
-// The functions that hold a tile are not inlined: it takes all registers, and leaves none to the loops of a caller.
+/// The high parts before the first carry, and totals before the first block.
+template <class Traits>
+alignas(64) inline constexpr typename Traits::lane no_sums[Traits::carries || Traits::scales_in_flush ? Traits::tile_size : 1] = {};
 
-/// The sums of a tile in memory: where they are kept, and where they come from if they go on.
+/// The sums of a tile in memory: where they come from if they go on, and where they are kept. (output.hpp has what takes them to the output instead.)
 template <class Traits>
 struct kept_sums {
     typename Traits::lane* sums;
@@ -105,49 +107,82 @@ struct kept_sums {
     INTAGLIO_INLINE void end(Tile& tile, const typename Traits::lane* /*high*/) const {
         tile.store(sums);
     }
+    template <class Tile>
+    INTAGLIO_INLINE void end_scaled(Tile& tile, const std::int32_t* from, const std::uint8_t* scales) const {
+        tile.multiply_add(from, scales, sums);
+    }
 };
 
-/// The high parts before the first carry, and totals before the first block.
-template <class Traits>
-alignas(64) inline constexpr typename Traits::lane no_sums[Traits::carries || Traits::scales_in_flush ? Traits::tile_size : 1] = {};
+// A flush says what happens to a tile's sums before the first chain, between two and behind the last.
 
-/// Chains of planes (LhsPlane, RhsPlane) whose sums go on from one to the next; with a carry between them where totals are kept in two parts. `Sums` is kept_sums, or
-/// takes them to the output from the registers (output.hpp).
-template <class Traits, int Down, int LhsPlane = 0, int RhsPlane = 0, class Panel, class Sums>
-[[gnu::noinline]] void run_through(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains, Sums sums,
-                                   [[maybe_unused]] typename Traits::lane* high, bool fresh) {
-    tile_of_planes<Traits, Down, LhsPlane, RhsPlane> tile;
-    sums.start(tile, fresh);
-    [[maybe_unused]] const typename Traits::lane* carried = no_sums<Traits>; // by the chains before
-    segment_walk walk(lhs);
-    for (const chain& c : chains) {
-        if constexpr (Traits::carries)
-            if (&c != chains.data()) {
-                tile.carry(carried, high);
-                carried = high;
-            }
-        multiply_chain<Traits>(tile, lhs, walk, panel, c);
+/// through and carry: sums go on, in two parts where totals are; the next chain of proven ones starts from the low part.
+template <class Traits, class Sums>
+struct continued_flush {
+    Sums sums;
+    typename Traits::lane* high; ///< where sums are carried to
+    bool fresh;                  ///< starts the sums, which otherwise go on
+    const typename Traits::lane* carried = no_sums<Traits>; ///< by the chains before
+
+    template <class Tile>
+    INTAGLIO_INLINE void start(Tile& tile) const {
+        sums.start(tile, fresh);
     }
-    sums.end(tile, chains.size() > 1 ? high : nullptr);
-}
+    template <class Tile>
+    INTAGLIO_INLINE void between(Tile& tile, const chain& /*before*/) {
+        if constexpr (Traits::carries) {
+            tile.carry(carried, high);
+            carried = high;
+        }
+    }
+    template <class Tile>
+    INTAGLIO_INLINE void end(Tile& tile, std::span<const chain> chains) const {
+        sums.end(tile, Traits::carries && chains.size() > 1 ? high : nullptr);
+    }
+};
 
-/// Chains of blocks that have 8-bit scales, at least one, by atoms that multiply their sums by them while widening. `sums` as in run_through; between chains they are in
-/// `totals`, which are continued unless `fresh`.
-template <class Traits, int Down, class Panel, class Sums>
-[[gnu::noinline]] void run_scaled(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains,
-                                  const std::uint8_t* scales, typename Traits::total* totals, bool fresh, Sums sums) {
-    tile_of_planes<Traits, Down> tile;
-    const std::int32_t* from = fresh ? no_sums<Traits> : totals;
-    segment_walk walk(lhs);
-    for (const chain& c : chains) {
+/// scaled: chains of blocks that have 8-bit scales, at least one, by atoms that multiply their sums by them while widening. Between chains the sums are in `totals`.
+template <class Traits, class Sums>
+struct scaled_flush {
+    Sums sums;
+    const std::uint8_t* scales;
+    typename Traits::total* totals;
+    const std::int32_t* from; ///< what the sums are added to: `totals`, or zeros before the first chain
+
+    scaled_flush(Sums sums_, const std::uint8_t* scales_, typename Traits::total* totals_, bool fresh)
+        : sums(sums_), scales(scales_), totals(totals_), from(fresh ? no_sums<Traits> : totals_) {}
+
+    template <class Tile>
+    INTAGLIO_INLINE void start(Tile& tile) const {
         tile.zero();
-        multiply_chain<Traits>(tile, lhs, walk, panel, c);
-        const std::uint8_t* const of_block = scales + c.scale * Traits::cols;
-        if constexpr (!std::is_same_v<Sums, kept_sums<Traits>>)
-            if (&c == &chains.back()) return sums.end_scaled(tile, from, of_block);
-        tile.multiply_add(from, of_block, totals);
-        from = totals;
     }
+    template <class Tile>
+    INTAGLIO_INLINE void between(Tile& tile, const chain& before) {
+        tile.multiply_add(from, scales + before.scale * Traits::cols, totals);
+        from = totals;
+        tile.zero();
+    }
+    template <class Tile>
+    INTAGLIO_INLINE void end(Tile& tile, std::span<const chain> chains) const {
+        sums.end_scaled(tile, from, scales + chains.back().scale * Traits::cols);
+    }
+};
+
+/// Runs chains of planes (LhsPlane, RhsPlane). Not inlined: a tile takes all registers, and leaves none to the loops of a caller.
+template <class Traits, int Down, int LhsPlane = 0, int RhsPlane = 0, class Panel, class Flush>
+[[gnu::noinline]] void run_chains(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains, Flush flush) {
+    tile_of_planes<Traits, Down, LhsPlane, RhsPlane> tile;
+    flush.start(tile);
+    segment_walk walk(lhs);
+    for (auto c = chains.begin(); c != chains.end(); flush.between(tile, c[-1])) {
+        multiply_chain<Traits>(tile, lhs, walk, panel, *c);
+        if (++c == chains.end()) break;
+    }
+    flush.end(tile, chains);
+}
+/// One chain whose sums are new, to memory.
+template <class Traits, int Down, int LhsPlane, int RhsPlane, class Panel>
+INTAGLIO_INLINE void run_chain(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, const chain& c, typename Traits::lane* sums) {
+    run_chains<Traits, Down, LhsPlane, RhsPlane>(lhs, panel, {&c, 1}, continued_flush<Traits, kept_sums<Traits>>{{sums}, nullptr, true});
 }
 
 /// Sums that go on: all chains in one call, or one by one where each is shadowed.
@@ -164,12 +199,12 @@ void continue_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel
                 if constexpr (Traits::carries)
                     for (index e = 0; e < (&c == chains.data() ? 0 : count); ++e) simd::carry(sums[e], high[e]);
                 const std::vector<lane> before(sums, sums + count);
-                run_through<Traits, Down>(lhs, panel, {&c, 1}, kept_sums<Traits>{sums}, high, false);
+                run_chains<Traits, Down>(lhs, panel, {&c, 1}, continued_flush<Traits, kept_sums<Traits>>{{sums}, high, false});
                 check->template count<Traits, rows>(lhs, panel, c, before.data(), sums);
             }
             return;
         }
-    run_through<Traits, Down>(lhs, panel, chains, kept_sums<Traits>{sums}, high, fresh);
+    run_chains<Traits, Down>(lhs, panel, chains, continued_flush<Traits, kept_sums<Traits>>{{sums}, high, fresh});
 }
 
 /// Sums that are multiplied chain by chain, in the accumulator's registers where the atom can and nobody looks.
@@ -182,20 +217,20 @@ void flush_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, s
         return;
     }
     if constexpr (Traits::scales_in_flush)
-        if (!check) return run_scaled<Traits, Down>(lhs, panel, chains, scales.rhs, totals, fresh, kept_sums<Traits>{totals});
+        if (!check) return run_chains<Traits, Down>(lhs, panel, chains, scaled_flush<Traits, kept_sums<Traits>>{{totals}, scales.rhs, totals, fresh});
     alignas(64) typename Traits::lane sums[rows * Traits::cols];
     for (const chain& c : chains) {
         if constexpr (Traits::lhs_planes == 2 && is_byte<typename Traits::lhs_digit>) {
             if (c.lhs_plane == 0 && c.rhs_plane == 0)
-                run_through<Traits, Down, 0, 0>(lhs, panel, {&c, 1}, kept_sums<Traits>{sums}, nullptr, true);
+                run_chain<Traits, Down, 0, 0>(lhs, panel, c, sums);
             else if (c.lhs_plane == 0)
-                run_through<Traits, Down, 0, 1>(lhs, panel, {&c, 1}, kept_sums<Traits>{sums}, nullptr, true);
+                run_chain<Traits, Down, 0, 1>(lhs, panel, c, sums);
             else if (c.rhs_plane == 0)
-                run_through<Traits, Down, 1, 0>(lhs, panel, {&c, 1}, kept_sums<Traits>{sums}, nullptr, true);
+                run_chain<Traits, Down, 1, 0>(lhs, panel, c, sums);
             else
-                run_through<Traits, Down, 1, 1>(lhs, panel, {&c, 1}, kept_sums<Traits>{sums}, nullptr, true);
+                run_chain<Traits, Down, 1, 1>(lhs, panel, c, sums);
         } else {
-            run_through<Traits, Down, 0, 0>(lhs, panel, {&c, 1}, kept_sums<Traits>{sums}, nullptr, true);
+            run_chain<Traits, Down, 0, 0>(lhs, panel, c, sums);
         }
         if constexpr (std::is_pointer_v<Panel>)
             if (check) check->template count<Traits, rows>(lhs, panel, c, nullptr, sums);
