@@ -94,6 +94,29 @@ buffer<typename Format::storage> numbers(size count, bool rectified, int head_ro
 template <class Operand, class Total>
 using scales_of = intaglio::scale_type<Operand, Total>;
 
+/// What differs from the usual operands, with a note for the row's name.
+struct variant {
+    const char* note = "";
+    int largest_scale = 0; ///< 0: the usual one
+    kernel_tables::storage storage = kernel_tables::storage::fast;
+    int zero_blocks = 0;   ///< of eight
+    int head_room = 0;     ///< bits
+};
+/// INT16 with as many bits as the paper on dynamic fixed point uses (Das et al., arXiv 1802.00930): its chains of 256 need two bits of head-room.
+constexpr variant paper_bits{.note = ", 13 bits", .head_room = 2};
+
+/// The largest block scale of an operand: as the library's encoder makes them where they are integers, so that products may fold the scales into the digits.
+template <class Operand, class Scale>
+constexpr int usual_scale() {
+    using format = typename Operand::format;
+    if constexpr (!std::is_integral_v<Scale>)
+        return 200;
+    else if constexpr (requires { format::digits; })
+        return intaglio::foldable_scale(true, format::digits);
+    else
+        return intaglio::foldable_scale(false, format::planes);
+}
+
 /// An operand and its numbers, shared by the works that use it. `along` is the reduction.
 template <class Operand, class Scale>
 struct owned_operand {
@@ -101,23 +124,22 @@ struct owned_operand {
     buffer<Scale> scales;
     kernel_tables::operand_data data;
 
-    /// `largest_scale`: of blocks with 8-bit scales. `zero_blocks`: so many of eight blocks along the reduction are zeros.
-    owned_operand(size across, size along, bool reduction_is_rows, bool rectified, int largest_scale = 200, int zero_blocks = 0, int head_room = 0)
-        : values(numbers<typename Operand::format>(across * along * planes, rectified, head_room)) {
-        data.rows = reduction_is_rows ? along : across;
-        data.cols = reduction_is_rows ? across : along;
-        data.row_stride = reduction_is_rows ? 1 : along; // rhs lies as filters do: a column for each, the reduction contiguous
-        data.col_stride = reduction_is_rows ? along : 1;
+    /// lhs has rows of `along` rectified numbers, as activations are; rhs lies as filters do, a column for each.
+    owned_operand(bool is_rhs, size across, size along, const variant& v) : values(numbers<typename Operand::format>(across * along * planes, !is_rhs, v.head_room)) {
+        data.rows = is_rhs ? along : across;
+        data.cols = is_rhs ? across : along;
+        data.row_stride = is_rhs ? 1 : along;
+        data.col_stride = is_rhs ? along : 1;
         data.plane_stride = across * along;
         data.scale = sizeof(typename Operand::storage) == 1 ? 1e-6 : 0x1p-20; // dynamic fixed point has powers of two, formats of bytes any scales
         if constexpr (Operand::sharing::by_row) {
             const size blocks = Operand::block > 0 ? (along + Operand::block - 1) / std::max<size>(Operand::block, 1) * planes : 1;
             scales = buffer<Scale>(across * blocks);
-            for (size i = 0; i < scales.size(); ++i) scales[i] = static_cast<Scale>(1 + i % largest_scale);
+            for (size i = 0; i < scales.size(); ++i) scales[i] = static_cast<Scale>(1 + i % (v.largest_scale > 0 ? v.largest_scale : usual_scale<Operand, Scale>()));
         }
         if constexpr (Operand::block > 0)
-            for (size e = 0; zero_blocks > 0 && e < values.size(); ++e)
-                if (e % along / Operand::block % 8 < zero_blocks) values[e] = 0;
+            for (size e = 0; is_rhs && e < values.size(); ++e)
+                if (e % along / Operand::block % 8 < v.zero_blocks) values[e] = 0;
         data.values = values.data();
         data.scales = scales.data();
     }
@@ -136,30 +158,10 @@ struct work {
     std::shared_ptr<buffer<float>> out{};
 };
 
-/// What differs from the usual operands, with a note for the row's name.
-struct variant {
-    const char* note = "";
-    int largest_scale = 0; ///< 0: the usual one
-    kernel_tables::storage storage = kernel_tables::storage::fast;
-    int zero_blocks = 0;   ///< of eight
-    int head_room = 0;     ///< bits
-};
-/// INT16 with as many bits as the paper on dynamic fixed point uses (Das et al., arXiv 1802.00930): its chains of 256 need two bits of head-room.
-constexpr variant paper_bits{.note = ", 13 bits", .head_room = 2};
-
 void stop_on(const kernel_tables::outcome& result) {
     if (result.kind == kernel_tables::outcome::ok) return;
     std::fprintf(stderr, "bench kernels: %s\n", result.text);
     std::exit(1);
-}
-
-/// The largest block scale of the operands: as the library's encoder makes them, so that products may fold the scales into the digits.
-template <GemmPolicy P>
-constexpr int usual_scale() {
-    using format = typename P::rhs::format;
-    if constexpr (std::is_integral_v<typename P::total> && requires { format::digits; }) return intaglio::foldable_scale(true, format::digits);
-    if constexpr (std::is_integral_v<typename P::total> && P::rhs::block > 0) return intaglio::foldable_scale(false, format::planes);
-    return 200;
 }
 
 /// The atom that a policy would use on the machine at hand, by what is multiplied.
@@ -222,8 +224,8 @@ private:
         if (!kernel) return;
         using lhs_type = owned_operand<typename P::lhs, scales_of<typename P::lhs, typename P::total>>;
         using rhs_type = owned_operand<typename P::rhs, scales_of<typename P::rhs, typename P::total>>;
-        const auto lhs = std::make_shared<lhs_type>(m, k, false, true, 200, 0, v.head_room);
-        const rhs_type rhs(n, k, true, false, v.largest_scale > 0 ? v.largest_scale : usual_scale<P>(), v.zero_blocks, v.head_room);
+        const auto lhs = std::make_shared<lhs_type>(false, m, k, v);
+        const rhs_type rhs(true, n, k, v);
         const auto out = std::make_shared<buffer<float>>(m * n);
         kernel_tables::outcome result;
         const std::shared_ptr<void> packed(kernel->pack(rhs.data, v.storage, 1, result), kernel->release);
@@ -267,7 +269,7 @@ private:
         std::shared_ptr<void> packed;
         if (forward) {
             using rhs_type = owned_operand<typename P::rhs, scales_of<typename P::rhs, typename P::total>>;
-            const rhs_type filter(l.out_channels, l.depth(), true, false, usual_scale<P>(), 0, v.head_room);
+            const rhs_type filter(true, l.out_channels, l.depth(), v);
             packed = {kernel->pack_filter(call.shape, filter.data, kernel_tables::storage::fast, 1, result), kernel->release_filter};
             stop_on(result);
         } else if (input) {
