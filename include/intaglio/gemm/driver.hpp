@@ -65,10 +65,20 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
                 }
             }
     }
+    constexpr index count = Down * Traits::atom::m * Traits::cols;
+    constexpr int across = Traits::tile::across;
+    const auto run = [&](typename Traits::block_total* sums, typename Traits::lane* high, bool fresh) {
+        if constexpr (Traits::halves && Traits::through && Down == Traits::tile::down)
+            if (2 * cols <= Traits::cols && !(Traits::integer_scales && scales.rhs) && !call.check) {
+                if (fresh) std::fill_n(sums, count, 0); // half of them are left alone
+                if constexpr (Traits::carries) std::fill_n(high, count, 0);
+                return microkernel<Traits, Down, across / 2>(lhs, digits, chains, scales, sums, high, fresh, nullptr);
+            }
+        microkernel<Traits, Down, across>(lhs, digits, chains, scales, sums, high, fresh, call.check);
+    };
     if constexpr (Traits::carries) {
-        constexpr index count = Down * Traits::atom::m * Traits::cols;
         alignas(64) std::int32_t low[count], high[count];
-        microkernel<Traits, Down>(lhs, digits, chains, scales, low, high, true, call.check);
+        run(low, high, true);
         const bool carried = chains.size() > 1;
         if (blocks == 1) {
             if (carried) return finish_tile<Traits>(call, carried_totals{low, high}, i0, rows, j0, cols);
@@ -77,7 +87,7 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
         for (index e = 0; e < count; ++e)
             totals[e] = (block == 0 ? 0 : totals[e]) + (carried ? carried_totals{low, high}.exact(e) : static_cast<std::int64_t>(low[e]));
     } else {
-        microkernel<Traits, Down>(lhs, digits, chains, scales, totals, nullptr, block == 0, call.check);
+        run(totals, nullptr, block == 0);
     }
     if (block + 1 == blocks) finish_tile<Traits>(call, plain_totals<typename Traits::total>{totals}, i0, rows, j0, cols);
 }

@@ -105,6 +105,8 @@ struct kernel_traits {
     }();
     static constexpr int cols = tile::across * atom::n;
     static constexpr int rows = tile::down * atom::m;
+    /// Whether a last panel that is at most half full is multiplied by half a tile: where panels are wide, and many layers have 16 or 48 columns.
+    static constexpr bool halves = tile::across == 2 && cols >= 32 && atom::m == 1;
     static constexpr bool floats = std::is_same_v<lane, float>;
     static constexpr bool float_total = std::is_same_v<total, float>;
     static constexpr bool proven = std::is_same_v<typename P::chain, proven_chain> && lhs_planes == 1;

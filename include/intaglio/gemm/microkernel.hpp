@@ -85,9 +85,9 @@ INTAGLIO_INLINE void multiply_chain(Tile& tile, const lhs_panel<typename Traits:
     tile.run(reinterpret_cast<const typename Tile::lhs*>(lhs.data + (c.k - lhs.first) * lhs.k_scale), lhs.row_stride, lhs.step_stride, panel + c.offset, c.steps);
 }
 
-/// The register tile for the products of two planes.
-template <class Traits, int Down, int LhsPlane = 0, int RhsPlane = 0>
-using tile_of_planes = simd::register_tile<typename Traits::template plane_atom<LhsPlane, RhsPlane>, Down, Traits::tile::across>;
+/// The register tile of Down x Across atoms for the products of two planes.
+template <class Traits, int Down, int Across, int LhsPlane, int RhsPlane>
+using tile_of_planes = simd::register_tile<typename Traits::template plane_atom<LhsPlane, RhsPlane>, Down, Across, Traits::tile::across>;
 
 /// The high parts before the first carry, and totals before the first block.
 template <class Traits>
@@ -168,9 +168,9 @@ struct scaled_flush {
 };
 
 /// Runs chains of planes (LhsPlane, RhsPlane). Not inlined: a tile takes all registers, and leaves none to the loops of a caller.
-template <class Traits, int Down, int LhsPlane = 0, int RhsPlane = 0, class Panel, class Flush>
+template <class Traits, int Down, int Across = Traits::tile::across, int LhsPlane = 0, int RhsPlane = 0, class Panel, class Flush>
 [[gnu::noinline]] void run_chains(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains, Flush flush) {
-    tile_of_planes<Traits, Down, LhsPlane, RhsPlane> tile;
+    tile_of_planes<Traits, Down, Across, LhsPlane, RhsPlane> tile;
     flush.start(tile);
     segment_walk walk(lhs);
     for (auto c = chains.begin(); c != chains.end(); flush.between(tile, c[-1])) {
@@ -182,11 +182,11 @@ template <class Traits, int Down, int LhsPlane = 0, int RhsPlane = 0, class Pane
 /// One chain whose sums are new, to memory.
 template <class Traits, int Down, int LhsPlane, int RhsPlane, class Panel>
 INTAGLIO_INLINE void run_chain(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, const chain& c, typename Traits::lane* sums) {
-    run_chains<Traits, Down, LhsPlane, RhsPlane>(lhs, panel, {&c, 1}, continued_flush<Traits, kept_sums<Traits>>{{sums}, nullptr, true});
+    run_chains<Traits, Down, Traits::tile::across, LhsPlane, RhsPlane>(lhs, panel, {&c, 1}, continued_flush<Traits, kept_sums<Traits>>{{sums}, nullptr, true});
 }
 
 /// Sums that go on: all chains in one call, or one by one where each is shadowed.
-template <class Traits, int Down, class Panel>
+template <class Traits, int Down, int Across, class Panel>
 void continue_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains,
                    typename Traits::lane* sums, typename Traits::lane* high, bool fresh, audit* check) {
     constexpr index rows = Down * Traits::atom::m, count = rows * Traits::cols;
@@ -199,12 +199,12 @@ void continue_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel
                 if constexpr (Traits::carries)
                     for (index e = 0; e < (&c == chains.data() ? 0 : count); ++e) simd::carry(sums[e], high[e]);
                 const std::vector<lane> before(sums, sums + count);
-                run_chains<Traits, Down>(lhs, panel, {&c, 1}, continued_flush<Traits, kept_sums<Traits>>{{sums}, high, false});
+                run_chains<Traits, Down, Across>(lhs, panel, {&c, 1}, continued_flush<Traits, kept_sums<Traits>>{{sums}, high, false});
                 check->template count<Traits, rows>(lhs, panel, c, before.data(), sums);
             }
             return;
         }
-    run_chains<Traits, Down>(lhs, panel, chains, continued_flush<Traits, kept_sums<Traits>>{{sums}, high, fresh});
+    run_chains<Traits, Down, Across>(lhs, panel, chains, continued_flush<Traits, kept_sums<Traits>>{{sums}, high, fresh});
 }
 
 /// Sums that are multiplied chain by chain, in the accumulator's registers where the atom can and nobody looks.
@@ -244,13 +244,13 @@ void flush_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, s
     }
 }
 
-/// Runs `chains` on a tile of Down atoms of rows; `Panel` is a pointer to digits or narrow_codes. `fresh` starts the sums; otherwise they are continued. Sums that carry are those of one block: `sums` holds
+/// Runs `chains` on a tile of Down x Across atoms, of which fewer than the panel has are multiplied only where Traits::through; `Panel` is a pointer to digits or narrow_codes. `fresh` starts the sums; otherwise they are continued. Sums that carry are those of one block: `sums` holds
 /// the low parts and `high` the high ones, if there is more than one chain.
-template <class Traits, int Down, class Panel>
+template <class Traits, int Down, int Across, class Panel>
 INTAGLIO_INLINE void microkernel(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains,
                                  const flush_scales<Traits>& scales, typename Traits::block_total* sums, typename Traits::lane* high, bool fresh, audit* check) {
     if constexpr (Traits::through)
-        if (!Traits::integer_scales || !scales.rhs) return continue_sums<Traits, Down>(lhs, panel, chains, sums, high, fresh, check);
+        if (!Traits::integer_scales || !scales.rhs) return continue_sums<Traits, Down, Across>(lhs, panel, chains, sums, high, fresh, check);
     if constexpr (!Traits::through || Traits::integer_scales) flush_sums<Traits, Down>(lhs, panel, chains, scales, sums, fresh, check);
 }
 

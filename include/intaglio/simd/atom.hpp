@@ -172,15 +172,17 @@ constexpr int sets_of_sums(int sums) {
 
 /// A tile of Down x Across atoms held in registers: what one run of the micro-kernel accumulates into. Row-major (rows x cols) when stored.
 ///
+/// rhs and what is stored have columns for Pitch >= Across atoms, of which the first Across are multiplied; the others are left alone.
+///
 /// Loops over the tile are folds over index packs, so that every register has a constant name.
-template <class Atom, int Down, int Across>
+template <class Atom, int Down, int Across, int Pitch = Across>
 class register_tile {
 public:
     using lhs = typename Atom::lhs;
     using rhs = typename Atom::rhs;
     using lane = typename Atom::lane;
     static constexpr int rows = Down * Atom::m;
-    static constexpr int cols = Across * Atom::n;
+    static constexpr int cols = Pitch * Atom::n;
 
     INTAGLIO_INLINE void zero() { zero(atoms{}); }
     /// Continues sums that `store` wrote.

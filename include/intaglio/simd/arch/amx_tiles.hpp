@@ -45,7 +45,7 @@ struct amx_bytes {
 
 /// The thread's tile registers as a tile of Down x Across sums. Between zero() and store() no other tile of the thread may be used.
 template <class Lhs, class Rhs, class Tiles, int Down, int Across>
-class register_tile<amx_bytes<Lhs, Rhs, Tiles>, Down, Across> {
+class register_tile<amx_bytes<Lhs, Rhs, Tiles>, Down, Across, Across> {
     static_assert(Down <= 2 && Across <= 2, "eight tile registers hold at most 2 x 2 sums beside their operands");
 
 public:
