@@ -19,9 +19,9 @@ public:
     using rhs_type = packed_rhs<typename Traits::policy, typename Traits::arch>;
 
     chain_plan(const rhs_type& rhs, index kc) : rhs_(rhs) {
-        // as few blocks as kc allows, of about the same length; they end at multiples of the scale's block and of the norms' pieces
+        // blocks of about kc and of about the same length, which end at multiples of the scale's block and of the norms' pieces
         constexpr index unit = Traits::block > 0 ? Traits::block : Traits::float_total && !Traits::floats ? Traits::longest_chain() : longest_piece;
-        const index k = rhs.k(), count = std::max<index>(1, ceil_div(k, kc)), length = std::max(unit, round_up(ceil_div(k, count), unit));
+        const index k = rhs.k(), count = std::max<index>(1, (k + kc / 2) / kc), length = std::max(unit, round_up(ceil_div(k, count), unit));
         for (index from = 0; from == 0 || from < k; from += length) blocks_.push_back({from, std::min(k, from + length)});
         if constexpr (!Traits::proven)
             for (const block& b : blocks_) {

@@ -291,7 +291,7 @@ void multiply(const Source& source, double lhs_scale, const float* lhs_scales, c
               const RowMap& row_map, executor_ref exec, audit* check) {
     using traits = kernel_traits<P, Arch>;
     const cache_sizes cache = cache_sizes::of_this_machine();
-    index kc = reduction_block<traits>(cache);
+    index kc = reduction_block<traits>(cache, source.along_rows());
     if (expands_in_registers<traits>(rhs, source.rows())) kc = std::max(kc, rhs.k()); // nothing is kept in L1
     if constexpr (checks_lhs<P>) source.template require_range<typename P::lhs::format>("lhs");
     const chain_plan<traits> plan(rhs, kc);
