@@ -27,7 +27,7 @@ public:
     /// Of `count` lines, `length` elements each, a multiple of square_group, and as far apart.
     window_squares(const std::int16_t* data, index count, index length, executor_ref exec)
         : blocks_(length / square_piece), largest_(static_cast<std::size_t>(norm_levels * blocks_)) {
-        exec.for_each(ceil_div(blocks_, strip), [&](index s, int) { measure(data, count, length, s * strip); });
+        exec.for_each(count > 0 ? ceil_div(blocks_, strip) : 0, [&](index s, int) { measure(data, count, length, s * strip); });
     }
 
     /// A bound of the sum of (v >> 4)^2 over elements [first, first + length) of any line, for length <= longest_piece: element first / square_piece of this.
@@ -47,7 +47,7 @@ private:
 
     void measure(const std::int16_t* data, index count, index length, index first) {
         const index windows = std::min(strip, blocks_ - first), squared = std::min(strip + reach, blocks_ - first);
-        alignas(64) sums squares[strip + reach] = {}, most[norm_levels][strip] = {};
+        alignas(64) sums squares[strip + reach] = {}, most[norm_levels][strip];
         alignas(64) modular before[strip + reach + 1]; // the sums of all blocks before
         for (index line = 0; line < count; line += lanes) {
             for (index l = 0; l < lanes; l += 4) { // the last line again where there are no four
@@ -62,15 +62,15 @@ private:
             before[0] = modular{};
             for (index b = 0; b < strip + reach; ++b) before[b + 1] = before[b] + reinterpret_cast<modular>(squares[b]);
             for (int level = 0; level < norm_levels; ++level)
-                for (index b = 0; b < windows; ++b) {
+                for (index b = 0; b < strip; ++b) {
                     const sums window = reinterpret_cast<sums>(before[b + 1 + (norm_step << level) / square_piece] - before[b]);
-                    most[level][b] = window > most[level][b] ? window : most[level][b];
+                    most[level][b] = line == 0 || window > most[level][b] ? window : most[level][b];
                 }
         }
         for (int level = 0; level < norm_levels; ++level)
-            for (index b = 0; b < windows; ++b) {
-                const simd::four_lanes fours = simd::largest_of_fours(most[level][b]);
-                largest_[static_cast<std::size_t>(level * blocks_ + first + b)] = std::max(std::max(fours[0], fours[1]), std::max(fours[2], fours[3]));
+            for (index b = 0; b < windows; b += 4) {
+                const simd::four_lanes largest = simd::largest_of_each(most[level][b], most[level][b + 1], most[level][b + 2], most[level][b + 3]);
+                std::memcpy(&largest_[static_cast<std::size_t>(level * blocks_ + first + b)], &largest, std::min<std::size_t>(4, windows - b) * sizeof(std::int32_t));
             }
     }
 
