@@ -103,6 +103,13 @@ inline float bound_of_halves(const norm_table& norms, int level, index piece) {
     return round_norm_up(norms.at(level - 1, first) + (second < norms.pieces(level - 1) ? norms.at(level - 1, second) : 0.0F));
 }
 
+/// A bound of |v|_1 over `length` elements, sqrt(length) |v|_2.
+inline double l1_bound(const norm_table& norms, index length) {
+    double squares = 0;
+    for (index p = 0; p < norms.pieces(norm_levels - 1); ++p) squares += static_cast<double>(norms.at(norm_levels - 1, p));
+    return std::sqrt(static_cast<double>(length) * squares);
+}
+
 /// Cuts [k_begin, k_end) of one run into chains that can't overflow int32, appending them to `out`. `lhs` begins at element `lhs_first`, `rhs` at the
 /// run's start, both at multiples of the longest piece. A piece that is too much by itself is cut by the largest magnitudes there can be.
 inline void cut_proven(const rhs_run& run, index k_begin, index k_end, int atom_k, int panel_cols, const norm_table& lhs, index lhs_first, const norm_table& rhs,

@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "intaglio/gemm/chains.hpp"
 #include "intaglio/gemm/epilogue.hpp"
 #include "intaglio/gemm/kernel_traits.hpp"
 #include "intaglio/numeric/rescale.hpp"
@@ -49,7 +50,7 @@ template <class Ints>
 INTAGLIO_INLINE auto single_total(Ints total) {
     return __builtin_convertvector(total, simd::vector<float, sizeof(Ints) / sizeof(std::int32_t)>);
 }
-/// The same of high * 2^carry_bits + low, for sums of up to carried_totals::longest_single products.
+/// The same of high * 2^carry_bits + low, for sums up to carried_totals::largest_single.
 template <class Ints>
 INTAGLIO_INLINE auto single_total(Ints high, Ints low) {
     constexpr std::int32_t unit = 1 << simd::carry_bits;
@@ -108,8 +109,8 @@ struct carried_totals {
             store_scaled(h * static_cast<double>(unit) + l, factors + j, v + j);
         }
     }
-    /// In float: rounds once for sums of up to longest_single products of any int16, of which both parts are exact then, and so is their scaled sum's product.
-    static constexpr index longest_single = (unit << 24) / (32768 * 32768) - 1;
+    /// In float: rounds once for sums up to this magnitude, of which both parts are exact, and so is their sum's product with a power of two.
+    static constexpr double largest_single = static_cast<double>(unit << 24);
     template <int Count>
     INTAGLIO_INLINE void scale(index e, const float* factors, float* v) const {
         constexpr int lanes = output_lanes<Count>;
@@ -147,7 +148,7 @@ struct output_factors {
                 powers &= bits << 12 == 0;
                 normal &= exponent > -126 && exponent < 95;
             }
-            if constexpr (Traits::carries) powers = powers && rhs.k() <= carried_totals::longest_single;
+            if constexpr (Traits::carries) powers = powers && 32768 * l1_bound(rhs.norms(static_cast<index>(p)), rhs.k()) < carried_totals::largest_single;
             std::int64_t bound = std::numeric_limits<std::int64_t>::max();
             if constexpr (std::is_same_v<typename Traits::total, std::int32_t>)
                 bound = rhs.unit_bound(static_cast<index>(p)) * Traits::policy::lhs::format::max_magnitude;
