@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Transposes matrices of 2- and 4-byte elements, in blocks of 8 x 8 held in eight registers: three rounds of interleaving, by the compiler's generic
+// Transposes matrices of 1-, 2- and 4-byte elements, in blocks of 8 x 8 held in eight registers: three rounds of interleaving, by the compiler's generic
 // vectors, so that one text serves every instruction set.
 
 #include <cstring>
