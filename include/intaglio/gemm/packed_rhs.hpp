@@ -253,20 +253,25 @@ private:
         if constexpr (traits::proven) measure(p);
     }
 
-    /// Rows of rhs are contiguous (n ascending): k of them are interleaved.
+    /// Rows of rhs are contiguous (n ascending): k of them are interleaved, by vectors where they hold the digits as they are.
     static void pack_by_rows(const detail::rhs_rows<typename P::rhs::storage>& rows, index first, index count, const detail::rhs_run& run, int split,
                              digit* __restrict out) {
         constexpr int k = traits::rhs_group;
-        constexpr bool pairs = k == 2 && traits::cols % 8 == 0 && traits::stores_rhs_digits;
+        constexpr bool whole_digits = traits::cols % 8 == 0 && traits::stores_rhs_digits;
         for (index s = 0; s < run.length; s += k, out += k * traits::cols) {
-            if constexpr (pairs)
-                if (count == traits::cols && s + k <= run.length) {
-                    simd::interleave<traits::cols>(rows.row(run.k + s) + first, rows.row(run.k + s + 1) + first, out);
+            const auto row = [&](index q) { return rows.row(run.k + s + q) + first; };
+            if (count == traits::cols && s + k <= run.length) {
+                if constexpr (whole_digits && k == 2) {
+                    simd::interleave<traits::cols>(row(0), row(1), out);
+                    continue;
+                } else if constexpr (whole_digits && k == 4) {
+                    simd::interleave<traits::cols>(row(0), row(1), row(2), row(3), out);
                     continue;
                 }
+            }
             for (index q = 0; q < std::min<index>(k, run.length - s); ++q) {
-                const auto* row = rows.row(run.k + s + q) + first;
-                for (index j = 0; j < count; ++j) out[j * k + q] = detail::digit_of<digit, traits::split_planes>(row[j], split);
+                const auto* values = row(q);
+                for (index j = 0; j < count; ++j) out[j * k + q] = detail::digit_of<digit, traits::split_planes>(values[j], split);
             }
         }
     }

@@ -45,6 +45,23 @@ INTAGLIO_INLINE void interleave(const T* a, const T* b, T* out) {
     }
 }
 
+/// out = a[0] b[0] c[0] d[0] a[1] ..., `Count` elements of each, a multiple of eight.
+template <index Count, class T>
+INTAGLIO_INLINE void interleave(const T* a, const T* b, const T* c, const T* d, T* out) {
+    static_assert(Count % 8 == 0);
+    using vec = vector<T, 8>;
+    alignas(vec) T pairs[2][16];
+    for (index e = 0; e < Count; e += 8) {
+        interleave<8>(a + e, b + e, pairs[0]);
+        interleave<8>(c + e, d + e, pairs[1]);
+        for (int half = 0; half < 2; ++half) {
+            const vec x = load_vector<vec>(pairs[0] + 8 * half), y = load_vector<vec>(pairs[1] + 8 * half);
+            store_vector(out + 4 * e + 16 * half, __builtin_shufflevector(x, y, 0, 1, 8, 9, 2, 3, 10, 11));
+            store_vector(out + 4 * e + 16 * half + 8, __builtin_shufflevector(x, y, 4, 5, 12, 13, 6, 7, 14, 15));
+        }
+    }
+}
+
 /// out(j, i) = in(i, j), `in` rows x cols with contiguous rows, `out` cols x rows with contiguous rows.
 template <class T>
 void transpose(const T* in, index in_stride, index rows, index cols, T* out, index out_stride) {
