@@ -106,6 +106,11 @@ struct check_policy {
                   "gemm policy: integer operands need an integer accumulator");
     static_assert(!integers || !std::is_same_v<typename P::chain, whole_chain>,
                   "gemm policy: an integer accumulator can overflow; use fixed_chain<N> or proven_chain");
+    static constexpr bool of_byte_planes = detail::has_byte_planes<lhs_format> || detail::has_byte_planes<rhs_format>;
+    static_assert(!of_byte_planes || std::is_same_v<lhs_format, rhs_format>,
+                  "gemm policy: one operand has byte planes and the other has not, or stores them in another way; give both the same format");
+    static_assert(!of_byte_planes || (std::is_same_v<typename P::total, std::int64_t> && scale_block<P> == 0),
+                  "gemm policy: products of byte planes are summed with shifts; use a std::int64_t total and no scales per block");
     static constexpr bool chain_is_safe() {
         if constexpr (integers && chain::fixed) return chain::length <= max_safe_chain<P>();
         return true;
@@ -122,11 +127,6 @@ struct check_policy {
                   "gemm policy: a proven chain with scales per block is not supported; use fixed_chain<N>");
     static_assert(detail::plane_products<P> == 1 || detail::plane_products<P> == 3 || detail::plane_products<P> == 4,
                   "gemm policy: of the four products of two byte planes, one, three or four are computed");
-    static constexpr bool of_byte_planes = detail::has_byte_planes<lhs_format> || detail::has_byte_planes<rhs_format>;
-    static_assert(!of_byte_planes || std::is_same_v<lhs_format, rhs_format>,
-                  "gemm policy: one operand has byte planes and the other has not, or stores them in another way; give both the same format");
-    static_assert(!of_byte_planes || (std::is_same_v<typename P::total, std::int64_t> && scale_block<P> == 0),
-                  "gemm policy: products of byte planes are summed with shifts; use a std::int64_t total and no scales per block");
     static_assert(detail::plane_products<P> == 4 || of_byte_planes,
                   "gemm policy: plane_products leaves out products of byte planes; give both operands byte_planes or planar_bytes");
     static_assert(P::lhs::block == 0 || std::is_same_v<typename P::total, float>,
