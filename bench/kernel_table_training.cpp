@@ -11,6 +11,7 @@ static constexpr kernel training_kernels[] = {
     all_passes<fp32, raw | real | fused | variety, real | fused>("fp32"),
     all_passes<dfp16_training, raw | real | fused, raw | real | fused>("dfp16_training"),
     all_passes<dfp16_bytes>("dfp16_bytes"),
+    all_passes<dfp16_planar>("dfp16_planar"),
 };
 
 extern const kernel_list training;

@@ -62,7 +62,15 @@ bool wanted(const std::vector<std::string>& list, const std::string& name) {
 template <class Format>
 buffer<typename Format::storage> numbers(size count, bool rectified, int head_room = 0) {
     using storage = typename Format::storage;
-    buffer<storage> values(count);
+    buffer<storage> values(count * intaglio::detail::planes_of_number<Format>);
+    if constexpr (std::is_same_v<Format, intaglio::planar_bytes>) {
+        const buffer<std::int16_t> whole = numbers<intaglio::byte_planes>(count, rectified, head_room);
+        for (size i = 0; i < count; ++i) {
+            values[i] = static_cast<std::uint8_t>(whole[i] >> 8);
+            values[count + i] = static_cast<std::uint8_t>(whole[i]);
+        }
+        return values;
+    }
     double range = 1;
     if constexpr (!std::is_same_v<storage, float>)
         range = static_cast<double>(std::min<std::int64_t>(Format::max_magnitude, std::numeric_limits<storage>::max()) >> head_room);
@@ -145,7 +153,7 @@ struct owned_operand {
     }
 
 private:
-    static constexpr size planes = intaglio::detail::stored_planes<typename Operand::format>;
+    static constexpr size planes = Operand::planes;
 };
 
 /// A piece of work of ours: a policy's operation, ready to run.
@@ -164,6 +172,10 @@ void stop_on(const kernel_tables::outcome& result) {
     std::exit(1);
 }
 
+/// Whether the 8-bit peer is a policy's match.
+template <GemmPolicy P>
+constexpr bool of_bytes = P::rhs::format::bits <= 8;
+
 /// The atom that a policy would use on the machine at hand, by what is multiplied.
 template <GemmPolicy P>
 constexpr const char* peak_of() {
@@ -171,7 +183,7 @@ constexpr const char* peak_of() {
     using rhs = typename P::rhs::storage;
     if (std::is_same_v<rhs, float>) return "fp32";
     if (sizeof(rhs) == 4) return "none";
-    if (sizeof(rhs) == 2 || !std::is_same_v<lhs, std::uint8_t>) return "int16"; // signed bytes are widened
+    if (P::rhs::format::bits > 8 || !std::is_same_v<lhs, std::uint8_t>) return "int16"; // signed bytes are widened
     return P::rhs::block == 0 ? "u8s8" : "u8code";
 }
 
@@ -238,7 +250,7 @@ private:
         kernel->gemm(call, result);
         if (result.kind == kernel_tables::outcome::unsupported) return;
         stop_on(result);
-        works.push_back({std::string(policy) + v.note, peak_of<P>(), sizeof(typename P::rhs::storage) == 1, kernel->bytes(packed.get()), [=] {
+        works.push_back({std::string(policy) + v.note, peak_of<P>(), of_bytes<P>, kernel->bytes(packed.get()), [=] {
                              kernel_tables::outcome r;
                              kernel->gemm(call, r);
                              static_cast<void>(lhs), static_cast<void>(packed);
@@ -284,7 +296,7 @@ private:
         function(call, result);
         if (result.kind == kernel_tables::outcome::unsupported) return;
         stop_on(result);
-        works.push_back({std::string(policy) + v.note, peak_of<P>(), sizeof(typename P::rhs::storage) == 1, 0, [=] {
+        works.push_back({std::string(policy) + v.note, peak_of<P>(), of_bytes<P>, 0, [=] {
                              kernel_tables::outcome r;
                              function(call, r);
                              static_cast<void>(lhs), static_cast<void>(rhs), static_cast<void>(result_memory), static_cast<void>(packed);
@@ -407,7 +419,10 @@ private:
             add_convolution<intaglio::fp32>(works, "fp32", l, pass, batch);
             add_convolution<intaglio::dfp16_training>(works, "dfp16_training", l, pass, batch);
             add_convolution<intaglio::dfp16_training>(works, "dfp16_training", l, pass, batch, paper_bits);
-            if (std::strcmp(table_.name, "amx") == 0) add_convolution<intaglio::dfp16_bytes>(works, "dfp16_bytes", l, pass, batch);
+            if (std::strcmp(table_.name, "amx") == 0) {
+                add_convolution<intaglio::dfp16_bytes>(works, "dfp16_bytes", l, pass, batch);
+                add_convolution<intaglio::dfp16_planar>(works, "dfp16_planar", l, pass, batch);
+            }
             if (pass == peers::conv_pass::forward) {
                 add_convolution<intaglio::int8_inference>(works, "int8_inference", l, pass, batch);
                 add_convolution<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", l, pass, batch);
@@ -439,7 +454,10 @@ private:
         add_product<intaglio::fp32>(works, "fp32", m, n, k);
         add_product<intaglio::dfp16_training>(works, "dfp16_training", m, n, k);
         add_product<intaglio::dfp16_training>(works, "dfp16_training", m, n, k, paper_bits);
-        if (std::strcmp(table_.name, "amx") == 0) add_product<intaglio::dfp16_bytes>(works, "dfp16_bytes", m, n, k);
+        if (std::strcmp(table_.name, "amx") == 0) {
+            add_product<intaglio::dfp16_bytes>(works, "dfp16_bytes", m, n, k);
+            add_product<intaglio::dfp16_planar>(works, "dfp16_planar", m, n, k);
+        }
         add_product<intaglio::int8_inference>(works, "int8_inference", m, n, k);
         add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k);
         add_product<intaglio::ternary8_locked<2>>(works, "ternary8_locked<2>", m, n, k);
@@ -488,6 +506,7 @@ private:
         const size m = 196, n = 256, k = 2304;
         std::vector<work> works;
         add_product<intaglio::dfp16_bytes>(works, "dfp16_bytes", m, n, k);
+        add_product<intaglio::dfp16_planar>(works, "dfp16_planar", m, n, k);
         add_product<intaglio::dfp16_dial<3>>(works, "dfp16_dial<3>", m, n, k);
         add_product<intaglio::dfp16_dial<1>>(works, "dfp16_dial<1>", m, n, k);
         add_product<intaglio::int8_signed>(works, "int8_signed", m, n, k);

@@ -12,6 +12,7 @@
 
 #include "intaglio/conv/reference.hpp"
 #include "support/catch.hpp"
+#include "support/planes.hpp"
 
 using namespace intaglio;
 using Catch::Matchers::Contains;
@@ -153,4 +154,60 @@ TEST_CASE("the checked mode and an atom of sixteen rows agree with the scalar te
     conv_forward<dfp16_bytes, tile>(shape, x.data(), 1, pack_filter<dfp16_bytes, tile>(shape, bytes),
                                     matrix_view<std::int64_t>(out.data(), shape.out_pixels(), shape.out_channels));
     CHECK(out == expected);
+}
+
+namespace {
+
+/// The three passes of a policy, from the numbers' storage, as raw totals one after the other.
+template <GemmPolicy P, class Arch, class T>
+std::vector<std::int64_t> all_passes(const conv_geometry& g, const std::vector<T>& x, const std::vector<T>& w, const std::vector<T>& d) {
+    std::vector<std::int64_t> out(static_cast<std::size_t>(g.out_pixels() * g.out_channels)), d_x(static_cast<std::size_t>(g.in_pixels() * g.in_channels)),
+        d_w(static_cast<std::size_t>(g.out_channels * g.filter_size()));
+    rhs_view<P> filter{filter_matrix(g, w.data())};
+    filter.plane_stride = g.out_channels * g.filter_size();
+    conv_forward<P, Arch>(g, x.data(), 1, pack_filter<P, Arch>(g, filter), matrix_view<std::int64_t>(out.data(), g.out_pixels(), g.out_channels));
+    conv_input_gradient<P, Arch>(g, d.data(), 1, w.data(), 1, matrix_view<std::int64_t>(d_x.data(), g.in_pixels(), g.in_channels));
+    conv_weight_gradient<P, Arch>(g, x.data(), 1, d.data(), 1, matrix_view<std::int64_t>(d_w.data(), g.out_channels, g.filter_size()));
+    out.insert(out.end(), d_x.begin(), d_x.end());
+    out.insert(out.end(), d_w.begin(), d_w.end());
+    return out;
+}
+
+template <class Arch>
+void check_planar(const conv_geometry& g) {
+    const auto x = pattern<std::int16_t>(g.in_pixels() * g.in_channels, -32768, 32767), w = pattern<std::int16_t>(g.out_channels * g.filter_size(), -32768, 32767),
+               d = pattern<std::int16_t>(g.out_pixels() * g.out_channels, -32768, 32767);
+    CHECK((all_passes<dfp16_planar, Arch>(g, planes_of(x), planes_of(w), planes_of(d)) == all_passes<dfp16_bytes, Arch>(g, x, w, d)));
+}
+
+} // namespace
+
+TEST_CASE("passes on planar bytes are those on byte planes", "[unit][exact]") {
+    conv_geometry strided = shape, points = shape, wide = shape;
+    strided.stride_h = strided.stride_w = 2;
+    points.kernel_h = points.kernel_w = 1;
+    points.pad_h = points.pad_w = 0;
+    wide.groups = 1;
+    wide.in_channels = 64;
+    wide.out_channels = 33;
+    for (const conv_geometry& g : {shape, strided, points, wide}) {
+        check_planar<simd::native_arch>(g);
+        check_planar<simd::arch::portable_tile>(g);
+    }
+}
+
+TEST_CASE("lines of planar bytes are read where they were transposed", "[unit]") {
+    using traits = intaglio::detail::kernel_traits<dfp16_planar, simd::arch::portable_tile>;
+    const intaglio::detail::image_view<std::uint8_t> image{nullptr, 1, 6, 5, traits::rows, 0, traits::rows};
+    const auto numbers = planes_of(pattern<std::int16_t>(image.plane_stride(), -32768, 32767));
+    auto view = image;
+    view.data = numbers.data();
+    const intaglio::detail::window_axis y{6, 6, 3, -1, 1, 1}, x{5, 5, 3, -1, 1, 1};
+    const intaglio::detail::line_source source(view, y, x, traits::k, 2, {});
+    intaglio::detail::worker_scratch<traits> scratch;
+    source.copy_patch<traits>(0, source.rows(), scratch.image);
+    intaglio::detail::gather_block<traits>(source, 0, source.rows(), 0, source.depth(), scratch);
+    CHECK(scratch.panels.size() == 9);
+    CHECK(scratch.lhs.size() == 0);
+    CHECK(scratch.panels[0].plane_stride == source.plane_stride());
 }

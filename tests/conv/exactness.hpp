@@ -14,7 +14,8 @@ namespace exactness {
 
 /// Whether the policy has gradients: those that training uses.
 template <GemmPolicy P>
-constexpr bool has_gradients = std::is_same_v<P, fp32> || std::is_same_v<P, dfp16_training> || std::is_same_v<P, dfp16_bytes>;
+constexpr bool has_gradients = std::is_same_v<P, fp32> || std::is_same_v<P, dfp16_training> || std::is_same_v<P, dfp16_bytes> ||
+                               std::is_same_v<P, dfp16_planar>;
 
 inline kernel_tables::conv_shape shape_of(const conv_geometry& g) {
     return {g.batch,    g.height,   g.width, g.in_channels, g.out_channels, g.kernel_h,   g.kernel_w,

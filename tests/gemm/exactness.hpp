@@ -24,6 +24,7 @@
 #include "intaglio/gemm/reference.hpp"
 #include "kernel_table.hpp"
 #include "support/catch.hpp"
+#include "support/planes.hpp"
 
 namespace exactness {
 
@@ -59,9 +60,11 @@ inline magnitudes draw_magnitudes(source& random) {
                                     magnitudes::one_outlier, magnitudes::sparse, magnitudes::small, magnitudes::zeros});
 }
 
+/// `count` numbers of a format: of planar bytes the int16 of byte_planes, in two planes.
 template <class Format>
 std::vector<typename Format::storage> draw_values(source& random, std::size_t count, magnitudes kind) {
     using storage = typename Format::storage;
+    if constexpr (std::is_same_v<Format, planar_bytes>) return planes_of(draw_values<byte_planes>(random, count, kind));
     std::vector<storage> values(count);
     storage low{}, high{};
     const auto any = [&]() -> storage {
@@ -118,7 +121,7 @@ template <class Operand, class Scale>
 drawn_operand<Operand, Scale> draw_operand(source& random, index along, index across, bool reduction_is_rows, bool transposed, index padding,
                                            magnitudes kind) {
     using format = typename Operand::format;
-    constexpr index planes = intaglio::detail::stored_planes<format>;
+    constexpr index planes = Operand::planes;
     drawn_operand<Operand, Scale> o;
     const index rows = reduction_is_rows ? along : across, cols = reduction_is_rows ? across : along;
     const index outer = transposed ? cols : rows, inner = transposed ? rows : cols, pitch = inner + padding;
@@ -279,6 +282,7 @@ void for_each_policy(const Visit& visit) {
     visit.template operator()<fp32>("fp32");
     visit.template operator()<dfp16_training>("dfp16_training");
     visit.template operator()<dfp16_bytes>("dfp16_bytes");
+    visit.template operator()<dfp16_planar>("dfp16_planar");
     visit.template operator()<dfp16_dial<1>>("dfp16_dial<1>");
     visit.template operator()<dfp16_dial<3>>("dfp16_dial<3>");
     visit.template operator()<int8_inference>("int8_inference");
@@ -301,7 +305,7 @@ template <GemmPolicy P>
 constexpr index longest_reduction() {
     if constexpr (std::is_integral_v<typename P::total>) {
         constexpr std::int64_t product = P::lhs::format::max_magnitude * P::rhs::format::max_magnitude;
-        constexpr std::int64_t scaled = product * (P::rhs::block > 0 ? 255 : 1) * intaglio::detail::stored_planes<typename P::rhs::format>;
+        constexpr std::int64_t scaled = product * (P::rhs::block > 0 ? 255 : 1) * P::rhs::planes;
         return static_cast<index>(std::numeric_limits<typename P::total>::max() / scaled);
     } else {
         return std::numeric_limits<index>::max();

@@ -6,15 +6,19 @@
 #include "intaglio/gemm/gemm.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "intaglio/core/buffer.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/gemm/reference.hpp"
 #include "support/catch.hpp"
+#include "support/planes.hpp"
 
 using namespace intaglio;
 using Catch::Matchers::Contains;
@@ -233,6 +237,104 @@ TEST_CASE("byte planes and one plane of int16 give the same product", "[unit][ex
     gemm<dfp16_training>(lhs_view<dfp16_training>{{a.data(), m, k}}, rhs_view<dfp16_training>{{b.data(), k, n}}, matrix_view<std::int64_t>(one.data(), m, n));
     gemm<dfp16_bytes>(lhs_view<dfp16_bytes>{{a.data(), m, k}}, rhs_view<dfp16_bytes>{{b.data(), k, n}}, matrix_view<std::int64_t>(two.data(), m, n));
     CHECK(one == two);
+}
+
+namespace {
+
+/// Numbers whose bytes are at the ends of their ranges.
+std::vector<std::int16_t> byte_boundaries(std::size_t count, std::size_t step) {
+    constexpr std::int16_t ends[] = {-32768, -32767, -32513, -32512, -257, -256, -255, -129, -128, -1, 0, 1, 127, 128, 255, 256, 257, 32511, 32512, 32767};
+    std::vector<std::int16_t> v(count);
+    for (std::size_t i = 0; i < count; ++i) v[i] = ends[(i * step + i / 7U) % std::size(ends)];
+    return v;
+}
+
+/// Products of planar bytes are those of byte planes and of the scalar text, of the same numbers, on `Arch`; the operands lie in rows or in columns.
+template <class Planar, class Bytes, class Arch>
+void check_planar(const std::vector<std::int16_t>& a, const std::vector<std::int16_t>& b, intaglio::index m, intaglio::index n, intaglio::index k) {
+    const auto a_planes = planes_of(a), b_planes = planes_of(b);
+    for (const bool transposed : {false, true}) {
+        const auto view = [&](const auto& values, intaglio::index rows, intaglio::index cols) {
+            using element = typename std::remove_reference_t<decltype(values)>::value_type;
+            return transposed ? matrix_view<const element>(values.data(), cols, rows).transposed() : matrix_view<const element>(values.data(), rows, cols);
+        };
+        std::vector<std::int64_t> bytes(static_cast<std::size_t>(m * n)), planar(bytes.size()), expected(bytes.size());
+        const lhs_view<Planar> lhs{view(a_planes, m, k), 1, nullptr, m * k};
+        const rhs_view<Planar> rhs{view(b_planes, k, n), 1, nullptr, k * n};
+        gemm<Bytes, Arch>(lhs_view<Bytes>{view(a, m, k)}, rhs_view<Bytes>{view(b, k, n)}, matrix_view<std::int64_t>(bytes.data(), m, n));
+        audit check;
+        gemm<Planar, Arch>(lhs, rhs, matrix_view<std::int64_t>(planar.data(), m, n), epilogue<>{}, {}, &check);
+        INFO(m << " x " << n << " x " << k << (transposed ? ", transposed" : ""));
+        CHECK(planar == bytes);
+        CHECK(check.overflows() == 0);
+        gemm<Planar, Arch>(lhs, rhs, matrix_view<std::int64_t>(planar.data(), m, n));
+        reference_gemm<Planar>(lhs, rhs, matrix_view<std::int64_t>(expected.data(), m, n));
+        CHECK(planar == expected);
+    }
+}
+
+} // namespace
+
+TEST_CASE("planar bytes are the numbers of byte planes", "[unit][exact]") {
+    using tile = simd::arch::portable_tile;
+    const auto check = [](const auto& make) {
+        for (const auto& [m, n, k] : {std::array<intaglio::index, 3>{1, 1, 1}, {16, 16, 64}, {19, 35, 517}, {33, 18, 256}, {2, 3, 33'100}}) {
+            const std::vector<std::int16_t> a = make(static_cast<std::size_t>(m * k), 3U), b = make(static_cast<std::size_t>(k * n), 11U);
+            check_planar<dfp16_planar, dfp16_bytes, simd::native_arch>(a, b, m, n, k);
+            check_planar<dfp16_planar, dfp16_bytes, tile>(a, b, m, n, k);
+        }
+    };
+    check([](std::size_t count, std::size_t) { return pattern<std::int16_t>(count, -32768, 32767); });
+    check(byte_boundaries);
+    for (const int value : {-32768, -256, -1, 255, 32767}) // low x low is 255 x 255 for three of them, which chains of 33,025 just hold
+        check([=](std::size_t count, std::size_t) { return std::vector<std::int16_t>(count, static_cast<std::int16_t>(value)); });
+    const auto a = byte_boundaries(19 * 130, 3), b = byte_boundaries(130 * 35, 11);
+    check_planar<dfp16_dial<3, dfp16_planar>, dfp16_dial<3>, tile>(a, b, 19, 35, 130);
+    check_planar<dfp16_dial<1, dfp16_planar>, dfp16_dial<1>, simd::native_arch>(a, b, 19, 35, 130);
+}
+
+TEST_CASE("rows of planar bytes are read in place where bytes are multiplied", "[unit]") {
+    using traits = intaglio::detail::kernel_traits<dfp16_planar, simd::arch::portable_tile>;
+    constexpr intaglio::index m = 2 * traits::rows + 5, k = 3 * traits::k;
+    const auto a = planes_of(pattern<std::int16_t>(m * k, -32768, 32767));
+    const auto gather = [&](matrix_view<const std::uint8_t> v, intaglio::index k0, intaglio::index k1, intaglio::detail::worker_scratch<traits>& scratch) {
+        intaglio::detail::gather_block<traits>(intaglio::detail::matrix_source<std::uint8_t>(v, m * k), 0, v.rows, k0, k1, scratch);
+    };
+    intaglio::detail::worker_scratch<traits> scratch;
+    gather({a.data(), m, k}, 0, k, scratch);
+    REQUIRE(scratch.panels.size() == 3);
+    for (std::size_t p = 0; p < 2; ++p) {
+        CHECK(scratch.panels[p].data == a.data() + static_cast<intaglio::index>(p) * traits::rows * k);
+        CHECK(scratch.panels[p].row_stride == k);
+        CHECK(scratch.panels[p].plane_stride == m * k);
+    }
+    CHECK(scratch.panels[2].data != a.data() + 2 * traits::rows * k); // five rows are no tile
+
+    const auto copies = [&](matrix_view<const std::uint8_t> v, intaglio::index k0, intaglio::index k1) {
+        intaglio::detail::worker_scratch<traits> fresh;
+        gather(v, k0, k1, fresh);
+        return fresh.lhs.size() > 0;
+    };
+    CHECK_FALSE(copies({a.data(), traits::rows, k}, traits::k, k));
+    CHECK(copies({a.data(), traits::rows, k}, 0, k - 1));              // no whole steps
+    CHECK(copies({a.data(), k, traits::rows, 1, k}, 0, traits::rows)); // columns
+}
+
+TEST_CASE("planar bytes without a stride between their planes are refused", "[unit]") {
+    const std::uint8_t one[] = {0, 1};
+    std::int64_t out = 9;
+    const lhs_view<dfp16_planar> lhs{{one, 1, 1}, 1, nullptr, 1};
+    const rhs_view<dfp16_planar> rhs{{one, 1, 1}, 1, nullptr, 1};
+    lhs_view<dfp16_planar> flat = lhs;
+    rhs_view<dfp16_planar> flat_rhs = rhs;
+    flat.plane_stride = flat_rhs.plane_stride = 0;
+    const auto product = [&](const auto& l, const auto& r) { gemm<dfp16_planar>(l, r, matrix_view<std::int64_t>(&out, 1, 1)); };
+    CHECK_THROWS_AS(product(flat, rhs), value_error);
+    CHECK_THROWS_WITH(product(flat, rhs), Contains("lhs") && Contains("plane_stride"));
+    CHECK_THROWS_WITH(product(lhs, flat_rhs), Contains("rhs") && Contains("plane_stride"));
+    CHECK(out == 9);
+    product(lhs, rhs);
+    CHECK(out == 1);
 }
 
 TEST_CASE("the checked mode sees every chain and no overflow", "[unit][exact]") {

@@ -53,6 +53,10 @@ TEST_CASE("reference_gemm holds what int32 could not", "[unit]") {
     const std::int16_t least[] = {-32768, -32768};
     reference_gemm<dfp16_bytes>({{least, 1, 2}}, {{least, 2, 1}}, matrix_view<std::int64_t>(&out, 1, 1));
     CHECK(out == 2 * (std::int64_t{1} << 30));
+
+    const std::uint8_t planes[] = {0x80, 0x7f, 0x00, 0xff}; // -32768, 32767
+    reference_gemm<dfp16_planar>({{planes, 1, 2}, 1, nullptr, 2}, {{planes, 2, 1}, 1, nullptr, 2}, matrix_view<std::int64_t>(&out, 1, 1));
+    CHECK(out == std::int64_t{32768} * 32768 + std::int64_t{32767} * 32767);
 }
 
 TEST_CASE("reference_gemm adds ternary planes with their block scales", "[unit]") {

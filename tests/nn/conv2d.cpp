@@ -16,7 +16,37 @@ void fill(std::span<float> values, std::uint64_t stream) {
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = 2 * random_uniform(5, stream, i) - 1;
 }
 
+struct planar_numerics : dfp16_numerics {
+    using product = dfp16_planar;
+};
+
+/// Output, weight gradient and input gradient of a layer, one after the other.
+template <class Numerics>
+std::vector<float> all_passes(const conv2d_shape& shape) {
+    conv2d<Numerics> conv("conv", shape);
+    feature_map in({2, 5, 6, shape.in_channels});
+    fill(in.values(), 1);
+    fill(conv.weight().value.span(), 2);
+    feature_map out(conv.output_shape(in.shape())), d_out(out.shape()), d_in(in.shape());
+    conversion_counts counts;
+    const pass training{.training = true, .counts = &counts};
+    conv.forward(in, out, training);
+    fill(d_out.values(), 3);
+    conv.backward(in, out, d_out, &d_in, training);
+    std::vector<float> all(out.data(), out.data() + out.size());
+    all.insert(all.end(), conv.weight().gradient.begin(), conv.weight().gradient.end());
+    all.insert(all.end(), d_in.data(), d_in.data() + d_in.size());
+    return all;
+}
+
 } // namespace
+
+TEST_CASE("a layer gives the same bits from planar bytes", "[exact]") {
+    for (const index stride : {1, 2}) {
+        const conv2d_shape shape{.in_channels = 33, .out_channels = 18, .kernel = 3, .stride = stride, .padding = 1};
+        REQUIRE(all_passes<planar_numerics>(shape) == all_passes<dfp16_numerics>(shape));
+    }
+}
 
 TEST_CASE("a DFP16 layer multiplies the mantissas of its input and weights", "[exact]") {
     const conv2d_shape shape{.in_channels = 33, .out_channels = 18, .kernel = 3, .stride = 2, .padding = 1};

@@ -224,6 +224,72 @@ TEST_CASE("what was lost is counted", "[unit]") {
     REQUIRE(count_losses<std::int16_t>(values, out, -14, {}) == quantize_counts{2, 2});
 }
 
+namespace {
+
+/// Planar bytes of `values` are the numbers of fixed<16>, whichever way they are made.
+template <class Rule>
+void check_planar(std::span<const float> values, dfp_spec spec, const Rule& rule, executor_ref exec) {
+    const extents shape{static_cast<index>(values.size())};
+    const auto expected = quantize_dfp<fixed<16>>(values, shape, spec, "x", exec, rule);
+    const auto same = [&](const dfp_tensor<planar_bytes>& t) {
+        REQUIRE(t.exponent == expected.exponent);
+        REQUIRE(t.shape() == shape);
+        REQUIRE(t.mantissas.size() == 2 * shape.size());
+        bool all = true;
+        for (index i = 0; i < t.size(); ++i) all = all && t.mantissa(i) == expected.mantissas[i];
+        return all;
+    };
+    auto t = quantize_dfp<planar_bytes>(values, shape, spec, "x", exec, rule);
+    CHECK(same(t));
+    for (const int predicted : {t.exponent, t.exponent - 1, t.exponent + 3, -300, 300}) {
+        t.exponent = predicted;
+        std::fill(t.mantissas.begin(), t.mantissas.end(), std::uint8_t{0x5a});
+        requantize_dfp_into(t, values, shape, spec, "x", exec, rule);
+        CHECK(same(t));
+    }
+    std::vector<float> back(values.size()), expected_back(values.size());
+    dfp_dequantize(t, back, exec);
+    dfp_dequantize(expected, expected_back);
+    CHECK(back == expected_back);
+    CHECK(count_losses(values, t, spec) == count_losses(values, expected.mantissas.span(), expected.exponent, spec));
+}
+
+} // namespace
+
+TEST_CASE("dfp: planar bytes are the mantissas of 16 bits, for every rule", "[unit][exact]") {
+    thread_pool pool(3);
+    std::vector<float> values = random_values(70001, 8);
+    for (std::size_t i = 0; i < values.size(); i += 97) values[i] = std::ldexp(values[i], -static_cast<int>(i % 31));
+    for (const std::size_t count : {0U, 1U, 7U, 8U, 9U, 1023U, 1024U, 1025U, 2049U, 70001U}) {
+        const std::span<const float> some(values.data(), count);
+        for (const dfp_spec spec : {dfp_spec{.bits = 16}, dfp_spec{.bits = 16, .head_room = 2}, dfp_spec{.bits = 9}}) {
+            check_planar(some, spec, nearest_even{}, {});
+            check_planar(some, spec, nearest_even{}, pool);
+            check_planar(some, spec, stochastic{5, 6}, pool);
+        }
+    }
+    const float almost_two = std::nextafter(2.0F, 0.0F); // saturates
+    const std::vector<float> ends{almost_two, -almost_two, 0.0F, -0.0F, 0x1p-14F, -0x1p-14F, 255 * 0x1p-14F, 256 * 0x1p-14F, -256 * 0x1p-14F, -257 * 0x1p-14F};
+    check_planar(ends, {}, nearest_even{}, {});
+    check_planar(ends, {}, stochastic{1, 2}, {});
+    const auto t = quantize_dfp<planar_bytes>(ends, {1, 2, 5});
+    CHECK(t.shape() == extents{1, 2, 5});
+    CHECK(t.mantissas.shape() == extents{2, 1, 2, 5});
+    CHECK(t.data()[0] == 0x7f);
+    CHECK(t.data()[10] == 0xff);
+}
+
+TEST_CASE("dfp: planar bytes refuse what 16 bits refuse", "[unit]") {
+    const std::vector<float> values{1, 2, 3, limits::quiet_NaN()};
+    auto t = quantize_dfp<planar_bytes>(std::vector<float>{1, 2, 3}, {3});
+    const std::vector<std::uint8_t> before(t.mantissas.begin(), t.mantissas.end());
+    REQUIRE_THROWS_AS(quantize_dfp_into(t, values, {4}), value_error);
+    REQUIRE_THROWS_AS(quantize_dfp_into(t, std::vector<float>{1, 2}, {3}), shape_error);
+    REQUIRE_THROWS_AS(quantize_dfp_into(t, std::vector<float>{1, 2}, {2}, {.bits = 17}), value_error);
+    REQUIRE_THROWS_AS(quantize_dfp_into(t, std::vector<float>{1}, {1, 1, 1, 1, 1}), shape_error);
+    REQUIRE(std::equal(before.begin(), before.end(), t.mantissas.begin(), t.mantissas.end()));
+}
+
 TEST_CASE("dfp: a predicted exponent changes nothing but the number of passes", "[unit][exact]") {
     for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{4095}, std::size_t{70001}}) {
         std::vector<float> values(count);

@@ -114,6 +114,7 @@ void check_conv(source& random, bool gradients) {
     const auto w = draw_values<typename P::rhs::format>(random, static_cast<std::size_t>(g.out_channels * g.filter_size()), magnitudes::full_range);
     const std::vector<float> scales(static_cast<std::size_t>(g.out_channels), 0.25F);
     rhs_view<P> filter{filter_matrix(g, w.data())};
+    filter.plane_stride = g.out_channels * g.filter_size();
     if constexpr (P::rhs::sharing::by_row) filter.scales = scales.data();
     drawn_output<typename P::total> out(g.out_pixels(), g.out_channels), expected(g.out_pixels(), g.out_channels);
     reference_conv_forward<P>(g, x.data(), 1, filter, expected.view);
@@ -171,6 +172,7 @@ TEST_CASE("AMX emulated: convolutions are those of the scalar text", "[unit][exa
         check_conv<int8_signed>(random, false);
         check_conv<dfp16_training>(random, true);
         check_conv<dfp16_bytes>(random, true);
+        check_conv<dfp16_planar>(random, true);
     }
     CHECK(emulated_tiles::configured == 0);
 }
@@ -187,4 +189,16 @@ TEST_CASE("AMX emulated: an operating system that refuses tiles is an error that
     CHECK(out == std::vector<std::int64_t>(64, -1));
     gemm<dfp16_bytes, emulated_amx>(lhs, rhs, matrix_view<std::int64_t>(out.data(), 8, 8));
     CHECK(out == std::vector<std::int64_t>(64, 8));
+}
+
+TEST_CASE("AMX emulated: whole tiles of planar bytes are read in place", "[unit]") {
+    using traits = intaglio::detail::kernel_traits<dfp16_planar, emulated_amx>;
+    static_assert(traits::rows == 32 && traits::stores_lhs_digits && traits::stores_rhs_digits);
+    constexpr intaglio::index m = 64 + 16, k = 192;
+    std::vector<std::uint8_t> a(2 * m * k);
+    intaglio::detail::worker_scratch<traits> scratch;
+    intaglio::detail::gather_block<traits>(intaglio::detail::matrix_source<std::uint8_t>({a.data(), m, k}, m * k), 0, m, 0, k, scratch);
+    REQUIRE(scratch.panels.size() == 3);
+    for (intaglio::index p = 0; p < 3; ++p) CHECK(scratch.panels[static_cast<std::size_t>(p)].data == a.data() + p * 32 * k);
+    CHECK(scratch.lhs.size() == 0);
 }

@@ -38,7 +38,7 @@ matrix_view<const T> filter_matrix(const conv_geometry& g, const T* filters) {
     return matrix_view<const T>(filters, g.out_channels, g.filter_size()).transposed();
 }
 
-/// Packs filters for the forward pass. `filter.values` is filter_matrix(g, ...), scales as in gemm. Throws as pack_rhs does.
+/// Packs filters for the forward pass. `filter.values` is filter_matrix(g, ...), scales and plane_stride as in gemm. Throws as pack_rhs does.
 template <GemmPolicy P, class Arch = simd::native_arch>
 packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& filter, executor_ref exec = {}, rhs_storage stored = rhs_storage::fast) {
     g.check();
@@ -64,7 +64,8 @@ packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& fi
     return packed;
 }
 
-/// out(batch out_height out_width, out_channels) = convolution of x (batch, height, width, in_channels) with packed filters, then the stages.
+/// out(batch out_height out_width, out_channels) = convolution of x (batch, height, width, in_channels) with packed filters, then the stages. Dense planar_bytes:
+/// the high bytes of all of x, then the low ones.
 /// Throws shape_error or value_error, `out` untouched, where something does not fit.
 template <GemmPolicy P, class Arch = simd::native_arch, class Out, class... Stages>
 void conv_forward(const conv_geometry& g, const typename P::lhs::storage* x, double x_scale, const packed_filter<P, Arch>& filter, Out out,

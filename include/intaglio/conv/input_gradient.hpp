@@ -74,7 +74,7 @@ struct residue_taps {
 
 } // namespace detail
 
-/// Packs dense filters (out_channels, kernel_h, kernel_w, in_channels / groups) for the input gradient. Throws as pack_rhs does.
+/// Packs dense filters (out_channels, kernel_h, kernel_w, in_channels / groups) for the input gradient; planar_bytes plane after plane. Throws as pack_rhs does.
 template <GemmPolicy P, class Arch = simd::native_arch>
 packed_gradient_filter<P, Arch> pack_gradient_filter(const conv_geometry& g, const typename P::rhs::storage* filter, double scale, executor_ref exec = {}) {
     detail::require_gradient_policy<P>();
@@ -86,6 +86,7 @@ packed_gradient_filter<P, Arch> pack_gradient_filter(const conv_geometry& g, con
     const index filters = g.group_out_channels(), channels = g.group_in_channels();
     rhs_view<P> scale_only;
     scale_only.scale = scale;
+    scale_only.plane_stride = g.out_channels * g.filter_size();
     std::vector<index> offsets; // of the rows of rhs: for each tap that hits and each filter of the group, the row of its input channels
     for (index group = 0; group < g.groups; ++group)
         for (index residue = 0; residue < g.stride_h * g.stride_w; ++residue) {
@@ -100,6 +101,7 @@ packed_gradient_filter<P, Arch> pack_gradient_filter(const conv_geometry& g, con
 }
 
 /// d_x(batch height width, in_channels) = the gradient by the input, from d_out (batch, out_height, out_width, out_channels) and packed filters, then the stages.
+/// Dense planar_bytes: the high bytes of all of d_out, then the low ones.
 /// Throws shape_error or value_error, `d_x` untouched, where something does not fit.
 template <GemmPolicy P, class Arch = simd::native_arch, class Out, class... Stages>
 void conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage* d_out, double d_out_scale, const packed_gradient_filter<P, Arch>& filter,

@@ -16,6 +16,8 @@
 //   width 6, padding 1, stride 2, three taps      x:      -1  0  1  2  3  4  5  6
 //   columns by (x + 1) mod 2                      phase 0: -1  1  3  5     phase 1:  0  2  4  6
 //   outputs 0, 1, 2 of tap 0 read phase 0 from 0, of tap 1 phase 1 from 0, of tap 2 phase 0 from 1
+//
+// An image of two planes (planar_bytes) becomes two such images, one behind the other.
 
 #include <algorithm>
 #include <vector>
@@ -56,19 +58,20 @@ public:
     static constexpr bool has_column_runs = false;
     static constexpr bool has_windows = true;
 
-    /// `step` is the atom's k: the reduction of an image is a multiple of it.
-    line_source(const image_view<T>& image, const window_axis& y, const window_axis& x, index step, executor_ref exec)
+    /// `step` is the atom's k: the reduction of an image is a multiple of it. `planes`: those that the image is stored in.
+    line_source(const image_view<T>& image, const window_axis& y, const window_axis& x, index step, int planes, executor_ref exec)
         : image_(image), y_(y), x_(x), step_(step), image_stride_(y_.phases * x_.phases * y_.size * x_.size) {
         const index stored = image.batch * image_stride_; // and zeros as far as the last row reads
-        plane_ = padded_row<T>(stored + (std::max<index>(0, -y_.origin) + 1) * x_.size + x_.start(x.taps - 1) + step);
-        data_ = buffer<T>(image.count * plane_, uninitialized);
-        exec.for_each(lines(), [&](index l, int) { transpose_line(l); });
-        for (index c = 0; c < image.count; ++c) std::fill(data_.data() + c * plane_ + stored, data_.data() + (c + 1) * plane_, T{0});
+        channel_stride_ = padded_row<T>(stored + (std::max<index>(0, -y_.origin) + 1) * x_.size + x_.start(x.taps - 1) + step);
+        data_ = buffer<T>(planes * plane_stride(), uninitialized);
+        exec.for_each(planes * lines(), [&](index l, int) { transpose_line(l / lines(), l % lines()); });
+        for (index c = 0; c < planes * image.count; ++c) std::fill(data_.data() + c * channel_stride_ + stored, data_.data() + (c + 1) * channel_stride_, T{0});
         for (index b = 0; b < image.batch; ++b) segments_.push_back(b * image_stride_);
     }
 
     index rows() const { return y_.window.taps * x_.window.taps * image_.count; }
     index depth() const { return image_.batch * segment(); }
+    index plane_stride() const { return image_.count * channel_stride_; }
     static constexpr bool along_rows() { return true; }
 
     /// The rows of rhs that belong to the reduction, of pixels that lie `stride` elements apart: -1 where the window is between two lines.
@@ -90,12 +93,10 @@ public:
 
     /// The whole image is the patch, and `copy_patch` has nothing to copy: rows of one tap are evenly spaced.
     template <class Traits>
-    static constexpr bool readable = std::is_same_v<T, typename Traits::lhs_digit> && Traits::lhs_planes == 1 && Traits::atom::m == 1;
-    template <class Traits>
     void copy_patch(index, index, patch<typename Traits::lhs_digit>& out) const {
         out.clear();
-        if constexpr (readable<Traits>) {
-            out.begin(0, image_.count, plane_);
+        if constexpr (Traits::stores_lhs_digits) {
+            out.begin(0, image_.count, channel_stride_);
             for (index tap = 0; tap < rows() / image_.count; ++tap) {
                 out.starts.push_back(place(tap * image_.count));
                 const auto [first, end] = y_.window.outputs_inside(tap / x_.window.taps);
@@ -103,7 +104,7 @@ public:
             }
             out.segments = segments_;
             out.segment_length = segment();
-            out.refer(data_.data());
+            out.refer(data_.data(), plane_stride());
         }
     }
 
@@ -114,7 +115,7 @@ public:
     /// Measures what block_norms returns: a bound for all rows.
     template <class Atom>
     void measure(executor_ref exec) {
-        const window_squares<Atom> windows(data_.data(), image_.count, plane_, exec);
+        const window_squares<Atom> windows(data_.data(), image_.count, channel_stride_, exec);
         std::vector<index> shifts;
         for (index tap = 0; tap < y_.window.taps * x_.window.taps; ++tap) shifts.push_back(place(tap * image_.count));
         norms_ = norm_table(depth());
@@ -153,11 +154,11 @@ private:
         }
     }
 
-    /// Where row i begins: its channel's plane, moved to its tap.
+    /// Where row i begins: its channel, moved to its tap.
     index place(index i) const {
         const index c = i % image_.count, tap = i / image_.count, row = tap / x_.window.taps, column = tap % x_.window.taps;
         const index phase = y_.phase(row) * x_.phases + x_.phase(column);
-        return c * plane_ + (phase * y_.size + y_.start(row)) * x_.size + x_.start(column);
+        return c * channel_stride_ + (phase * y_.size + y_.start(row)) * x_.size + x_.start(column);
     }
 
     /// A line of storage: columns [from, to) are pixels of the image, the one of column `from` is `first` and they lie `stride` elements apart. Others are zeros.
@@ -174,19 +175,19 @@ private:
         const index from = std::min(x_.size, x < 0 ? ceil_div(-x, stride) : 0), to = std::clamp(x_.window.inputs > x ? ceil_div(x_.window.inputs - x, stride) : 0, from, x_.size);
         return {to > from ? image_.pixel(b, y, x + from * stride) : nullptr, stride * image_.channels, from, to};
     }
-    void transpose_line(index l) {
+    void transpose_line(index plane, index l) {
         const auto [first, stride, from, to] = line(l);
-        T* out = data_.data() + l * x_.size;
-        if (to > from) simd::transpose(first, stride, to - from, image_.count, out + from, plane_);
+        T* out = data_.data() + plane * plane_stride() + l * x_.size;
+        if (to > from) simd::transpose(first + plane * image_.plane_stride(), stride, to - from, image_.count, out + from, channel_stride_);
         for (index c = 0; c < image_.count; ++c) {
-            std::fill_n(out + c * plane_, from, T{0});
-            std::fill(out + c * plane_ + to, out + c * plane_ + x_.size, T{0});
+            std::fill_n(out + c * channel_stride_, from, T{0});
+            std::fill(out + c * channel_stride_ + to, out + c * channel_stride_ + x_.size, T{0});
         }
     }
 
     image_view<T> image_;
     line_axis y_, x_;
-    index step_, image_stride_, plane_ = 0;
+    index step_, image_stride_, channel_stride_ = 0;
     buffer<T> data_;
     std::vector<index> segments_;
     norm_table norms_;

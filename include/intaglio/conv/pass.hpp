@@ -10,7 +10,8 @@
 //     strided         kernel_h kernel_w channels output pixels                    filters               input, shifted by taps
 //     of a single tap filters                    output pixels                    input channels        output gradient, pixel by pixel
 //
-// Layouts and errors: geometry.hpp. All of an operand's integers share one scale, but for the filters of the forward pass, which take any sharing.
+// Layouts and errors: geometry.hpp; planar_bytes are the high bytes of the whole operand in such a layout, then the low ones. All of an operand's integers share one scale,
+// but for the filters of the forward pass, which take any sharing.
 
 #include <type_traits>
 #include <vector>

@@ -24,11 +24,11 @@
 namespace intaglio::inline INTAGLIO_ABI {
 
 namespace detail {
-/// Activations of any channel count, read at a pixel that may lie outside: zero there.
-template <class T>
-T pixel_or_zero(const conv_geometry& g, const T* values, index b, index h, index w, index c) {
-    if (h < 0 || h >= g.height || w < 0 || w >= g.width) return T{0};
-    return values[((b * g.height + h) * g.width + w) * g.in_channels + c];
+/// The number at a pixel of the input, which may lie outside: zero there.
+template <class Format>
+number<Format> pixel_or_zero(const conv_geometry& g, const typename Format::storage* values, index b, index h, index w, index c) {
+    if (h < 0 || h >= g.height || w < 0 || w >= g.width) return 0;
+    return number_at<Format>(values + ((b * g.height + h) * g.width + w) * g.in_channels + c, g.in_pixels() * g.in_channels);
 }
 
 /// The pixel of the output that input pixel `at` meets at tap `tap`, or -1 where it meets none.
@@ -39,7 +39,7 @@ constexpr index output_at(index at, index tap, index stride, index pad, index di
 }
 
 template <GemmPolicy P>
-constexpr bool one_plane_one_scale = stored_planes<typename P::lhs::format> == 1 && stored_planes<typename P::rhs::format> == 1 &&
+constexpr bool one_plane_one_scale = P::lhs::planes == 1 && P::rhs::planes == 1 &&
                                      std::is_same_v<typename P::lhs::sharing, per_tensor> && std::is_same_v<typename P::rhs::sharing, per_tensor>;
 
 inline constexpr auto no_block_scale = [](auto...) { return std::uint8_t{1}; };
@@ -65,7 +65,7 @@ void reference_conv_forward(const conv_geometry& g, const typename P::lhs::stora
     require<shape_error>(out.rows == g.out_pixels() && out.cols == g.out_channels, "convolution: the output should be ", g.out_pixels(), " x ",
                          g.out_channels, " but is ", out.rows, " x ", out.cols);
 
-    std::vector<typename P::lhs::storage> taps(static_cast<std::size_t>(k));
+    std::vector<detail::number<typename P::lhs::format>> taps(static_cast<std::size_t>(k));
     index row = 0;
     for (index b = 0; b < g.batch; ++b)
         for (index y = 0; y < g.out_height(); ++y)
@@ -75,13 +75,13 @@ void reference_conv_forward(const conv_geometry& g, const typename P::lhs::stora
                     for (index r = 0; r < g.kernel_h; ++r)
                         for (index s = 0; s < g.kernel_w; ++s)
                             for (index c = 0; c < channels; ++c)
-                                taps[at++] = detail::pixel_or_zero(g, in, b, y * g.stride_h + r * g.dilation_h - g.pad_h,
+                                taps[at++] = detail::pixel_or_zero<typename P::lhs::format>(g, in, b, y * g.stride_h + r * g.dilation_h - g.pad_h,
                                                                    x * g.stride_w + s * g.dilation_w - g.pad_w, group * channels + c);
                     for (index o = group * filters; o < (group + 1) * filters; ++o) {
                         const auto& f = filter.values;
                         const auto total = reference_total<P>(
                             k, [&](index kk) { return taps[static_cast<std::size_t>(kk)]; }, detail::no_block_scale,
-                            [&](int p, index kk) { return f.data[p * filter.plane_stride + kk * f.row_stride + o * f.col_stride]; },
+                            [&](int p, index kk) { return detail::number_at<typename P::rhs::format>(&f(kk, o) + p * filter.plane_stride, filter.plane_stride); },
                             [&](int p, index block) { return filter.scales[detail::block_scale_at<typename P::rhs>(p, o, g.out_channels, block, k)]; });
                         float channel_scale = 1;
                         if constexpr (detail::scales_by_row<typename P::rhs>) channel_scale = filter.scales[o];
@@ -100,8 +100,8 @@ void reference_conv_input_gradient(const conv_geometry& g, const typename P::lhs
     require<shape_error>(d_in.rows == g.in_pixels() && d_in.cols == g.in_channels, "convolution: the input gradient should be ", g.in_pixels(),
                          " x ", g.in_channels, " but is ", d_in.rows, " x ", d_in.cols);
 
-    std::vector<typename P::lhs::storage> lhs;
-    std::vector<typename P::rhs::storage> rhs;
+    std::vector<detail::number<typename P::lhs::format>> lhs;
+    std::vector<detail::number<typename P::rhs::format>> rhs;
     index row = 0;
     for (index b = 0; b < g.batch; ++b)
         for (index h = 0; h < g.height; ++h)
@@ -116,8 +116,10 @@ void reference_conv_input_gradient(const conv_geometry& g, const typename P::lhs
                             const index x = detail::output_at(w, s, g.stride_w, g.pad_w, g.dilation_w, g.out_width());
                             if (y < 0 || x < 0) continue;
                             for (index o = group * filters; o < (group + 1) * filters; ++o) {
-                                lhs.push_back(d_out[((b * g.out_height() + y) * g.out_width() + x) * g.out_channels + o]);
-                                rhs.push_back(filter[((o * g.kernel_h + r) * g.kernel_w + s) * channels + c - group * channels]);
+                                lhs.push_back(detail::number_at<typename P::lhs::format>(d_out + ((b * g.out_height() + y) * g.out_width() + x) * g.out_channels + o,
+                                                                                         g.out_pixels() * g.out_channels));
+                                rhs.push_back(detail::number_at<typename P::rhs::format>(filter + ((o * g.kernel_h + r) * g.kernel_w + s) * channels + c - group * channels,
+                                                                                         g.out_channels * g.filter_size()));
                             }
                         }
                     const auto total = reference_total<P>(
@@ -137,7 +139,7 @@ void reference_conv_weight_gradient(const conv_geometry& g, const typename P::lh
     require<shape_error>(d_filter.rows == g.out_channels && d_filter.cols == g.filter_size(), "convolution: the weight gradient should be ",
                          g.out_channels, " x ", g.filter_size(), " but is ", d_filter.rows, " x ", d_filter.cols);
 
-    std::vector<typename P::lhs::storage> taps(static_cast<std::size_t>(pixels));
+    std::vector<detail::number<typename P::lhs::format>> taps(static_cast<std::size_t>(pixels));
     for (index group = 0; group < g.groups; ++group)
         for (index r = 0; r < g.kernel_h; ++r)
             for (index s = 0; s < g.kernel_w; ++s)
@@ -146,12 +148,13 @@ void reference_conv_weight_gradient(const conv_geometry& g, const typename P::lh
                     for (index b = 0; b < g.batch; ++b)
                         for (index y = 0; y < g.out_height(); ++y)
                             for (index x = 0; x < g.out_width(); ++x)
-                                taps[at++] = detail::pixel_or_zero(g, in, b, y * g.stride_h + r * g.dilation_h - g.pad_h,
+                                taps[at++] = detail::pixel_or_zero<typename P::lhs::format>(g, in, b, y * g.stride_h + r * g.dilation_h - g.pad_h,
                                                                    x * g.stride_w + s * g.dilation_w - g.pad_w, group * channels + c);
                     for (index o = group * filters; o < (group + 1) * filters; ++o) {
                         const auto total = reference_total<P>(
                             pixels, [&](index kk) { return taps[static_cast<std::size_t>(kk)]; }, detail::no_block_scale,
-                            [&](int, index kk) { return d_out[kk * g.out_channels + o]; }, detail::no_block_scale);
+                            [&](int, index kk) { return detail::number_at<typename P::rhs::format>(d_out + kk * g.out_channels + o, pixels * g.out_channels); },
+                            detail::no_block_scale);
                         detail::store_reference<P>(d_filter(o, (r * g.kernel_w + s) * channels + c), total, in_scale, d_out_scale);
                     }
                 }

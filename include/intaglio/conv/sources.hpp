@@ -48,13 +48,14 @@ private:
     }
 };
 
-/// An image (batch, height, width, channels), dense, of which `count` channels from `first_channel` on are read.
+/// An image (batch, height, width, channels), dense, of which `count` channels from `first_channel` on are read. A second plane follows the first.
 template <class T>
 struct image_view {
     const T* data = nullptr;
     index batch = 0, height = 0, width = 0, channels = 0;
     index first_channel = 0, count = 0;
 
+    index plane_stride() const { return batch * height * width * channels; }
     const T* pixel(index b, index y, index x) const { return data + ((b * height + y) * width + x) * channels + first_channel; }
 
     /// Throws unless every element is in its format's range.
@@ -82,6 +83,7 @@ public:
 
     index rows() const { return image_.batch * y_.outputs * x_.outputs; }
     index depth() const { return y_.taps * segment_; }
+    index plane_stride() const { return image_.plane_stride(); }
     static constexpr bool along_rows() { return true; }
 
     template <class F>
@@ -223,7 +225,7 @@ private:
             std::fill_n(line + to * channels, (span - to) * channels, digit{0});
             const bool dense = channels == image_.channels;
             for (index x = from; x < to; x += dense ? to - from : 1) {
-                const T* __restrict p = image_.pixel(b, y, x0 + x);
+                const T* __restrict p = image_.pixel(b, y, x0 + x) + plane_offset<Traits>(*this, plane);
                 digit* __restrict q = line + x * channels;
                 const index count = dense ? (to - from) * channels : channels;
                 for (index e = 0; e < count; ++e) q[e] = digit_of<digit, Traits::lhs_planes>(p[e], plane);
@@ -253,6 +255,7 @@ public:
 
     index rows() const { return y_.taps * x_.taps * image_.count; }
     index depth() const { return image_.batch * y_.outputs * x_.outputs; }
+    index plane_stride() const { return image_.plane_stride(); }
     static constexpr bool along_rows() { return false; }
 
     template <class F>

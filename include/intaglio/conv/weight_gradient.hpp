@@ -26,7 +26,7 @@ rhs_rows<T> channels_from(rhs_rows<T> rows, index first) {
 
 } // namespace detail
 
-/// d_filter(out_channels, kernel_h kernel_w in_channels / groups) = the gradient by the filters, from x and d_out, both dense.
+/// d_filter(out_channels, kernel_h kernel_w in_channels / groups) = the gradient by the filters, from x and d_out, both dense; planar_bytes plane after plane.
 /// Throws shape_error or value_error, `d_filter` untouched, where something does not fit. An operand outside of its format's range is refused; only -32768 is
 /// multiplied, exactly, where it is in the operand that stands on the left (pass.hpp).
 template <GemmPolicy P, class Arch = simd::native_arch, class T>
@@ -63,6 +63,7 @@ void conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage
     const auto run = [&](const auto& source, const detail::rhs_rows<storage>& rows, index rhs_columns, const matrix_view<T>& out, const auto& map) {
         rhs_view<P> scale_only;
         scale_only.scale = right.scale;
+        scale_only.plane_stride = right.pixels * right.channels;
         const auto rhs = packed_rhs<P, Arch>::make(rows, source.depth(), rhs_columns, scale_only, exec);
         detail::require_proven_range<P>(right.name, rhs.largest(), detail::rhs_rows<storage>{right.data, right.channels, 1}, right.pixels, right.channels);
         detail::multiply<P, Arch>(source, left.scale, nullptr, rhs, out, epilogue<>{}, map, exec, check);
@@ -91,7 +92,7 @@ void conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage
         }
         const detail::image_view<storage> gradient_image{d_out, g.batch, g.out_height(), g.out_width(), g.out_channels, group * filters, filters};
         const auto run_lines = [&](const auto& image, const auto& axis_y, const auto& axis_x, const storage* rhs, index rhs_columns, const matrix_view<T>& out, const auto& map) {
-            detail::line_source source(image, axis_y, axis_x, traits::k, exec);
+            detail::line_source source(image, axis_y, axis_x, traits::k, detail::planes_of_number<typename P::lhs::format>, exec);
             if constexpr (traits::proven) source.template measure<typename traits::atom>(exec);
             const std::vector<index> offsets = source.rhs_offsets(right.channels);
             const std::vector<storage> zeros(static_cast<std::size_t>(rhs_columns));

@@ -64,7 +64,7 @@ void gather_columns(const Source& source, index i0, index i1, index k0, index k1
 template <class Traits, class Source>
 void gather_rows(const Source& source, index i0, index i1, index k0, index k1, worker_scratch<Traits>& scratch) {
     using digit = typename Traits::lhs_digit;
-    constexpr bool readable = std::is_same_v<digit, typename Source::element> && Traits::lhs_planes == 1 && Traits::atom::m == 1 && Traits::block % Traits::k == 0;
+    constexpr bool readable = Traits::stores_lhs_digits && Traits::block % Traits::k == 0;
     const index length = round_up(k1 - k0, Traits::k), stride = padded_row<digit>(length), plane = round_up(i1 - i0, Traits::rows) * stride;
     for (index i = i0; i < i1; i += Traits::rows) {
         const index count = std::min<index>(Traits::rows, i1 - i), tile_rows = atoms_for<Traits>(count) * Traits::atom::m;
@@ -79,7 +79,7 @@ void gather_rows(const Source& source, index i0, index i1, index k0, index k1, w
                 const row_span<digit> span = source.in_place(i, count);
                 // rows a multiple of 2 KiB apart fall into the same sets of L1 and push each other out
                 if (span.data && (span.stride * static_cast<index>(sizeof(digit)) % 2048 != 0 || count == 1)) {
-                    scratch.panels.push_back({span.data, span.stride, Traits::k});
+                    scratch.panels.push_back({span.data, span.stride, Traits::k, 1, source.plane_stride()});
                     continue;
                 }
             }

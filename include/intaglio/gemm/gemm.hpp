@@ -40,7 +40,7 @@ void gemm(const lhs_view<P>& lhs, const packed_rhs<P, Arch>& rhs, Out out, const
     require(lhs.values.cols == rhs.k(), "gemm: lhs is ", lhs.values.rows, " x ", lhs.values.cols, ", rhs is ", rhs.k(), " x ", rhs.n(),
             "; lhs needs as many columns as rhs has rows");
     detail::check_output<P, Out, epilogue<Stages...>>("gemm", out, lhs.values.rows, rhs.n());
-    const detail::matrix_source<typename P::lhs::storage> source(lhs.values);
+    const detail::matrix_source<typename P::lhs::storage> source(lhs.values, lhs.plane_stride);
     detail::multiply<P, Arch>(source, lhs.scale, lhs.scales, rhs, out, stages, detail::same_row{}, exec, check);
 }
 

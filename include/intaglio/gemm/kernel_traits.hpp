@@ -10,9 +10,10 @@
 //   s8 x s8                     s8, s8             int32         archs that multiply signed bytes (AMX, NEON dot product)
 //   u8 x codes, int16 wanted    u8, s8             int16         the others: pairs of products are summed in int16 first
 //   any integers to 16 bits     s16, s16           int32         the others: bytes are widened while packing
-//   byte_planes (and fixed<16>  two byte planes    int32         archs with byte tiles
-//     where tiles are faster)
-//   byte_planes                 two s16 planes     int32         the others
+//   byte_planes, planar_bytes   two byte planes    int32         archs with byte tiles
+//     (and fixed<16> where
+//     tiles are faster)
+//   byte_planes, planar_bytes   two s16 planes     int32         the others
 //   wider integers              s32, s32           int64         everywhere
 //
 // An exact total may be reached through any of these, so the choice never shows in a result.
@@ -51,8 +52,6 @@ constexpr auto choose_digits() {
         constexpr bool signed_bytes = std::is_same_v<typename L::storage, std::int8_t> && std::is_same_v<typename R::storage, std::int8_t> &&
                                       multiplies_signed_bytes(Arch{});
         constexpr bool sixteen = L::max_magnitude <= 32767 && R::max_magnitude <= 32767;
-        constexpr bool split = std::is_same_v<L, byte_planes> || std::is_same_v<R, byte_planes>;
-        static_assert(!split || std::is_same_v<L, R>, "gemm policy: one operand has byte planes and the other has not; give both the same format");
         constexpr bool tiles = multiplies_byte_planes(Arch{}) && L::bits == 16 && R::bits == 16 && scale_block<P> == 0 &&
                                std::is_same_v<typename P::total, std::int64_t>;
         if constexpr (bytes && multiplies_bytes(Arch{}))
@@ -63,7 +62,7 @@ constexpr auto choose_digits() {
             return digit_choice<std::uint8_t, std::int8_t, std::int16_t, 1, 1>{};
         else if constexpr (tiles)
             return digit_choice<std::uint8_t, std::uint8_t, std::int32_t, 2, 2>{};
-        else if constexpr (split)
+        else if constexpr (has_byte_planes<L>)
             return digit_choice<std::int16_t, std::int16_t, std::int32_t, 2, 2>{};
         else if constexpr (sixteen)
             return digit_choice<std::int16_t, std::int16_t, std::int32_t, 1, 1>{};
@@ -85,8 +84,11 @@ struct kernel_traits {
     using lhs_digit = typename digits::lhs;
     using rhs_digit = typename digits::rhs;
     using total = typename P::total;
-    static constexpr int lhs_planes = digits::lhs_planes; ///< planes that an element of lhs is taken apart into
+    static constexpr int lhs_planes = digits::lhs_planes; ///< planes of digits of an element of lhs, as they are stored or taken apart
     static constexpr int split_planes = digits::rhs_planes;
+    /// Whether operands are stored as the digits that are multiplied.
+    static constexpr bool stores_lhs_digits = std::is_same_v<lhs_digit, typename P::lhs::storage> && lhs_planes == planes_of_number<typename P::lhs::format>;
+    static constexpr bool stores_rhs_digits = std::is_same_v<rhs_digit, typename P::rhs::storage> && split_planes == planes_of_number<typename P::rhs::format>;
     static constexpr int rhs_planes = split_planes * P::rhs::planes; ///< planes in the packed rhs
 
     template <int LhsPlane, int RhsPlane>

@@ -122,6 +122,12 @@ constexpr index padded_row(index length) {
     return (ceil_div(length, line) | 1) * line;
 }
 
+/// From an element of the source to its plane `plane`: none where it is taken apart, since it holds all of them.
+template <class Traits, class Source>
+index plane_offset(const Source& source, int plane) {
+    return plane % planes_of_number<typename Traits::policy::lhs::format> * source.plane_stride();
+}
+
 /// Copies row i, elements [k0, k1), of the source to `out` (one plane after the other, `plane_stride` apart), followed by zeros up to the next step of the atom.
 template <class Traits, class Source>
 void pack_row(const Source& source, index i, index k0, index k1, typename Traits::lhs_digit* out, index plane_stride) {
@@ -131,12 +137,13 @@ void pack_row(const Source& source, index i, index k0, index k1, typename Traits
     source.for_each_run(i, k0, k1, [&](const element* p, index length, index step) {
         for (int plane = 0; plane < Traits::lhs_planes; ++plane) {
             digit* __restrict to = out + plane * plane_stride + at;
-            if (p == nullptr)
+            const element* from = p ? p + plane_offset<Traits>(source, plane) : nullptr;
+            if (from == nullptr)
                 std::fill_n(to, length, digit{0});
             else if (step == 1)
-                for (index e = 0; e < length; ++e) to[e] = digit_of<digit, Traits::lhs_planes>(p[e], plane);
+                for (index e = 0; e < length; ++e) to[e] = digit_of<digit, Traits::lhs_planes>(from[e], plane);
             else
-                for (index e = 0; e < length; ++e) to[e] = digit_of<digit, Traits::lhs_planes>(p[e * step], plane);
+                for (index e = 0; e < length; ++e) to[e] = digit_of<digit, Traits::lhs_planes>(from[e * step], plane);
         }
         at += length;
     });
@@ -212,10 +219,11 @@ void pack_interleaved(const Source& source, index i0, index i1, index k0, index 
         for (index q = 0; q < std::min<index>(k, k1 - s); ++q) {
             index at = 0;
             source.for_each_column_run(s + q, i0, i1, [&](const element* p, index length, index step) {
-                if (p && step == 1) prefetch(p, length);
                 for (int plane = 0; plane < Traits::lhs_planes; ++plane) {
                     digit* to = out + plane * plane_stride + at * k + q;
-                    for (index e = 0; e < length; ++e) to[e * k] = p ? digit_of<digit, Traits::lhs_planes>(p[e * step], plane) : digit{0};
+                    const element* from = p ? p + plane_offset<Traits>(source, plane) : nullptr;
+                    if (from && step == 1 && (plane == 0 || from != p)) prefetch(from, length);
+                    for (index e = 0; e < length; ++e) to[e * k] = from ? digit_of<digit, Traits::lhs_planes>(from[e * step], plane) : digit{0};
                 }
                 at += length;
             });

@@ -30,11 +30,13 @@ namespace intaglio::inline INTAGLIO_ABI {
 
 namespace detail {
 
-/// Plane `p` of `planes` that a value is taken apart into: all of it, or its high (signed) and low byte.
+/// Plane `p` of `planes` that a value is taken apart into: all of it, or its high (signed) and low byte. A value of one byte is that plane already.
 template <class Digit, int planes, class T>
 constexpr Digit digit_of(T value, int p) {
     if constexpr (planes == 1)
         return static_cast<Digit>(value);
+    else if constexpr (is_byte<T>)
+        return static_cast<Digit>(p == 0 ? static_cast<std::int8_t>(value) : value);
     else
         return static_cast<Digit>(p == 0 ? value >> 8 : value & 255);
 }
@@ -226,7 +228,7 @@ private:
         const index first = p * traits::cols, count = std::min<index>(traits::cols, n_ - first);
         for (const detail::rhs_run& run : runs_) {
             auto source = rows;
-            const int storage_plane = run.plane / traits::split_planes, split = run.plane % traits::split_planes;
+            const int storage_plane = run.plane % detail::stored_planes<typename P::rhs::format>, split = run.plane % traits::split_planes;
             source.data += storage_plane * plane_stride;
             digit* out = panel + run.offset;
             for (index piece = 0; piece < padding.pieces(run.length); ++piece) { // with zeros behind each
@@ -251,20 +253,25 @@ private:
         if constexpr (traits::proven) measure(p);
     }
 
-    /// Rows of rhs are contiguous (n ascending): k of them are interleaved.
+    /// Rows of rhs are contiguous (n ascending): k of them are interleaved, by vectors where they hold the digits as they are.
     static void pack_by_rows(const detail::rhs_rows<typename P::rhs::storage>& rows, index first, index count, const detail::rhs_run& run, int split,
                              digit* __restrict out) {
         constexpr int k = traits::rhs_group;
-        constexpr bool pairs = k == 2 && traits::cols % 8 == 0 && std::is_same_v<digit, typename P::rhs::storage> && traits::split_planes == 1;
+        constexpr bool whole_digits = traits::cols % 8 == 0 && traits::stores_rhs_digits;
         for (index s = 0; s < run.length; s += k, out += k * traits::cols) {
-            if constexpr (pairs)
-                if (count == traits::cols && s + k <= run.length) {
-                    simd::interleave<traits::cols>(rows.row(run.k + s) + first, rows.row(run.k + s + 1) + first, out);
+            const auto row = [&](index q) { return rows.row(run.k + s + q) + first; };
+            if (count == traits::cols && s + k <= run.length) {
+                if constexpr (whole_digits && k == 2) {
+                    simd::interleave<traits::cols>(row(0), row(1), out);
+                    continue;
+                } else if constexpr (whole_digits && k == 4) {
+                    simd::interleave<traits::cols>(row(0), row(1), row(2), row(3), out);
                     continue;
                 }
+            }
             for (index q = 0; q < std::min<index>(k, run.length - s); ++q) {
-                const auto* row = rows.row(run.k + s + q) + first;
-                for (index j = 0; j < count; ++j) out[j * k + q] = detail::digit_of<digit, traits::split_planes>(row[j], split);
+                const auto* values = row(q);
+                for (index j = 0; j < count; ++j) out[j * k + q] = detail::digit_of<digit, traits::split_planes>(values[j], split);
             }
         }
     }
@@ -274,7 +281,7 @@ private:
     static void pack_by_columns(const detail::rhs_rows<typename P::rhs::storage>& rows, index first, index count, const detail::rhs_run& run, int split,
                                 digit* __restrict out) {
         constexpr int k = traits::rhs_group;
-        if constexpr (std::is_same_v<digit, typename P::rhs::storage> && traits::split_planes == 1 && k == traits::k && k * sizeof(digit) == 4) {
+        if constexpr (traits::stores_rhs_digits && k * sizeof(digit) == 4) {
             typedef std::int32_t word __attribute__((may_alias));
             const auto* in = rows.data + run.k + first * rows.col_stride;
             if (!rows.offsets && rows.row_stride == 1 && rows.col_stride % k == 0 && reinterpret_cast<std::uintptr_t>(in) % sizeof(word) == 0 && run.length % k == 0) {
@@ -356,7 +363,7 @@ packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, executor_ref exec = {}, rhs
     const detail::rhs_rows<storage> rows{rhs.values.data, rhs.values.row_stride, rhs.values.col_stride};
     const index k = rhs.values.rows, n = rhs.values.cols;
     if constexpr (!detail::kernel_traits<P, Arch>::proven)
-        for (int p = 0; p < (k > 0 && n > 0 ? P::rhs::planes : 0); ++p)
+        for (int p = 0; p < (k > 0 && n > 0 ? detail::stored_planes<format> : 0); ++p)
             detail::require_range<format>("rhs", detail::rhs_rows<storage>{rows.data + p * rhs.plane_stride, rows.row_stride, rows.col_stride}, k, n);
     auto packed = packed_rhs<P, Arch>::make(rows, k, n, rhs, exec, stored, padding);
     detail::require_proven_range<P>("rhs", packed.largest(), rows, k, n);

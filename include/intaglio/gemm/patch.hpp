@@ -48,7 +48,10 @@ public:
     const Digit* plane(int p) const { return own_.data() + p * plane_stride_; }
     index size() const { return plane_stride_; } ///< of a plane
     /// Memory of the source.
-    void refer(const Digit* data) { data_ = data; }
+    void refer(const Digit* data, index plane_stride) {
+        data_ = data;
+        plane_stride_ = plane_stride;
+    }
 
     /// Whether rows [i, i + count) are of one group of the patch.
     bool in_group(index i, index count) const { return !starts.empty() && i % rows_ + count <= rows_; }

@@ -55,11 +55,9 @@ struct chain_traits<fixed_chain<N>> {
     static constexpr index length = N;
 };
 
-/// Largest magnitude of one digit of a format: a byte of byte_planes, otherwise the whole element.
+/// Largest magnitude of one digit of a format: one of its byte planes, otherwise the whole element.
 template <class Format>
-constexpr std::int64_t max_digit = Format::max_magnitude;
-template <>
-inline constexpr std::int64_t max_digit<byte_planes> = 255;
+constexpr std::int64_t max_digit = has_byte_planes<Format> ? 255 : Format::max_magnitude;
 } // namespace detail
 
 namespace detail {
@@ -108,6 +106,11 @@ struct check_policy {
                   "gemm policy: integer operands need an integer accumulator");
     static_assert(!integers || !std::is_same_v<typename P::chain, whole_chain>,
                   "gemm policy: an integer accumulator can overflow; use fixed_chain<N> or proven_chain");
+    static constexpr bool of_byte_planes = detail::has_byte_planes<lhs_format> || detail::has_byte_planes<rhs_format>;
+    static_assert(!of_byte_planes || std::is_same_v<lhs_format, rhs_format>,
+                  "gemm policy: one operand has byte planes and the other has not, or stores them in another way; give both the same format");
+    static_assert(!of_byte_planes || (std::is_same_v<typename P::total, std::int64_t> && scale_block<P> == 0),
+                  "gemm policy: products of byte planes are summed with shifts; use a std::int64_t total and no scales per block");
     static constexpr bool chain_is_safe() {
         if constexpr (integers && chain::fixed) return chain::length <= max_safe_chain<P>();
         return true;
@@ -124,8 +127,8 @@ struct check_policy {
                   "gemm policy: a proven chain with scales per block is not supported; use fixed_chain<N>");
     static_assert(detail::plane_products<P> == 1 || detail::plane_products<P> == 3 || detail::plane_products<P> == 4,
                   "gemm policy: of the four products of two byte planes, one, three or four are computed");
-    static_assert(detail::plane_products<P> == 4 || (std::is_same_v<lhs_format, byte_planes> && std::is_same_v<rhs_format, byte_planes>),
-                  "gemm policy: plane_products leaves out products of byte planes; give both operands byte_planes");
+    static_assert(detail::plane_products<P> == 4 || of_byte_planes,
+                  "gemm policy: plane_products leaves out products of byte planes; give both operands byte_planes or planar_bytes");
     static_assert(P::lhs::block == 0 || std::is_same_v<typename P::total, float>,
                   "gemm policy: scales per block of lhs are real numbers; use a float total");
     static_assert(std::is_same_v<typename P::total, float> || std::is_same_v<typename P::total, std::int32_t> ||
@@ -150,7 +153,7 @@ struct operand_view {
     matrix_view<const typename Operand::storage> values;
     double scale = 1;              ///< common factor, 2^exponent for dynamic fixed point
     const Scale* scales = nullptr; ///< per_row: [row]. per_block<N>: [plane][row][ceil(k / N)], dense
-    index plane_stride = 0;        ///< from one plane of `values` to the next, in elements (trits with several planes)
+    index plane_stride = 0;        ///< from one plane of `values` to the next, in elements: trits with several planes, planar_bytes (not 0)
 };
 
 template <GemmPolicy P>

@@ -79,6 +79,8 @@ void check_operand(const char* name, const View& v) {
     require(v.values.rows >= 0 && v.values.cols >= 0, "gemm: ", name, " is ", v.values.rows, " x ", v.values.cols, "; sizes can't be negative");
     require<value_error>(v.values.data || v.values.rows == 0 || v.values.cols == 0, "gemm: ", name, " is ", v.values.rows, " x ", v.values.cols,
                          " but its pointer is null");
+    require<value_error>(planes_of_number<typename Operand::format> == 1 || v.plane_stride != 0 || v.values.rows == 0 || v.values.cols == 0, "gemm: ", name,
+                         " has its high and low bytes in two planes, but its plane_stride is 0");
     require<value_error>(!Operand::sharing::by_row || v.scales || v.values.rows == 0 || v.values.cols == 0, "gemm: ", name,
                          " has one scale per row or block by its policy, but its pointer to scales is null");
 }

@@ -24,10 +24,6 @@
 namespace intaglio::inline INTAGLIO_ABI {
 
 namespace detail {
-/// Planes as they are stored: byte planes are one matrix of int16, taken apart while packing.
-template <class Format>
-constexpr int stored_planes = std::is_same_v<Format, byte_planes> ? 1 : Format::planes;
-
 template <class Operand>
 constexpr bool scales_by_row = Operand::sharing::by_row && Operand::block == 0;
 
@@ -59,9 +55,9 @@ constexpr index block_scale_at(index plane, index row, index rows, index block, 
 template <GemmPolicy P, class Lhs, class LhsScale, class Rhs, class RhsScale>
 typename P::total reference_total(index k, const Lhs& lhs, const LhsScale& lhs_scale, const Rhs& rhs, const RhsScale& rhs_scale) {
     using total = typename P::total;
-    constexpr int planes = detail::stored_planes<typename P::rhs::format>;
+    constexpr int planes = P::rhs::planes;
     static_assert(check_policy<P>::value);
-    static_assert(detail::stored_planes<typename P::lhs::format> == 1, "gemm: lhs has one stored plane; give the planes to rhs");
+    static_assert(P::lhs::planes == 1, "gemm: lhs has one stored plane; give the planes to rhs");
 
     if constexpr (std::is_same_v<typename P::accumulator, float>) { // float operands
         float t = 0;
@@ -119,9 +115,9 @@ void reference_gemm(const lhs_view<P>& lhs, const rhs_view<P>& rhs, matrix_view<
     for (index i = 0; i < m; ++i) {
         for (index j = 0; j < n; ++j) {
             const auto total = reference_total<P>(
-                k, [&](index kk) { return lhs.values(i, kk); },
+                k, [&](index kk) { return detail::number_at<typename P::lhs::format>(&lhs.values(i, kk), lhs.plane_stride); },
                 [&](index b) { return lhs.scales[detail::block_scale_at<typename P::lhs>(0, i, m, b, k)]; },
-                [&](int p, index kk) { return rhs.values.data[p * rhs.plane_stride + kk * rhs.values.row_stride + j * rhs.values.col_stride]; },
+                [&](int p, index kk) { return detail::number_at<typename P::rhs::format>(&rhs.values(kk, j) + p * rhs.plane_stride, rhs.plane_stride); },
                 [&](int p, index b) { return rhs.scales[detail::block_scale_at<typename P::rhs>(p, j, n, b, k)]; });
             if constexpr (std::is_same_v<Out, float>) {
                 float row = 1, column = 1;

@@ -6,6 +6,7 @@
 //
 //   element                       the element type
 //   rows(), depth()               the size of the matrix
+//   plane_stride()                from an element's first plane to its second, where the format stores two (planar_bytes)
 //   along_rows()                  whether runs follow a row (k ascending) or a column (i ascending)
 //   for_each_run(i, k0, k1, f)    f(const element* p, index length, index step) covers k0 .. k1 of row i in order; p = nullptr stands for zeros
 //   for_each_column_run(k, i0, i1, f)   the same along column k; a source that can do only one of the two says so by
@@ -45,10 +46,11 @@ class matrix_source {
 public:
     using element = T;
     static constexpr bool has_windows = false;
-    explicit matrix_source(matrix_view<const T> v) : v_(v) {}
+    explicit matrix_source(matrix_view<const T> v, index plane_stride = 0) : v_(v), plane_stride_(plane_stride) {}
 
     index rows() const { return v_.rows; }
     index depth() const { return v_.cols; }
+    index plane_stride() const { return plane_stride_; }
     bool along_rows() const { return v_.col_stride == 1 || v_.row_stride != 1; }
 
     template <class F>
@@ -71,6 +73,7 @@ public:
 
 private:
     matrix_view<const T> v_;
+    index plane_stride_;
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

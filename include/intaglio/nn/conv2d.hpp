@@ -90,7 +90,7 @@ public:
         const conv_geometry g = shape_.on(in.shape(), name_);
         in_.assign(in.all(), name_ + " input", p);
         weights_.assign(weight_.value, weight_.name, p);
-        const auto filter = pack_filter<policy>(g, {.values = filter_matrix(g, weights_.data()), .scale = weights_.scale()}, p.exec);
+        const auto filter = pack_filter<policy>(g, {.values = filter_matrix(g, weights_.data()), .scale = weights_.scale(), .plane_stride = weight_.value.size()}, p.exec);
         const matrix_view<float> result{out.data(), out.pixels(), out.channels()};
         if (has_bias())
             conv_forward<policy>(g, in_.data(), in_.scale(), filter, result, epilogue{intaglio::bias{bias_.value.data()}}, p.exec, p.check);

@@ -6,7 +6,6 @@
 // why a layer has one text.
 
 #include <string_view>
-#include <utility>
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/nn/layer.hpp"
@@ -39,7 +38,7 @@ public:
         requantize_dfp_into(converted_, values.span(), values.shape(), Numerics::spec, name, p.exec);
         if (!p.counts) return;
         p.counts->converted += values.size();
-        p.counts->lost += count_losses(values.span(), std::as_const(converted_.mantissas).span(), converted_.exponent, Numerics::spec);
+        p.counts->lost += count_losses(values.span(), converted_, Numerics::spec);
     }
     const auto* data() const { return converted_.data(); }
     double scale() const { return converted_.scale(); }

@@ -84,6 +84,16 @@ struct byte_planes {
     static constexpr std::int64_t min_value = -32768;
 };
 
+/// The numbers of byte_planes, each plane in memory of its own: number i of n is 256 times the signed byte i and the unsigned byte n + i (or one plane stride
+/// further on, where the planes don't follow each other). Quantizers write it so, and where bytes are multiplied nothing is taken apart.
+struct planar_bytes {
+    using storage = std::uint8_t; ///< of either byte; the high one is in two's complement
+    static constexpr int bits = 16;
+    static constexpr int planes = 1; // of numbers, which have two bytes
+    static constexpr std::int64_t max_magnitude = 32768;
+    static constexpr std::int64_t min_value = -32768;
+};
+
 /// IEEE binary32.
 struct float32 {
     using storage = float;
@@ -91,7 +101,7 @@ struct float32 {
     static constexpr int planes = 1;
 };
 
-/// What every element format states; `planes` counts the planes of storage that sum up to an element.
+/// What every element format states; `planes` counts the numbers that sum up to an element, each stored in a plane and with scales of its own.
 template <class F>
 concept ElementFormat = requires {
     typename F::storage;
@@ -105,5 +115,29 @@ concept IntegerFormat = ElementFormat<F> && std::integral<typename F::storage> &
     { F::max_magnitude } -> std::convertible_to<std::int64_t>;
     { F::min_value } -> std::convertible_to<std::int64_t>;
 };
+
+namespace detail {
+/// Whether products of a format are those of two bytes, whose weights are 256 : 1.
+template <class Format>
+constexpr bool has_byte_planes = std::is_same_v<Format, byte_planes> || std::is_same_v<Format, planar_bytes>;
+
+/// Planes of memory that hold a number, and all that sum up to an element.
+template <class Format>
+constexpr int planes_of_number = std::is_same_v<Format, planar_bytes> ? 2 : 1;
+template <class Format>
+constexpr int stored_planes = planes_of_number<Format> * Format::planes;
+
+/// The number at `at`; of planar bytes the low byte is `plane_stride` further on.
+template <class Format>
+constexpr auto number_at(const typename Format::storage* at, [[maybe_unused]] index plane_stride) {
+    if constexpr (planes_of_number<Format> == 2)
+        return static_cast<std::int16_t>(256 * static_cast<std::int8_t>(at[0]) + at[plane_stride]);
+    else
+        return at[0];
+}
+/// Its type.
+template <class Format>
+using number = decltype(number_at<Format>(nullptr, 0));
+} // namespace detail
 
 } // namespace intaglio::inline INTAGLIO_ABI

@@ -10,6 +10,7 @@
 // - The bound is read through a volatile. If a call site makes it a constant, GCC 12 computes what follows from saturated elements in
 //   advance, on paths of their own, and a loop with paths stays scalar (AVX2, stochastic: 0.3 instead of 4 G elements/s).
 // - Formats of more than 23 bits take the scalar text: a float has no more bits to give them.
+// - Planar bytes are made from int16 that a piece of the tensor becomes first, in L1.
 
 #include <algorithm>
 #include <array>
@@ -152,6 +153,37 @@ void convert(const float* in, T* out, index position, index count, int t, int bi
     }
 }
 
+/// Where planar bytes begin: the high byte of number i goes to high[i], the low one to high[plane_stride + i].
+struct byte_pair {
+    std::uint8_t* high;
+    index plane_stride;
+    byte_pair operator+(index i) const noexcept { return {high + i, plane_stride}; }
+};
+
+inline void split_bytes(const std::int16_t* __restrict in, std::uint8_t* __restrict high, std::uint8_t* __restrict low, index count) noexcept {
+    for (index i = 0; i < count; ++i) {
+        high[i] = static_cast<std::uint8_t>(in[i] >> 8);
+        low[i] = static_cast<std::uint8_t>(in[i]);
+    }
+}
+
+/// f(numbers, first, count) makes numbers first .. first + count - 1 of a piece, which are then taken apart. The pieces keep blocks of random bits together.
+template <class F>
+void convert_in_pieces(byte_pair out, index count, F f) noexcept {
+    constexpr index piece = 1024;
+    alignas(64) std::int16_t numbers[piece];
+    for (index i = 0; i < count; i += piece) {
+        const index length = std::min(piece, count - i);
+        f(numbers, i, length);
+        split_bytes(numbers, out.high + i, out.high + out.plane_stride + i, length);
+    }
+}
+
+template <Rounding Rule>
+void convert(const float* in, byte_pair out, index position, index count, int t, int bits, const Rule& rule) noexcept {
+    convert_in_pieces(out, count, [&](std::int16_t* numbers, index i, index length) { convert(in + i, numbers, position + i, length, t, bits, rule); });
+}
+
 /// Converts and returns the largest of magnitude_bits.
 template <class T, Rounding Rule>
 std::uint32_t convert_measured(const float* in, T* out, index position, index count, int t, int bits, const Rule& rule) noexcept {
@@ -159,6 +191,15 @@ std::uint32_t convert_measured(const float* in, T* out, index position, index co
         if (bits <= 23) return convert_nearest<true>(in, out, count, t, bits);
     convert(in, out, position, count, t, bits, rule);
     return largest_magnitude_bits(in, count);
+}
+
+template <Rounding Rule>
+std::uint32_t convert_measured(const float* in, byte_pair out, index position, index count, int t, int bits, const Rule& rule) noexcept {
+    std::uint32_t largest = 0;
+    convert_in_pieces(out, count, [&](std::int16_t* numbers, index i, index length) {
+        largest = std::max(largest, convert_measured(in + i, numbers, position + i, length, t, bits, rule));
+    });
+    return largest;
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

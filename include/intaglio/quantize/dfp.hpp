@@ -77,6 +77,32 @@ inline float finite_magnitude(std::uint32_t largest, std::span<const float> valu
     }
     return std::bit_cast<float>(largest);
 }
+
+/// dfp_quantize without its checks. `Out` is a pointer, or byte_pair.
+template <class Out, Rounding Rule>
+void convert_chunks(std::span<const float> values, Out out, int exponent, dfp_spec spec, const Rule& rule, executor_ref exec) {
+    for_each_chunk(static_cast<index>(values.size()), exec,
+                   [&](index first, index count) { convert(values.data() + first, out + first, first, count, -exponent, spec.bits, rule); });
+}
+
+/// dfp_quantize_predicted without its checks.
+template <class Out, Rounding Rule>
+int convert_predicted(std::span<const float> values, Out out, int predicted, dfp_spec spec, std::string_view name, const Rule& rule, executor_ref exec) {
+    predicted = std::clamp(predicted, -max_scale_exponent, max_scale_exponent);
+    std::atomic<std::uint32_t> largest{0};
+    for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
+        constexpr index piece = 4096; // floats that stay in L1 where the rule takes a second look at them
+        std::uint32_t mine = 0;
+        for (index i = first; i < first + count; i += piece) {
+            const index length = std::min(piece, first + count - i);
+            mine = std::max(mine, convert_measured(values.data() + i, out + i, i, length, -predicted, spec.bits, rule));
+        }
+        raise_to(largest, mine);
+    });
+    const int exponent = dfp_exponent(finite_magnitude(largest.load(), values, name), spec);
+    if (exponent != predicted) convert_chunks(values, out, exponent, spec, rule, exec);
+    return exponent;
+}
 } // namespace detail
 
 /// max |values|, 0 if there are none. Throws value_error if an element is NaN or infinite; the text has `name` and the first one's place.
@@ -93,9 +119,7 @@ void dfp_quantize(std::span<const float> values, std::span<T> mantissas, int exp
     require<value_error>(exponent >= -detail::max_scale_exponent && exponent <= detail::max_scale_exponent, "dfp: exponent ", exponent, " is outside -",
                          detail::max_scale_exponent, " .. ", detail::max_scale_exponent);
     require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, room for ", mantissas.size(), " mantissas");
-    detail::for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
-        detail::convert(values.data() + first, mantissas.data() + first, first, count, -exponent, spec.bits, rule);
-    });
+    detail::convert_chunks(values, mantissas.data(), exponent, spec, rule, exec);
 }
 
 /// Both passes in one, if `predicted` is the exponent: mantissas = those of dfp_quantize with the exponent of the exact maximum, which is returned.
@@ -105,50 +129,69 @@ int dfp_quantize_predicted(std::span<const float> values, std::span<T> mantissas
                            const Rule& rule = {}, executor_ref exec = {}) {
     spec.check(std::numeric_limits<T>::digits + 1);
     require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, room for ", mantissas.size(), " mantissas");
-    predicted = std::clamp(predicted, -detail::max_scale_exponent, detail::max_scale_exponent);
-    std::atomic<std::uint32_t> largest{0};
-    detail::for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
-        constexpr index piece = 4096; // floats that stay in L1 where the rule takes a second look at them
-        std::uint32_t mine = 0;
-        for (index i = first; i < first + count; i += piece) {
-            const index length = std::min(piece, first + count - i);
-            mine = std::max(mine, detail::convert_measured(values.data() + i, mantissas.data() + i, i, length, -predicted, spec.bits, rule));
-        }
-        detail::raise_to(largest, mine);
-    });
-    const int exponent = dfp_exponent(detail::finite_magnitude(largest.load(), values, name), spec);
-    if (exponent != predicted) dfp_quantize(values, mantissas, exponent, spec, rule, exec);
-    return exponent;
+    return detail::convert_predicted(values, mantissas.data(), predicted, spec, name, rule, exec);
 }
 
-/// What dfp_quantize lost, from both sides of it. Counts are exact for every rule.
-template <std::signed_integral T>
-quantize_counts count_losses(std::span<const float> values, std::span<const T> mantissas, int exponent, dfp_spec spec) {
-    require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, ", mantissas.size(), " mantissas");
+namespace detail {
+/// count_losses and dfp_dequantize, where mantissa(i) gives a mantissa.
+template <class Mantissa>
+quantize_counts count_losses(std::span<const float> values, int exponent, dfp_spec spec, Mantissa mantissa) {
     const double unit = power_of_two(-exponent);
     const double beyond = static_cast<double>(spec.max_mantissa()) + 0.5; // the tie goes up: max_mantissa is odd
     quantize_counts counts;
     for (std::size_t i = 0; i < values.size(); ++i) {
         const double x = static_cast<double>(values[i]) * unit;
         counts.clipped += (x >= beyond || x <= -beyond) ? 1 : 0;
-        counts.flushed_to_zero += (values[i] != 0.0F && mantissas[i] == 0) ? 1 : 0;
+        counts.flushed_to_zero += (values[i] != 0.0F && mantissa(static_cast<index>(i)) == 0) ? 1 : 0;
     }
     return counts;
+}
+template <class Mantissa>
+void dequantize(int exponent, std::span<float> values, executor_ref exec, Mantissa mantissa) {
+    const double scale = power_of_two(exponent);
+    for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
+        float* out = values.data() + first;
+        for (index i = 0; i < count; ++i) out[i] = static_cast<float>(static_cast<double>(mantissa(first + i)) * scale);
+    });
+}
+} // namespace detail
+
+/// What dfp_quantize lost, from both sides of it. Counts are exact for every rule.
+template <std::signed_integral T>
+quantize_counts count_losses(std::span<const float> values, std::span<const T> mantissas, int exponent, dfp_spec spec) {
+    require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, ", mantissas.size(), " mantissas");
+    return detail::count_losses(values, exponent, spec, [m = mantissas.data()](index i) { return m[i]; });
+}
+template <IntegerFormat Format>
+quantize_counts count_losses(std::span<const float> values, const dfp_tensor<Format>& t, dfp_spec spec = {Format::bits}) {
+    require(static_cast<index>(values.size()) == t.size(), "dfp: ", values.size(), " values, ", t.size(), " mantissas");
+    return detail::count_losses(values, t.exponent, spec, [&](index i) { return t.mantissa(i); });
 }
 
 /// values[i] = mantissas[i] * 2^exponent, rounded to float where a mantissa has more than 24 bits.
 template <std::signed_integral T>
 void dfp_dequantize(std::span<const T> mantissas, int exponent, std::span<float> values, executor_ref exec = {}) {
     require(values.size() == mantissas.size(), "dfp: ", mantissas.size(), " mantissas, room for ", values.size(), " values");
-    const double scale = power_of_two(exponent);
-    detail::for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
-        const T* in = mantissas.data() + first;
-        float* out = values.data() + first;
-        for (index i = 0; i < count; ++i) out[i] = static_cast<float>(static_cast<double>(in[i]) * scale);
-    });
+    detail::dequantize(exponent, values, exec, [m = mantissas.data()](index i) { return m[i]; });
+}
+template <IntegerFormat Format>
+void dfp_dequantize(const dfp_tensor<Format>& t, std::span<float> values, executor_ref exec = {}) {
+    require(t.size() == static_cast<index>(values.size()), "dfp: ", t.size(), " mantissas, room for ", values.size(), " values");
+    detail::dequantize(t.exponent, values, exec, [m = t.data(), stride = t.plane_stride()](index i) { return detail::number_at<Format>(m + i, stride); });
 }
 
 namespace detail {
+/// Where a conversion writes a tensor's mantissas.
+template <IntegerFormat Format>
+auto destination(dfp_tensor<Format>& t) {
+    if constexpr (planes_of_number<Format> == 2) {
+        return byte_pair{t.mantissas.data(), t.plane_stride()};
+    } else {
+        static_assert(std::is_signed_v<typename Format::storage>, "dfp: mantissas are signed; use fixed<Bits> or planar_bytes");
+        return t.mantissas.data();
+    }
+}
+
 template <IntegerFormat Format>
 void check_dfp(std::span<const float> values, const extents& shape, dfp_spec spec, std::string_view name) {
     spec.check(Format::bits);
@@ -163,12 +206,13 @@ void quantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values, c
                        std::string_view name = "tensor", executor_ref exec = {}, const Rule& rule = {}) {
     detail::check_dfp<Format>(values, shape, spec, name);
     const int exponent = dfp_exponent(largest_magnitude(values, name, exec), spec);
-    if (out.size() == shape.size())
-        out.mantissas.reshape(shape);
+    const extents stored = out.stored_shape(shape);
+    if (out.mantissas.size() == stored.size())
+        out.mantissas.reshape(stored);
     else
-        out.mantissas = tensor<typename Format::storage>(shape, uninitialized);
+        out.mantissas = tensor<typename Format::storage>(stored, uninitialized);
     out.exponent = exponent;
-    dfp_quantize(values, out.mantissas.span(), exponent, spec, rule, exec);
+    detail::convert_chunks(values, detail::destination(out), exponent, spec, rule, exec);
 }
 
 /// The same, with the exponent of the tensor's last contents as a prediction: one pass where it still holds. `out` is unspecified after an error.
@@ -177,11 +221,11 @@ void requantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values,
                          std::string_view name = "tensor", executor_ref exec = {}, const Rule& rule = {}) {
     if (out.size() != shape.size() || out.size() == 0) return quantize_dfp_into(out, values, shape, spec, name, exec, rule);
     detail::check_dfp<Format>(values, shape, spec, name);
-    out.mantissas.reshape(shape);
-    out.exponent = dfp_quantize_predicted(values, out.mantissas.span(), out.exponent, spec, name, rule, exec);
+    out.mantissas.reshape(out.stored_shape(shape));
+    out.exponent = detail::convert_predicted(values, detail::destination(out), out.exponent, spec, name, rule, exec);
 }
 
-/// Both passes into a new tensor: `quantize_dfp<fixed<16>>(values, {8, 8}, {.bits = 16}, "conv1.weight")`.
+/// Both passes into a new tensor: `quantize_dfp<fixed<16>>(values, {8, 8}, {.bits = 16}, "conv1.weight")`. planar_bytes are the same numbers, written as planes.
 template <IntegerFormat Format, Rounding Rule = nearest_even>
 dfp_tensor<Format> quantize_dfp(std::span<const float> values, const extents& shape, dfp_spec spec = {Format::bits}, std::string_view name = "tensor",
                                 executor_ref exec = {}, const Rule& rule = {}) {

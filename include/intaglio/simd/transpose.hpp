@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Transposes matrices of 2- and 4-byte elements, in blocks of 8 x 8 held in eight registers: three rounds of interleaving, by the compiler's generic
+// Transposes matrices of 1-, 2- and 4-byte elements, in blocks of 8 x 8 held in eight registers: three rounds of interleaving, by the compiler's generic
 // vectors, so that one text serves every instruction set.
 
 #include <cstring>
@@ -42,6 +42,23 @@ INTAGLIO_INLINE void interleave(const T* a, const T* b, T* out) {
         const vec x = load_vector<vec>(a + e), y = load_vector<vec>(b + e);
         store_vector(out + 2 * e, __builtin_shufflevector(x, y, 0, 8, 1, 9, 2, 10, 3, 11));
         store_vector(out + 2 * e + 8, __builtin_shufflevector(x, y, 4, 12, 5, 13, 6, 14, 7, 15));
+    }
+}
+
+/// out = a[0] b[0] c[0] d[0] a[1] ..., `Count` elements of each, a multiple of eight.
+template <index Count, class T>
+INTAGLIO_INLINE void interleave(const T* a, const T* b, const T* c, const T* d, T* out) {
+    static_assert(Count % 8 == 0);
+    using vec = vector<T, 8>;
+    alignas(vec) T pairs[2][16];
+    for (index e = 0; e < Count; e += 8) {
+        interleave<8>(a + e, b + e, pairs[0]);
+        interleave<8>(c + e, d + e, pairs[1]);
+        for (int half = 0; half < 2; ++half) {
+            const vec x = load_vector<vec>(pairs[0] + 8 * half), y = load_vector<vec>(pairs[1] + 8 * half);
+            store_vector(out + 4 * e + 16 * half, __builtin_shufflevector(x, y, 0, 1, 8, 9, 2, 3, 10, 11));
+            store_vector(out + 4 * e + 16 * half + 8, __builtin_shufflevector(x, y, 4, 5, 12, 13, 6, 7, 14, 15));
+        }
     }
 }
 

@@ -9,6 +9,7 @@ using namespace intaglio;
 
 static_assert(max_safe_chain<dfp16_training>() == 2);      // 32767^2 into int32
 static_assert(max_safe_chain<dfp16_bytes>() == 33025);     // 255^2 into int32
+static_assert(max_safe_chain<dfp16_planar>() == 33025);
 static_assert(max_safe_chain<ternary8_inference<>>() == 128); // 255 x 1 into int16
 static_assert(max_safe_chain<ternary8_locked<2>>() == 32); // 255 x 4 into int16
 static_assert(max_safe_chain<int16_blocks>() == 32);       // 8191^2 into int32
