@@ -181,10 +181,14 @@ private:
             simd::narrow<traits::narrow_bits>(panel, groups, out);
     }
 
+    /// Not inlined: GCC 12 would take a caller's array of scales for uninitialized.
     template <class V>
-    void copy_scales(const V& view) {
+    [[gnu::noinline]] void copy_scales(const V& view) {
         constexpr bool by_column = P::rhs::sharing::by_row && P::rhs::block == 0;
-        for (index j = 0; j < n_; ++j) factors_[static_cast<std::size_t>(j)] = by_column ? view.scale * static_cast<double>(view.scales[j]) : view.scale;
+        if constexpr (by_column)
+            for (index j = 0; j < n_; ++j) factors_[static_cast<std::size_t>(j)] = view.scale * static_cast<double>(view.scales[j]);
+        else
+            std::fill_n(factors_.begin(), n_, view.scale);
         if (folded_) return;
         if constexpr (P::rhs::block > 0) {
             const index blocks = detail::ceil_div(k_, traits::block);
