@@ -116,18 +116,33 @@ public:
     template <class Atom>
     void measure(executor_ref exec) {
         const window_squares<Atom> windows(data_.data(), image_.count, channel_stride_, exec);
-        std::vector<index> shifts;
-        for (index tap = 0; tap < y_.window.taps * x_.window.taps; ++tap) shifts.push_back(place(tap * image_.count));
+        std::vector<index> taps;
+        for (index tap = 0; tap < y_.window.taps * x_.window.taps; ++tap) taps.push_back(place(tap * image_.count));
+        std::sort(taps.begin(), taps.end());
+        struct neighbours { // taps whose rows begin side by side, and look at the same windows for the most part
+            index first, last;
+        };
+        std::vector<neighbours> shifts;
+        for (const index tap : taps)
+            if (!shifts.empty() && tap <= shifts.back().last + 1)
+                shifts.back().last = tap;
+            else
+                shifts.push_back({tap, tap});
         norms_ = norm_table(depth());
         exec.for_each(ceil_div(depth(), longest_piece), [&](index strip, int) {
-            std::vector<std::int64_t> sums(shifts.size()); // of each tap
+            std::vector<std::int64_t> sums(shifts.size());
             for (int level = 0; level < norm_levels; ++level) {
                 const index length = norm_step << level, first = strip * (longest_piece / length);
                 for (index piece = first; piece < std::min(norms_.pieces(level), first + longest_piece / length); ++piece) {
                     std::fill(sums.begin(), sums.end(), 0);
                     for_each_piece(piece * length, std::min(depth(), (piece + 1) * length), [&](index at, index count) {
                         const std::int32_t* const largest = windows.largest(count);
-                        for (std::size_t tap = 0; tap < sums.size(); ++tap) sums[tap] += largest[(shifts[tap] + at) / square_piece];
+                        for (std::size_t s = 0; s < sums.size(); ++s) {
+                            const index begin = (shifts[s].first + at) / square_piece, end = (shifts[s].last + at) / square_piece;
+                            std::int32_t most = largest[begin];
+                            for (index w = begin + 1; w <= end; ++w) most = std::max(most, largest[w]);
+                            sums[s] += most;
+                        }
                     });
                     norms_.at(level, piece) = norm_bound(static_cast<float>(*std::max_element(sums.begin(), sums.end())), length);
                 }
