@@ -64,7 +64,10 @@ public:
         const index stored = image.batch * image_stride_; // and zeros as far as the last row reads
         channel_stride_ = padded_row<T>(stored + (std::max<index>(0, -y_.origin) + 1) * x_.size + x_.start(x.taps - 1) + step);
         data_ = buffer<T>(planes * plane_stride(), uninitialized);
-        exec.for_each(planes * lines(), [&](index l, int) { transpose_line(l / lines(), l % lines()); });
+        const index all = planes * lines(), together = std::max<index>(1, all / (2 * exec.concurrency())); // neighbours share cache lines
+        exec.for_each(ceil_div(all, together), [&](index task, int) {
+            for (index l = task * together; l < std::min(all, (task + 1) * together); ++l) transpose_line(l / lines(), l % lines());
+        });
         for (index c = 0; c < planes * image.count; ++c) std::fill(data_.data() + c * channel_stride_ + stored, data_.data() + (c + 1) * channel_stride_, T{0});
         for (index b = 0; b < image.batch; ++b) segments_.push_back(b * image_stride_);
     }
