@@ -51,8 +51,8 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
         scales.lhs = call.lhs_scales + i0 * scales.lhs_stride;
     }
     const index j0 = panel * Traits::cols, cols = std::min<index>(Traits::cols, call.rhs.n() - j0);
+    [[maybe_unused]] const bool scaled = Traits::integer_scales && !call.rhs.folded();
     if constexpr (Down == Traits::tile::down && leaves_registers<Traits, Call>) {
-        const bool scaled = Traits::integer_scales && !call.rhs.folded();
         const bool is_total = block + 1 == blocks && (block == 0 || !Traits::carries) && (!scaled || (Traits::scales_in_flush && !chains.empty())) && !call.check;
         if (is_total && rows == Traits::rows && cols == Traits::cols)
             if (const auto to = output_from_registers<Traits>(call, i0, j0)) {
@@ -69,7 +69,7 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
     constexpr int across = Traits::tile::across;
     const auto run = [&](typename Traits::block_total* sums, typename Traits::lane* high, bool fresh) {
         if constexpr (Traits::halves && Traits::through && Down == Traits::tile::down)
-            if (2 * cols <= Traits::cols && !(Traits::integer_scales && scales.rhs) && !call.check) {
+            if (2 * cols <= Traits::cols && !scaled && !call.check) {
                 if (fresh) std::fill_n(sums, count, 0); // half of them are left alone
                 if constexpr (Traits::carries) std::fill_n(high, count, 0);
                 return microkernel<Traits, Down, across / 2>(lhs, digits, chains, scales, sums, high, fresh, nullptr);
