@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Which archs this program was built with, and which of them this CPU can run. Each arch's units define constants in a namespace that is called after
-// the arch; here they are weak references, null where the build left an arch out, so there is no list of archs to keep in step with the build.
+// Which archs this program was built with, and which of them this CPU can run. Each arch's units define constants in a
+// namespace that is called after the arch; here they are weak references, null where the build left an arch out, so
+// there is no list of archs to keep in step with the build.
 
 #include "kernel_table.hpp"
 
@@ -11,11 +12,11 @@
 
 #include "intaglio/simd/dispatch.hpp"
 
-#define KERNEL_TABLES_OF(ARCH)                                          \
-    namespace kernel_tables::abi_##ARCH {                               \
-    [[gnu::weak]] extern const kernel_list training, inference, blocks; \
-    [[gnu::weak]] extern const peak_list peaks;                         \
-    [[gnu::weak]] extern const conversion_list conversions;             \
+#define KERNEL_TABLES_OF(ARCH)                                                                                         \
+    namespace kernel_tables::abi_##ARCH {                                                                              \
+        [[gnu::weak]] extern const kernel_list training, inference, blocks;                                            \
+        [[gnu::weak]] extern const peak_list peaks;                                                                    \
+        [[gnu::weak]] extern const conversion_list conversions;                                                        \
     }
 KERNEL_TABLES_OF(portable)
 KERNEL_TABLES_OF(sse41)
@@ -38,20 +39,20 @@ List or_empty(const List* list) {
     return list ? *list : List{};
 }
 
-#define KERNEL_TABLES_ENTRY(ARCH)                                                                                             \
-    arch_table {                                                                                                              \
-        #ARCH, &abi_##ARCH::training != nullptr, intaglio::simd::cpu_supports(#ARCH), or_empty(&abi_##ARCH::training),         \
-            or_empty(&abi_##ARCH::inference), or_empty(&abi_##ARCH::blocks), or_empty(&abi_##ARCH::peaks),                     \
-            or_empty(&abi_##ARCH::conversions)                                                                                 \
+#define KERNEL_TABLES_ENTRY(ARCH)                                                                                      \
+    arch_table {                                                                                                       \
+#ARCH, &abi_##ARCH::training != nullptr, intaglio::simd::cpu_supports(#ARCH), or_empty(&abi_##ARCH::training), \
+            or_empty(&abi_##ARCH::inference), or_empty(&abi_##ARCH::blocks), or_empty(&abi_##ARCH::peaks),             \
+            or_empty(&abi_##ARCH::conversions)                                                                         \
     }
 
 } // namespace
 
 std::span<const arch_table> arch_tables() {
     static const std::array tables{
-        KERNEL_TABLES_ENTRY(portable), KERNEL_TABLES_ENTRY(sse41),       KERNEL_TABLES_ENTRY(avx2),
-        KERNEL_TABLES_ENTRY(avx_vnni), KERNEL_TABLES_ENTRY(avx512bw),    KERNEL_TABLES_ENTRY(avx512_vnni),
-        KERNEL_TABLES_ENTRY(amx),      KERNEL_TABLES_ENTRY(neon),        KERNEL_TABLES_ENTRY(neon_dot),
+        KERNEL_TABLES_ENTRY(portable), KERNEL_TABLES_ENTRY(sse41),    KERNEL_TABLES_ENTRY(avx2),
+        KERNEL_TABLES_ENTRY(avx_vnni), KERNEL_TABLES_ENTRY(avx512bw), KERNEL_TABLES_ENTRY(avx512_vnni),
+        KERNEL_TABLES_ENTRY(amx),      KERNEL_TABLES_ENTRY(neon),     KERNEL_TABLES_ENTRY(neon_dot),
     };
     return tables;
 }

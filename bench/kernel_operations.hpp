@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The generic texts behind kernel_table.hpp: each turns plain structs into the library's views, calls the library, and turns an exception
-// into an outcome. Included by the units that are compiled once for each arch, and by nothing else.
+// The generic texts behind kernel_table.hpp: each turns plain structs into the library's views, calls the library, and
+// turns an exception into an outcome. Included by the units that are compiled once for each arch, and by nothing else.
 
 #include <array>
 #include <cstring>
@@ -29,7 +29,8 @@ inline executor_ref pool_of(int threads) {
     if (threads == 1) return {};
     static std::mutex guard;
     static std::array<std::unique_ptr<thread_pool>, 65> pools;
-    require<value_error>(threads > 1 && threads < static_cast<int>(pools.size()), "kernel table: ", threads, " threads; ask for 1 to 64");
+    require<value_error>(threads > 1 && threads < static_cast<int>(pools.size()), "kernel table: ", threads,
+                         " threads; ask for 1 to 64");
     const std::lock_guard lock(guard);
     auto& pool = pools[static_cast<std::size_t>(threads)];
     if (!pool) pool = std::make_unique<thread_pool>(threads);
@@ -73,8 +74,8 @@ View view_of(const operand_data& o) {
 }
 
 inline conv_geometry geometry_of(const conv_shape& s) {
-    return {s.batch,    s.height, s.width, s.in_channels, s.out_channels, s.kernel_h,   s.kernel_w,
-            s.stride_h, s.stride_w, s.pad_h, s.pad_w,     s.dilation_h,   s.dilation_w, s.groups};
+    return {s.batch,    s.height,   s.width, s.in_channels, s.out_channels, s.kernel_h,   s.kernel_w,
+            s.stride_h, s.stride_w, s.pad_h, s.pad_w,       s.dilation_h,   s.dilation_w, s.groups};
 }
 
 template <class T>
@@ -86,7 +87,8 @@ quantized_view<T> quantized_of(const output_data& out) {
     return {matrix_of<T>(out), out.inverse_scale};
 }
 
-/// Which outputs of an operation are instantiated. Each costs compile time, so a policy has what its users and tests need.
+/// Which outputs of an operation are instantiated. Each costs compile time, so a policy has what its users and tests
+/// need.
 enum output_set : unsigned {
     raw = 1,     ///< none -> totals, where the total is integral
     real = 2,    ///< none -> floats
@@ -105,11 +107,14 @@ bool with_output(const output_data& out, const stage_data& stages, const Run& ru
         if (none && out.kind == output_data::floats) return run(matrix_of<float>(out), epilogue<>{}), true;
     if constexpr (Outputs & (fused | variety)) {
         const epilogue with_bias{bias{stages.bias}, relu{}};
-        const epilogue with_norm{scale_shift{stages.scale, stages.shift}, add{matrix_view<const float>(stages.residual, out.rows, out.cols)}, relu{},
+        const epilogue with_norm{scale_shift{stages.scale, stages.shift},
+                                 add{matrix_view<const float>(stages.residual, out.rows, out.cols)}, relu{},
                                  max_magnitude{stages.max_magnitude}};
         if constexpr (Outputs & fused) {
-            if (bias_relu && out.kind == output_data::uint8) return run(quantized_of<std::uint8_t>(out), with_bias), true;
-            if (normalized && out.kind == output_data::int16) return run(quantized_of<std::int16_t>(out), with_norm), true;
+            if (bias_relu && out.kind == output_data::uint8)
+                return run(quantized_of<std::uint8_t>(out), with_bias), true;
+            if (normalized && out.kind == output_data::int16)
+                return run(quantized_of<std::int16_t>(out), with_norm), true;
         }
         if constexpr (Outputs & variety) {
             if (none && out.kind == output_data::int8) return run(quantized_of<std::int8_t>(out), epilogue<>{}), true;
@@ -121,7 +126,9 @@ bool with_output(const output_data& out, const stage_data& stages, const Run& ru
 }
 
 constexpr rhs_storage storage_of(storage stored) {
-    return stored == storage::fast ? rhs_storage::fast : stored == storage::small ? rhs_storage::small : rhs_storage::smallest;
+    return stored == storage::fast    ? rhs_storage::fast
+           : stored == storage::small ? rhs_storage::small
+                                      : rhs_storage::smallest;
 }
 
 /// The operations on one policy.
@@ -131,18 +138,24 @@ struct operations {
     using rhs_storage = typename P::rhs::storage;
 
     template <unsigned Outputs, class Run>
-    static void run_with_output(const output_data& out, const stage_data& stages, outcome& result, const Run& run) noexcept {
+    static void run_with_output(const output_data& out, const stage_data& stages, outcome& result,
+                                const Run& run) noexcept {
         guarded(result, [&] {
-            if (!with_output<P, Outputs>(out, stages, run)) report(result, outcome::unsupported, "this output and epilogue aren't in the table");
+            if (!with_output<P, Outputs>(out, stages, run))
+                report(result, outcome::unsupported, "this output and epilogue aren't in the table");
         });
     }
 
     static void* pack(const operand_data& rhs, storage stored, int threads, outcome& result) noexcept {
         void* packed = nullptr;
-        guarded(result, [&] { packed = new packed_rhs<P>(pack_rhs<P>(view_of<rhs_view<P>>(rhs), pool_of(threads), storage_of(stored))); });
+        guarded(result, [&] {
+            packed = new packed_rhs<P>(pack_rhs<P>(view_of<rhs_view<P>>(rhs), pool_of(threads), storage_of(stored)));
+        });
         return packed;
     }
-    static std::ptrdiff_t bytes(const void* packed) noexcept { return static_cast<const packed_rhs<P>*>(packed)->bytes(); }
+    static std::ptrdiff_t bytes(const void* packed) noexcept {
+        return static_cast<const packed_rhs<P>*>(packed)->bytes();
+    }
     static void release(void* packed) noexcept { delete static_cast<packed_rhs<P>*>(packed); }
 
     template <unsigned Outputs>
@@ -156,10 +169,12 @@ struct operations {
         });
     }
 
-    static void* pack_filter(const conv_shape& shape, const operand_data& filter, storage stored, int threads, outcome& result) noexcept {
+    static void* pack_filter(const conv_shape& shape, const operand_data& filter, storage stored, int threads,
+                             outcome& result) noexcept {
         void* packed = nullptr;
         guarded(result, [&] {
-            packed = new packed_filter<P>(::intaglio::pack_filter<P>(geometry_of(shape), view_of<rhs_view<P>>(filter), pool_of(threads), storage_of(stored)));
+            packed = new packed_filter<P>(::intaglio::pack_filter<P>(geometry_of(shape), view_of<rhs_view<P>>(filter),
+                                                                     pool_of(threads), storage_of(stored)));
         });
         return packed;
     }
@@ -172,31 +187,37 @@ struct operations {
                             *static_cast<const packed_filter<P>*>(call.packed), out, stages, pool_of(call.threads));
         });
     }
-    static void* pack_gradient_filter(const conv_shape& shape, const void* filter, double scale, int threads, outcome& result) noexcept {
+    static void* pack_gradient_filter(const conv_shape& shape, const void* filter, double scale, int threads,
+                                      outcome& result) noexcept {
         void* packed = nullptr;
         guarded(result, [&] {
-            packed = new packed_gradient_filter<P>(
-                ::intaglio::pack_gradient_filter<P>(geometry_of(shape), static_cast<const rhs_storage*>(filter), scale, pool_of(threads)));
+            packed = new packed_gradient_filter<P>(::intaglio::pack_gradient_filter<P>(
+                geometry_of(shape), static_cast<const rhs_storage*>(filter), scale, pool_of(threads)));
         });
         return packed;
     }
-    static void release_gradient_filter(void* packed) noexcept { delete static_cast<packed_gradient_filter<P>*>(packed); }
+    static void release_gradient_filter(void* packed) noexcept {
+        delete static_cast<packed_gradient_filter<P>*>(packed);
+    }
 
     static void input_gradient(const conv_call& call, outcome& result) noexcept {
         run_with_output<raw | real>(call.out, call.stages, result, [&](const auto& out, const auto& stages) {
             const auto* const d_out = static_cast<const lhs_storage*>(call.lhs);
             if (call.packed)
-                conv_input_gradient<P>(geometry_of(call.shape), d_out, call.lhs_scale, *static_cast<const packed_gradient_filter<P>*>(call.packed), out, stages,
+                conv_input_gradient<P>(geometry_of(call.shape), d_out, call.lhs_scale,
+                                       *static_cast<const packed_gradient_filter<P>*>(call.packed), out, stages,
                                        pool_of(call.threads));
             else
-                conv_input_gradient<P>(geometry_of(call.shape), d_out, call.lhs_scale, static_cast<const rhs_storage*>(call.rhs), call.rhs_scale, out, stages,
+                conv_input_gradient<P>(geometry_of(call.shape), d_out, call.lhs_scale,
+                                       static_cast<const rhs_storage*>(call.rhs), call.rhs_scale, out, stages,
                                        pool_of(call.threads));
         });
     }
     static void weight_gradient(const conv_call& call, outcome& result) noexcept {
         run_with_output<raw | real>(call.out, call.stages, result, [&](const auto& out, const epilogue<>&) {
             conv_weight_gradient<P>(geometry_of(call.shape), static_cast<const lhs_storage*>(call.lhs), call.lhs_scale,
-                                    static_cast<const rhs_storage*>(call.rhs), call.rhs_scale, out, pool_of(call.threads));
+                                    static_cast<const rhs_storage*>(call.rhs), call.rhs_scale, out,
+                                    pool_of(call.threads));
         });
     }
 };

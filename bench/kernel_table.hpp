@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The library's kernels behind plain function pointers, so that one program can run and compare every instruction set that its CPU has. The
-// units kernel_table_*.cpp are compiled once for each arch; nothing but pointers, sizes and the structs below crosses their edge: no exception, no
-// type of the library, no template. That is what keeps the flags of one unit from leaking into another, and it is the pattern that an
-// application with run-time choice follows (docs/kernels.md).
+// The library's kernels behind plain function pointers, so that one program can run and compare every instruction set
+// that its CPU has. The units kernel_table_*.cpp are compiled once for each arch; nothing but pointers, sizes and the
+// structs below crosses their edge: no exception, no type of the library, no template. That is what keeps the flags of
+// one unit from leaking into another, and it is the pattern that an application with run-time choice follows
+// (docs/kernels.md).
 //
 //   kernel_operations.hpp    one generic text for each operation
 //   kernel_table_*.cpp       that text, instantiated over a list of policies
@@ -41,7 +42,8 @@ struct output_data {
     float inverse_scale = 1;
 };
 
-/// The epilogue. Each kind is one composition of stages; with which outputs they were instantiated says kernel_operations.hpp.
+/// The epilogue. Each kind is one composition of stages; with which outputs they were instantiated says
+/// kernel_operations.hpp.
 struct stage_data {
     enum kinds { none, bias_relu, normalized }; ///< normalized: scale_shift, add, relu, max_magnitude
     kinds kind = none;
@@ -63,16 +65,17 @@ struct gemm_call {
 
 /// conv_geometry, member for member.
 struct conv_shape {
-    std::ptrdiff_t batch = 1, height = 0, width = 0, in_channels = 0, out_channels = 0, kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1,
-                   pad_h = 0, pad_w = 0, dilation_h = 1, dilation_w = 1, groups = 1;
+    std::ptrdiff_t batch = 1, height = 0, width = 0, in_channels = 0, out_channels = 0, kernel_h = 1, kernel_w = 1,
+                   stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0, dilation_h = 1, dilation_w = 1, groups = 1;
 };
 
 struct conv_call {
     conv_shape shape;
     const void* lhs = nullptr; ///< forward and weight gradient: activations; input gradient: d_out
     double lhs_scale = 1;
-    const void* packed = nullptr; ///< forward: from kernel::pack_filter; input gradient: from kernel::pack_gradient_filter, or null
-    const void* rhs = nullptr;    ///< input gradient: the filter where `packed` is null; weight gradient: d_out
+    /// Forward: from kernel::pack_filter; input gradient: from kernel::pack_gradient_filter, or null.
+    const void* packed = nullptr;
+    const void* rhs = nullptr; ///< input gradient: the filter where `packed` is null; weight gradient: d_out
     double rhs_scale = 1;
     output_data out;
     stage_data stages;
@@ -84,8 +87,10 @@ enum class storage { fast, small, smallest };
 
 using pack_function = void* (*)(const operand_data& rhs, storage, int threads, outcome&) noexcept;
 using gemm_function = void (*)(const gemm_call&, outcome&) noexcept;
-using pack_filter_function = void* (*)(const conv_shape&, const operand_data& filter, storage, int threads, outcome&) noexcept;
-using pack_gradient_filter_function = void* (*)(const conv_shape&, const void* filter, double scale, int threads, outcome&) noexcept;
+using pack_filter_function = void* (*)(const conv_shape&, const operand_data& filter, storage, int threads,
+                                       outcome&) noexcept;
+using pack_gradient_filter_function = void* (*)(const conv_shape&, const void* filter, double scale, int threads,
+                                                outcome&) noexcept;
 using bytes_function = std::ptrdiff_t (*)(const void* packed) noexcept;
 using conv_function = void (*)(const conv_call&, outcome&) noexcept;
 using release_function = void (*)(void* packed) noexcept;
@@ -107,18 +112,21 @@ struct kernel {
     bool fused; ///< whether it has outputs with stages
 };
 
-/// One shape of a peak (peak.hpp): runs so many rounds of an atom with operands that stay in registers or L1, and returns how
-/// many multiply-adds that were. An arch has several shapes under one name; the best is the peak.
+/// One shape of a peak (peak.hpp): runs so many rounds of an atom with operands that stay in registers or L1, and
+/// returns how many multiply-adds that were. An arch has several shapes under one name; the best is the peak.
 struct peak {
     const char* name; ///< "fp32", "int16", "u8s8", "u8trit"
     double (*run)(std::ptrdiff_t rounds) noexcept;
 };
 
-/// A pass over memory: `count` floats in, whatever it writes out (at most 4 bytes a float). Together with the passes "read" and "copy", which do
-/// nothing but move bytes, it tells how much of the memory's bandwidth quantization reaches.
+/// A pass over memory: `count` floats in, whatever it writes out (at most 4 bytes a float). Together with the passes
+/// "read" and "copy", which do nothing but move bytes, it tells how much of the memory's bandwidth quantization
+/// reaches.
 struct conversion {
-    const char* name; ///< "read", "copy", "largest_magnitude", "dfp16_convert" (exponent given), "dfp16" (both passes), "dfp16 predicted" (both in one)
-    double bytes;     ///< moved for each element
+    /// "read", "copy", "largest_magnitude", "dfp16_convert" (exponent given), "dfp16" (both passes), "dfp16 predicted"
+    /// (both in one).
+    const char* name;
+    double bytes; ///< moved for each element
     void (*run)(const float* values, std::ptrdiff_t count, void* out, int threads, outcome&) noexcept;
 };
 
@@ -138,9 +146,9 @@ struct conversion_list {
 
 /// One arch: the kernels of this program that were compiled for it.
 struct arch_table {
-    const char* name;        ///< "avx2", as in simd/arch.hpp
-    bool built = false;      ///< whether this program has its units
-    bool runs_here = false;  ///< whether this CPU has its instructions
+    const char* name;       ///< "avx2", as in simd/arch.hpp
+    bool built = false;     ///< whether this program has its units
+    bool runs_here = false; ///< whether this CPU has its instructions
     kernel_list training{}, inference{}, blocks{};
     peak_list peaks{};
     conversion_list conversions{};
@@ -150,7 +158,8 @@ struct arch_table {
     const kernel* find(const char* policy) const;
     /// The conversion of a name, or null.
     const conversion* find_conversion(const char* name) const;
-    /// Multiply-adds per second of a peak, the best of all its shapes and of `repeats` runs of some milliseconds each; 0 where the arch lacks it.
+    /// Multiply-adds per second of a peak, the best of all its shapes and of `repeats` runs of some milliseconds each;
+    /// 0 where the arch lacks it.
     double measure_peak(const char* peak_name, int repeats = 5) const;
 };
 

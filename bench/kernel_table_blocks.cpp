@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The kernels of the other formats that the same text gives: other ternary blocks, blocks of INT4 and INT16, INT32 mantissas.
-// Compiled once for each arch (kernel_table.hpp).
+// The kernels of the other formats that the same text gives: other ternary blocks, blocks of INT4 and INT16, INT32
+// mantissas. Compiled once for each arch (kernel_table.hpp).
 
 #include "kernel_operations.hpp"
 

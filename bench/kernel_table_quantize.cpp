@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The passes over memory that quantization is made of, and two that do nothing but move the same bytes, to be measured against.
-// Compiled once for each arch (kernel_table.hpp).
+// The passes over memory that quantization is made of, and two that do nothing but move the same bytes, to be measured
+// against. Compiled once for each arch (kernel_table.hpp).
 
 #include <algorithm>
 #include <bit>
@@ -15,7 +15,9 @@
 
 namespace kernel_tables::INTAGLIO_ABI {
 
-static std::span<const float> floats_of(const float* values, std::ptrdiff_t count) { return {values, static_cast<std::size_t>(count)}; }
+static std::span<const float> floats_of(const float* values, std::ptrdiff_t count) {
+    return {values, static_cast<std::size_t>(count)};
+}
 
 /// What a pass found, kept alive so that the compiler can't leave the pass out.
 static volatile float found;
@@ -59,7 +61,8 @@ static void convert_int16(const float* values, std::ptrdiff_t count, void* out, 
     });
 }
 
-static void quantize_int16(const float* values, std::ptrdiff_t count, void* out, int threads, outcome& result) noexcept {
+static void quantize_int16(const float* values, std::ptrdiff_t count, void* out, int threads,
+                           outcome& result) noexcept {
     guarded(result, [&] {
         const executor_ref pool = pool_of(threads);
         const std::span<std::int16_t> mantissas(static_cast<std::int16_t*>(out), static_cast<std::size_t>(count));
@@ -69,17 +72,22 @@ static void quantize_int16(const float* values, std::ptrdiff_t count, void* out,
 }
 
 /// Both passes in one: the exponent is the same as that of the tensor's last contents.
-static void requantize_int16(const float* values, std::ptrdiff_t count, void* out, int threads, outcome& result) noexcept {
+static void requantize_int16(const float* values, std::ptrdiff_t count, void* out, int threads,
+                             outcome& result) noexcept {
     static thread_local int exponent = 0; // of the same values, found by the first run
     guarded(result, [&] {
         const std::span<std::int16_t> mantissas(static_cast<std::int16_t*>(out), static_cast<std::size_t>(count));
-        exponent = dfp_quantize_predicted(floats_of(values, count), mantissas, exponent, {}, "bench", nearest_even{}, pool_of(threads));
+        exponent = dfp_quantize_predicted(floats_of(values, count), mantissas, exponent, {}, "bench", nearest_even{},
+                                          pool_of(threads));
     });
 }
 
 static constexpr conversion conversion_entries[] = {
-    {"read", 4, read_only},         {"copy", 6, copy_only},           {"largest_magnitude", 4, find_largest},
-    {"dfp16_convert", 6, convert_int16}, {"dfp16", 10, quantize_int16},
+    {"read", 4, read_only},
+    {"copy", 6, copy_only},
+    {"largest_magnitude", 4, find_largest},
+    {"dfp16_convert", 6, convert_int16},
+    {"dfp16", 10, quantize_int16},
     {"dfp16 predicted", 6, requantize_int16},
 };
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// `bench kernels`: how fast products and convolutions are on the layers of real networks, beside the peaks of this core and beside OpenBLAS
-// and oneDNN, all measured in one run.
+// `bench kernels`: how fast products and convolutions are on the layers of real networks, beside the peaks of this core
+// and beside OpenBLAS and oneDNN, all measured in one run.
 //
-// Each pair of arch and thread count is measured by a process of its own, because peers read their instruction set and their threads from
-// the environment when they are loaded; this program starts itself again for each. Figures are GMAC/s: 10^9 multiply-adds a second.
+// Each pair of arch and thread count is measured by a process of its own, because peers read their instruction set and
+// their threads from the environment when they are loaded; this program starts itself again for each. Figures are
+// GMAC/s: 10^9 multiply-adds a second.
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -57,8 +58,9 @@ bool wanted(const std::vector<std::string>& list, const std::string& name) {
 
 // ---- numbers to multiply
 
-/// Numbers like those of a network: normal, five standard deviations in 3/4 of the format's range, the middle of what a shared power of
-/// two leaves; `rectified` sets the negative half to zero, and `head_room` bits of the range are not used.
+/// Numbers like those of a network: normal, five standard deviations in 3/4 of the format's range, the middle of what a
+/// shared power of two leaves; `rectified` sets the negative half to zero, and `head_room` bits of the range are not
+/// used.
 template <class Format>
 buffer<typename Format::storage> numbers(size count, bool rectified, int head_room = 0) {
     using storage = typename Format::storage;
@@ -73,9 +75,11 @@ buffer<typename Format::storage> numbers(size count, bool rectified, int head_ro
     }
     double range = 1;
     if constexpr (!std::is_same_v<storage, float>)
-        range = static_cast<double>(std::min<std::int64_t>(Format::max_magnitude, std::numeric_limits<storage>::max()) >> head_room);
+        range = static_cast<double>(
+            std::min<std::int64_t>(Format::max_magnitude, std::numeric_limits<storage>::max()) >> head_room);
     std::mt19937 engine(1);
-    // a table of draws, walked with another stride for each pass: drawing 10^8 numbers would take longer than the measurement
+    // a table of draws, walked with another stride for each pass: drawing 10^8 numbers would take longer than the
+    // measurement
     std::vector<storage> draws(65521);
     for (storage& d : draws) {
         double sum = 0;
@@ -85,7 +89,8 @@ buffer<typename Format::storage> numbers(size count, bool rectified, int head_ro
         if constexpr (std::is_same_v<storage, float>)
             d = static_cast<float>(v);
         else
-            d = static_cast<storage>(range <= 1 ? static_cast<double>(engine() % 3) - 1 : std::round(v)); // trits: a third each
+            // trits: a third each
+            d = static_cast<storage>(range <= 1 ? static_cast<double>(engine() % 3) - 1 : std::round(v));
     }
     std::size_t at = 0, stride = 1;
     for (storage& v : values) {
@@ -107,13 +112,15 @@ struct variant {
     const char* note = "";
     int largest_scale = 0; ///< 0: the usual one
     kernel_tables::storage storage = kernel_tables::storage::fast;
-    int zero_blocks = 0;   ///< of eight
-    int head_room = 0;     ///< bits
+    int zero_blocks = 0; ///< of eight
+    int head_room = 0;   ///< bits
 };
-/// INT16 with as many bits as the paper on dynamic fixed point uses (Das et al., arXiv 1802.00930): its chains of 256 need two bits of head-room.
+/// INT16 with as many bits as the paper on dynamic fixed point uses (Das et al., arXiv 1802.00930): its chains of 256
+/// need two bits of head-room.
 constexpr variant paper_bits{.note = ", 13 bits", .head_room = 2};
 
-/// The largest block scale of an operand: as the library's encoder makes them where they are integers, so that products may fold the scales into the digits.
+/// The largest block scale of an operand: as the library's encoder makes them where they are integers, so that products
+/// may fold the scales into the digits.
 template <class Operand, class Scale>
 constexpr int usual_scale() {
     using format = typename Operand::format;
@@ -133,17 +140,22 @@ struct owned_operand {
     kernel_tables::operand_data data;
 
     /// lhs has rows of `along` rectified numbers, as activations are; rhs lies as filters do, a column for each.
-    owned_operand(bool is_rhs, size across, size along, const variant& v) : values(numbers<typename Operand::format>(across * along * planes, !is_rhs, v.head_room)) {
+    owned_operand(bool is_rhs, size across, size along, const variant& v)
+        : values(numbers<typename Operand::format>(across * along * planes, !is_rhs, v.head_room)) {
         data.rows = is_rhs ? along : across;
         data.cols = is_rhs ? across : along;
         data.row_stride = is_rhs ? 1 : along;
         data.col_stride = is_rhs ? along : 1;
         data.plane_stride = across * along;
-        data.scale = sizeof(typename Operand::storage) == 1 ? 1e-6 : 0x1p-20; // dynamic fixed point has powers of two, formats of bytes any scales
+        // dynamic fixed point has powers of two, formats of bytes any scales
+        data.scale = sizeof(typename Operand::storage) == 1 ? 1e-6 : 0x1p-20;
         if constexpr (Operand::sharing::by_row) {
-            const size blocks = Operand::block > 0 ? (along + Operand::block - 1) / std::max<size>(Operand::block, 1) * planes : 1;
+            const size blocks =
+                Operand::block > 0 ? (along + Operand::block - 1) / std::max<size>(Operand::block, 1) * planes : 1;
             scales = buffer<Scale>(across * blocks);
-            for (size i = 0; i < scales.size(); ++i) scales[i] = static_cast<Scale>(1 + i % (v.largest_scale > 0 ? v.largest_scale : usual_scale<Operand, Scale>()));
+            for (size i = 0; i < scales.size(); ++i)
+                scales[i] =
+                    static_cast<Scale>(1 + i % (v.largest_scale > 0 ? v.largest_scale : usual_scale<Operand, Scale>()));
         }
         if constexpr (Operand::block > 0)
             for (size e = 0; is_rhs && e < values.size(); ++e)
@@ -191,11 +203,14 @@ constexpr const char* peak_of() {
 
 class measurement {
 public:
-    measurement(const options& o, const kernel_tables::arch_table& table, int threads) : options_(o), table_(table), threads_(threads) {
+    measurement(const options& o, const kernel_tables::arch_table& table, int threads)
+        : options_(o), table_(table), threads_(threads) {
         peers::hold_to_arch(table.name);
         measure_peaks();
-        std::printf("\n==== %s, %d thread%s; peers: %s\n", table.name, threads, threads == 1 ? "" : "s", peers::description().c_str());
-        std::printf("peaks of one core, GMAC/s: FP32 FMA %.1f, int16 %.1f, u8 x s8 %.1f, u8 x trit %.1f\n", fp32_, int16_, u8s8_, u8code_);
+        std::printf("\n==== %s, %d thread%s; peers: %s\n", table.name, threads, threads == 1 ? "" : "s",
+                    peers::description().c_str());
+        std::printf("peaks of one core, GMAC/s: FP32 FMA %.1f, int16 %.1f, u8 x s8 %.1f, u8 x trit %.1f\n", fp32_,
+                    int16_, u8s8_, u8code_);
     }
 
     void run() {
@@ -222,7 +237,11 @@ private:
     }
     double peak(const char* name) const {
         const std::string n = name;
-        return threads_ * (n == "fp32" ? fp32_ : n == "int16" ? int16_ : n == "u8s8" ? u8s8_ : n == "u8code" ? u8code_ : 0);
+        return threads_ * (n == "fp32"     ? fp32_
+                           : n == "int16"  ? int16_
+                           : n == "u8s8"   ? u8s8_
+                           : n == "u8code" ? u8code_
+                                           : 0);
     }
 
     const kernel_tables::kernel* kernel_of(const char* policy) const {
@@ -250,16 +269,19 @@ private:
         kernel->gemm(call, result);
         if (result.kind == kernel_tables::outcome::unsupported) return;
         stop_on(result);
-        works.push_back({std::string(policy) + v.note, peak_of<P>(), of_bytes<P>, kernel->bytes(packed.get()), [=] {
+        works.push_back({std::string(policy) + v.note, peak_of<P>(), of_bytes<P>, kernel->bytes(packed.get()),
+                         [=] {
                              kernel_tables::outcome r;
                              kernel->gemm(call, r);
                              static_cast<void>(lhs), static_cast<void>(packed);
-                         }, out});
+                         },
+                         out});
     }
 
     /// A pass of a convolution with float output.
     template <GemmPolicy P>
-    void add_convolution(std::vector<work>& works, const char* policy, const layers::layer& l, peers::conv_pass pass, size batch, const variant& v = {}) {
+    void add_convolution(std::vector<work>& works, const char* policy, const layers::layer& l, peers::conv_pass pass,
+                         size batch, const variant& v = {}) {
         const auto* kernel = kernel_of(policy);
         if (!kernel) return;
         const auto function = pass == peers::conv_pass::forward          ? kernel->conv_forward
@@ -268,24 +290,37 @@ private:
         if (!function) return;
         const size in = batch * l.size * l.size, out = batch * l.out_size() * l.out_size();
         kernel_tables::conv_call call;
-        call.shape = {batch, l.size, l.size, l.in_channels, l.out_channels, l.kernel, l.kernel, l.stride, l.stride, l.pad, l.pad, 1, 1, 1};
+        call.shape = {batch,    l.size,   l.size,   l.in_channels, l.out_channels, l.kernel,
+                      l.kernel, l.stride, l.stride, l.pad,         l.pad,          1,
+                      1,        1};
         const bool forward = pass == peers::conv_pass::forward, input = pass == peers::conv_pass::input_gradient;
         using lhs_format = typename P::lhs::format;
         using rhs_format = typename P::rhs::format;
-        const auto lhs = std::make_shared<buffer<typename P::lhs::storage>>(numbers<lhs_format>(input ? out * l.out_channels : in * l.in_channels, !input, v.head_room));
-        const auto rhs = std::make_shared<buffer<typename P::rhs::storage>>(
-            numbers<rhs_format>(forward ? 0 : input ? l.out_channels * l.depth() : out * l.out_channels, false, v.head_room));
-        const size rows = forward ? out : input ? in : l.out_channels, cols = forward ? l.out_channels : input ? l.in_channels : l.depth();
+        const auto lhs = std::make_shared<buffer<typename P::lhs::storage>>(
+            numbers<lhs_format>(input ? out * l.out_channels : in * l.in_channels, !input, v.head_room));
+        const auto rhs =
+            std::make_shared<buffer<typename P::rhs::storage>>(numbers<rhs_format>(forward ? 0
+                                                                                   : input ? l.out_channels * l.depth()
+                                                                                           : out * l.out_channels,
+                                                                                   false, v.head_room));
+        const size rows = forward ? out
+                          : input ? in
+                                  : l.out_channels,
+                   cols = forward ? l.out_channels
+                          : input ? l.in_channels
+                                  : l.depth();
         const auto result_memory = std::make_shared<buffer<float>>(rows * cols);
         kernel_tables::outcome result;
         std::shared_ptr<void> packed;
         if (forward) {
             using rhs_type = owned_operand<typename P::rhs, scales_of<typename P::rhs, typename P::total>>;
             const rhs_type filter(true, l.out_channels, l.depth(), v);
-            packed = {kernel->pack_filter(call.shape, filter.data, kernel_tables::storage::fast, 1, result), kernel->release_filter};
+            packed = {kernel->pack_filter(call.shape, filter.data, kernel_tables::storage::fast, 1, result),
+                      kernel->release_filter};
             stop_on(result);
         } else if (input) {
-            packed = {kernel->pack_gradient_filter(call.shape, rhs->data(), 1, 1, result), kernel->release_gradient_filter};
+            packed = {kernel->pack_gradient_filter(call.shape, rhs->data(), 1, 1, result),
+                      kernel->release_gradient_filter};
             stop_on(result);
         }
         call.lhs = lhs->data();
@@ -299,21 +334,29 @@ private:
         works.push_back({std::string(policy) + v.note, peak_of<P>(), of_bytes<P>, 0, [=] {
                              kernel_tables::outcome r;
                              function(call, r);
-                             static_cast<void>(lhs), static_cast<void>(rhs), static_cast<void>(result_memory), static_cast<void>(packed);
+                             static_cast<void>(lhs), static_cast<void>(rhs), static_cast<void>(result_memory),
+                                 static_cast<void>(packed);
                          }});
         if constexpr (std::is_same_v<P, intaglio::dfp16_training>)
-            if (const auto* quantize = v.head_room > 0 ? nullptr : table_.find_conversion("dfp16 predicted")) // the exponent of the step before, as in training
+            // the exponent of the step before, as in training
+            if (const auto* quantize = v.head_room > 0 ? nullptr : table_.find_conversion("dfp16 predicted"))
                 works.push_back({"dfp16_training + quantize", peak_of<P>(), false, 0,
-                                 with_quantization(*kernel, *quantize, pass, function, call, forward ? l.out_channels * l.depth() : rhs->size(), lhs->size(), lhs, result_memory)});
+                                 with_quantization(*kernel, *quantize, pass, function, call,
+                                                   forward ? l.out_channels * l.depth() : rhs->size(), lhs->size(), lhs,
+                                                   result_memory)});
     }
 
-    /// The same pass from FP32 operands: both are quantized, filters are packed, then the product; what a training step does for one layer.
-    std::function<void()> with_quantization(const kernel_tables::kernel& kernel, const kernel_tables::conversion& quantize, peers::conv_pass pass,
-                                            kernel_tables::conv_function function, kernel_tables::conv_call call, size rhs_count, size lhs_count,
-                                            std::shared_ptr<void> keep_lhs, std::shared_ptr<void> keep_out) const {
+    /// The same pass from FP32 operands: both are quantized, filters are packed, then the product; what a training step
+    /// does for one layer.
+    std::function<void()> with_quantization(const kernel_tables::kernel& kernel,
+                                            const kernel_tables::conversion& quantize, peers::conv_pass pass,
+                                            kernel_tables::conv_function function, kernel_tables::conv_call call,
+                                            size rhs_count, size lhs_count, std::shared_ptr<void> keep_lhs,
+                                            std::shared_ptr<void> keep_out) const {
         const auto lhs = std::make_shared<buffer<std::int16_t>>(lhs_count);
         const auto rhs = std::make_shared<buffer<std::int16_t>>(rhs_count);
-        const auto lhs_floats = std::make_shared<buffer<float>>(numbers<intaglio::float32>(lhs_count, pass != peers::conv_pass::input_gradient));
+        const auto lhs_floats = std::make_shared<buffer<float>>(
+            numbers<intaglio::float32>(lhs_count, pass != peers::conv_pass::input_gradient));
         const auto rhs_floats = std::make_shared<buffer<float>>(numbers<intaglio::float32>(rhs_count, false));
         call.lhs = lhs->data();
         call.rhs = rhs->data();
@@ -340,8 +383,8 @@ private:
     }
 
     /// Times our works and the peers in turns; a row for each of ours.
-    void measure(const std::string& operation, const std::string& layer, size batch, double macs, bool wide_3x3, const std::vector<work>& works,
-                 const std::vector<peers::work>& with) {
+    void measure(const std::string& operation, const std::string& layer, size batch, double macs, bool wide_3x3,
+                 const std::vector<work>& works, const std::vector<peers::work>& with) {
         if (works.empty()) return;
         std::vector<std::function<void()>> runs;
         for (const work& w : works) runs.push_back(w.run);
@@ -398,7 +441,8 @@ private:
 
     void head(const char* operation) {
         measure_peaks();
-        std::printf("\n%s: layer, batch, peers, then ours as GMAC/s (share of its peak) ratio to the peer\n", operation);
+        std::printf("\n%s: layer, batch, peers, then ours as GMAC/s (share of its peak) ratio to the peer\n",
+                    operation);
     }
 
     template <class F>
@@ -414,7 +458,8 @@ private:
         if (!wanted(options_.operations, operation)) return;
         head(operation);
         for_each_layer([&](const std::string& name, const layers::layer& l) {
-            if (pass == peers::conv_pass::input_gradient && l.in_channels == 3) return; // nobody needs the gradient by the image
+            // nobody needs the gradient by the image
+            if (pass == peers::conv_pass::input_gradient && l.in_channels == 3) return;
             std::vector<work> works;
             add_convolution<intaglio::fp32>(works, "fp32", l, pass, batch);
             add_convolution<intaglio::dfp16_training>(works, "dfp16_training", l, pass, batch);
@@ -429,11 +474,13 @@ private:
                 add_convolution<intaglio::ternary8_locked<2>>(works, "ternary8_locked<2>", l, pass, batch);
             }
             std::vector<peers::work> with;
-            const peers::conv_size s{batch, l.size, l.in_channels, l.out_channels, l.kernel, l.stride, l.pad, l.out_size()};
+            const peers::conv_size s{batch,    l.size,   l.in_channels, l.out_channels,
+                                     l.kernel, l.stride, l.pad,         l.out_size()};
             if (auto p = peers::convolution(s, pass)) with.push_back(std::move(p));
             if (pass == peers::conv_pass::forward && any_bytes(works))
                 if (auto p = peers::convolution_u8s8(s)) with.push_back(std::move(p));
-            measure(operation, name, batch, static_cast<double>(batch) * l.macs(), l.kernel == 3 && l.in_channels >= 64, works, with);
+            measure(operation, name, batch, static_cast<double>(batch) * l.macs(), l.kernel == 3 && l.in_channels >= 64,
+                    works, with);
         });
     }
 
@@ -441,12 +488,14 @@ private:
         return std::any_of(works.begin(), works.end(), [](const work& w) { return w.bytes; });
     }
 
-    void product(const char* operation, const std::string& name, size batch, size m, size n, size k, bool wide_3x3, std::vector<work> works) {
+    void product(const char* operation, const std::string& name, size batch, size m, size n, size k, bool wide_3x3,
+                 std::vector<work> works) {
         std::vector<peers::work> with;
         const buffer<float> a = numbers<intaglio::float32>(m * k, true), b = numbers<intaglio::float32>(k * n, false);
         buffer<float> c(m * n);
         if (auto p = peers::gemm(m, n, k, a.data(), b.data(), c.data())) with.push_back(std::move(p));
-        measure(operation, name, batch, static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k), wide_3x3, works, with);
+        measure(operation, name, batch, static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k),
+                wide_3x3, works, with);
     }
 
     std::vector<work> usual_products(size m, size n, size k) {
@@ -481,17 +530,20 @@ private:
             product("gemm", "square/" + std::to_string(n), 1, n, n, n, false, usual_products(n, n, n));
     }
 
-    /// A vector, and few rows, of activations by a matrix of weights that hardly fits a cache. The vector's peak is the bandwidth: what reading its packed
-    /// weights alone would take.
+    /// A vector, and few rows, of activations by a matrix of weights that hardly fits a cache. The vector's peak is the
+    /// bandwidth: what reading its packed weights alone would take.
     void vectors() {
         constexpr size n = 4096;
         if (wanted(options_.operations, "gemv")) {
             head("gemv (share of the read bandwidth)");
             auto works = usual_products(1, n, n);
             using kernel_tables::storage;
-            add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", 1, n, n, {", 2 bits", 200, storage::small});
-            add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", 1, n, n, {", five in a byte", 200, storage::smallest});
-            add_product<intaglio::ternary8_locked<2>>(works, "ternary8_locked<2>", 1, n, n, {", 4 bits", 200, storage::small});
+            add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", 1, n, n,
+                                                         {", 2 bits", 200, storage::small});
+            add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", 1, n, n,
+                                                         {", five in a byte", 200, storage::smallest});
+            add_product<intaglio::ternary8_locked<2>>(works, "ternary8_locked<2>", 1, n, n,
+                                                      {", 4 bits", 200, storage::small});
             product("gemv", "4096 x 4096", 1, 1, n, n, false, std::move(works));
         }
         if (wanted(options_.operations, "gemm"))
@@ -511,8 +563,12 @@ private:
         add_product<intaglio::dfp16_dial<1>>(works, "dfp16_dial<1>", m, n, k);
         add_product<intaglio::int8_signed>(works, "int8_signed", m, n, k);
         add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, {", unfolded", 200});
-        add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, {", unfolded, 1/8 of blocks zero", 200, kernel_tables::storage::fast, 1});
-        add_product<intaglio::ternary8_inference<1>>(works, "ternary8_inference<1>", m, n, k, {", unfolded, 1/2 of blocks zero", 200, kernel_tables::storage::fast, 4});
+        add_product<intaglio::ternary8_inference<1>>(
+            works, "ternary8_inference<1>", m, n, k,
+            {", unfolded, 1/8 of blocks zero", 200, kernel_tables::storage::fast, 1});
+        add_product<intaglio::ternary8_inference<1>>(
+            works, "ternary8_inference<1>", m, n, k,
+            {", unfolded, 1/2 of blocks zero", 200, kernel_tables::storage::fast, 4});
         add_product<intaglio::ternary8_locked<2>>(works, "ternary8_locked<2>", m, n, k, {", unfolded", 200});
         add_product<intaglio::ternary8_inference<2>>(works, "ternary8_inference<2>", m, n, k);
         add_product<intaglio::ternary8_inference<3>>(works, "ternary8_inference<3>", m, n, k);
@@ -523,7 +579,8 @@ private:
         product("gemm", "resnet50/conv4_b", 1, m, n, k, true, works);
         for (std::size_t w = 1; w < works.size(); ++w)
             if (works[0].policy == "dfp16_bytes" && works[w].policy.starts_with("dfp16_dial"))
-                std::printf("%-24s    error of %s: %.2g of the products' root mean square\n", "", works[w].policy.c_str(), relative_error(*works[w].out, *works[0].out));
+                std::printf("%-24s    error of %s: %.2g of the products' root mean square\n", "",
+                            works[w].policy.c_str(), relative_error(*works[w].out, *works[0].out));
     }
 
     /// |v - exact|_2 / |exact|_2.
@@ -537,7 +594,8 @@ private:
         return std::sqrt(error / all);
     }
 
-    /// Quantization as a share of the bandwidth of L2 (256 KiB) and of the memory (64 MiB). Figures are 10^9 elements a second.
+    /// Quantization as a share of the bandwidth of L2 (256 KiB) and of the memory (64 MiB). Figures are 10^9 elements a
+    /// second.
     void conversions() {
         if (!wanted(options_.operations, "quantize") || !table_.find_conversion("read")) return;
         std::printf("\nquantize: 10^9 elements a second (share of the bandwidth measured beside)\n");
@@ -572,8 +630,11 @@ private:
                 r.arch = table_.name;
                 r.gmacs = static_cast<double>(count) / times[c].best * 1e-9;
                 r.median_gmacs = static_cast<double>(count) / times[c].median * 1e-9;
-                // the time that moving the bytes takes: those of the first pass read, those of the second read and written
-                const double seconds = conversion.bytes == 4 ? 4 / read : conversion.bytes == 6 ? 6 / copy : 4 / read + 6 / copy;
+                // the time that moving the bytes takes: those of the first pass read, those of the second read and
+                // written
+                const double seconds = conversion.bytes == 4   ? 4 / read
+                                       : conversion.bytes == 6 ? 6 / copy
+                                                               : 4 / read + 6 / copy;
                 r.peak_gmacs = 1e-9 / seconds;
                 std::printf(" | %s %.2f (%.0f%%)", conversion.name, r.gmacs, 100 * r.of_peak());
                 rows_.push_back(std::move(r));
@@ -591,8 +652,10 @@ private:
 
 // ---- the process that starts the others
 
-/// Runs this program again for one arch and one thread count, with the environment that the peers need; appends its rows.
-bool measure_apart(const options& o, const std::string& arch, int threads, const std::vector<std::string>& arguments, std::vector<report::row>& rows) {
+/// Runs this program again for one arch and one thread count, with the environment that the peers need; appends its
+/// rows.
+bool measure_apart(const options& o, const std::string& arch, int threads, const std::vector<std::string>& arguments,
+                   std::vector<report::row>& rows) {
     const std::string path = o.output + "." + arch + "." + std::to_string(threads) + ".rows";
     const pid_t child = fork();
     if (child < 0) return false;
@@ -620,12 +683,15 @@ bool measure_apart(const options& o, const std::string& arch, int threads, const
 
 int main(int argc, char** argv) {
     options o;
-    CLI::App app{"Speed of products and convolutions on the layers of real networks, beside this core's peaks and beside OpenBLAS and oneDNN"};
+    CLI::App app{"Speed of products and convolutions on the layers of real networks, beside this core's peaks and "
+                 "beside OpenBLAS and oneDNN"};
     app.add_flag("--quick", o.quick, "a dozen layers, batch 1, less time each: under four minutes");
     app.add_option("--arch", o.archs, "instruction sets (default: the best of this CPU)")->delimiter(',');
     app.add_option("--threads", o.threads, "thread counts (default: 1 and 2)")->delimiter(',');
     app.add_option("--batch", o.batches, "images at once (default: 1 and 8; quick: 1)")->delimiter(',');
-    app.add_option("--case", o.operations, "gemm, gemv, conv_forward, conv_input_gradient, conv_weight_gradient, quantize (default: all)")->delimiter(',');
+    app.add_option("--case", o.operations,
+                   "gemm, gemv, conv_forward, conv_input_gradient, conv_weight_gradient, quantize (default: all)")
+        ->delimiter(',');
     app.add_option("--policy", o.policies, "names of presets as in the tables (default: all)")->expected(1)->take_all();
     app.add_option("--network", o.networks, "resnet50, vgg16, googlenet, alexnet (default: all)")->delimiter(',');
     app.add_option("--budget", o.budget, "seconds for each work on each layer (default: 0.15; quick: 0.03)");
@@ -644,7 +710,9 @@ int main(int argc, char** argv) {
         const auto* table = kernel_tables::find_arch(arch.c_str());
         if (!table || !table->usable()) {
             std::fprintf(stderr, "bench kernels: %s is %s\n", arch.c_str(),
-                         !table ? "no instruction set" : table->built ? "not on this CPU" : "not in this build");
+                         !table         ? "no instruction set"
+                         : table->built ? "not on this CPU"
+                                        : "not in this build");
             return 1;
         }
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// `bench parallel`: what it costs to run a loop on a pool, from the call to the return, with bodies that do nothing. It tells how much work an
-// iteration must hold to be worth a claim (core/parallel.hpp). Nanoseconds are of wall-clock time.
+// `bench parallel`: what it costs to run a loop on a pool, from the call to the return, with bodies that do nothing. It
+// tells how much work an iteration must hold to be worth a claim (core/parallel.hpp). Nanoseconds are of wall-clock
+// time.
 
 #include <atomic>
 

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What one core can do at best with an atom: the atom's own step on enough independent accumulators, its operands in registers or in
-// a few lines of L1. No packing, no flush, no memory: the ceiling that kernels are measured against.
+// What one core can do at best with an atom: the atom's own step on enough independent accumulators, its operands in
+// registers or in a few lines of L1. No packing, no flush, no memory: the ceiling that kernels are measured against.
 //
 //   multiply-adds of one round = down * across * m * n * k
 //
-// Which shape reaches the ceiling depends on the number of registers, on the latency of a step and on what the compiler keeps where, so several are
-// run, and the kernel's own loop too, and the best counts. Measured on Zen 5 with GCC 12.2, 256 bits, share of the best shape: FMA 0.46 to 1 (shapes that spill accumulators lose
-// half, few chains wait for the latency of four); vpmaddwd + vpaddd 0.58 to 1, where six chains beat twelve by a quarter.
+// Which shape reaches the ceiling depends on the number of registers, on the latency of a step and on what the compiler
+// keeps where, so several are run, and the kernel's own loop too, and the best counts. Measured on Zen 5 with GCC 12.2,
+// 256 bits, share of the best shape: FMA 0.46 to 1 (shapes that spill accumulators lose half, few chains wait for the
+// latency of four); vpmaddwd + vpaddd 0.58 to 1, where six chains beat twelve by a quarter.
 
 #include "intaglio/simd/native.hpp"
 #include "kernel_table.hpp"
@@ -20,7 +21,8 @@ namespace kernel_tables::INTAGLIO_ABI {
 
 namespace simd = ::intaglio::simd;
 
-/// Tells the compiler that the object may have changed, so that no product can be moved out of the loop. Costs no instruction.
+/// Tells the compiler that the object may have changed, so that no product can be moved out of the loop. Costs no
+/// instruction.
 template <class T>
 INTAGLIO_INLINE void touch(T& object) {
     asm volatile("" : "+m"(object));
@@ -49,14 +51,19 @@ double run_vector_peak(std::ptrdiff_t rounds) noexcept {
     typename atom::accumulator sums[Down * Across];
     typename atom::lhs_fragment left[Down];
     typename atom::rhs_fragment right[Across];
-    unroll<Down>([&](auto i) __attribute__((always_inline)) { left[i] = atom::load_lhs(lhs + i * atom::m * atom::k, atom::k); });
-    unroll<Across>([&](auto j) __attribute__((always_inline)) { right[j] = atom::load_rhs(rhs + j * atom::n * atom::k); });
+    unroll<Down>([&](auto i) __attribute__((always_inline)) {
+        left[i] = atom::load_lhs(lhs + i * atom::m * atom::k, atom::k);
+    });
+    unroll<Across>([&](auto j)
+                       __attribute__((always_inline)) { right[j] = atom::load_rhs(rhs + j * atom::n * atom::k); });
     unroll<Down * Across>([&](auto e) __attribute__((always_inline)) { sums[e] = atom::zero(); });
     for (std::ptrdiff_t r = 0; r < rounds; ++r)
         unroll<unrolled>([&](auto) __attribute__((always_inline)) {
             if constexpr (Reload) touch(left);
             touch(right);
-            unroll<Down * Across>([&](auto e) __attribute__((always_inline)) { atom::step(sums[e], left[e / Across], right[e % Across]); });
+            unroll<Down * Across>([&](auto e) __attribute__((always_inline)) {
+                atom::step(sums[e], left[e / Across], right[e % Across]);
+            });
         });
     unroll<Down * Across>([&](auto e) __attribute__((always_inline)) {
         atom::store(sums[e], out, atom::n);
@@ -91,7 +98,8 @@ double run_loop_peak(std::ptrdiff_t rounds) noexcept {
     }
 }
 
-/// Runs `rounds` rounds of a shape and returns the multiply-adds done. `Reload` reads the lhs fragments anew in each round, which frees registers.
+/// Runs `rounds` rounds of a shape and returns the multiply-adds done. `Reload` reads the lhs fragments anew in each
+/// round, which frees registers.
 template <class Product, int Down, int Across, bool Reload, int Share>
 double run_peak(std::ptrdiff_t rounds) noexcept {
     using atom = simd::atom_for<simd::native_arch, Product>;
@@ -101,7 +109,8 @@ double run_peak(std::ptrdiff_t rounds) noexcept {
         return run_vector_peak<atom, Down, Across, Reload>(rounds) / Share;
 }
 
-/// The shapes of one product under one name. Where one multiply-add takes several of the atom's products, `Share` is how many.
+/// The shapes of one product under one name. Where one multiply-add takes several of the atom's products, `Share` is
+/// how many.
 template <class Product, int Share = 1>
 constexpr std::array<peak, 10> peaks_of(const char* name) {
     return {{{name, run_peak<Product, 12, 1, false, Share>},

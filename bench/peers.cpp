@@ -20,7 +20,9 @@ namespace peers {
 
 std::vector<std::pair<std::string, std::string>> environment_for(const std::string& arch, int threads) {
     // Nehalem is the last core before AVX, Haswell the first with AVX2, SkylakeX the one with AVX-512
-    const char* core = arch.starts_with("avx512") || arch == "amx" ? "SkylakeX" : arch.starts_with("avx") ? "Haswell" : "Nehalem";
+    const char* core = arch.starts_with("avx512") || arch == "amx" ? "SkylakeX"
+                       : arch.starts_with("avx")                   ? "Haswell"
+                                                                   : "Nehalem";
     return {{"OPENBLAS_CORETYPE", core},
             {"OPENBLAS_L2_SIZE", ""},
             {"OPENBLAS_NUM_THREADS", std::to_string(threads)},
@@ -41,7 +43,8 @@ work gemm(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, const float* a, 
                 if (rows == 1)
                     cblas_sgemv(CblasRowMajor, CblasTrans, depth, cols, 1.0F, b, cols, a, 1, 0.0F, c, 1);
                 else
-                    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, cols, depth, 1.0F, a, depth, b, cols, 0.0F, c, cols);
+                    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, cols, depth, 1.0F, a, depth, b, cols,
+                                0.0F, c, cols);
             }};
 }
 #else
@@ -54,16 +57,33 @@ static std::string dnn_description() {
     const dnnl_version_t* v = dnnl_version();
     const char* isa = "";
     switch (dnnl_get_effective_cpu_isa()) {
-    case dnnl_cpu_isa_sse41: isa = "SSE4.1"; break;
-    case dnnl_cpu_isa_avx: isa = "AVX"; break;
-    case dnnl_cpu_isa_avx2: isa = "AVX2"; break;
-    case dnnl_cpu_isa_avx2_vnni: isa = "AVX2 VNNI"; break;
-    case dnnl_cpu_isa_avx512_core: isa = "AVX-512"; break;
-    case dnnl_cpu_isa_avx512_core_vnni: isa = "AVX-512 VNNI"; break;
-    case dnnl_cpu_isa_avx512_core_bf16: isa = "AVX-512 BF16"; break;
-    default: isa = "the best it knows"; break;
+    case dnnl_cpu_isa_sse41:
+        isa = "SSE4.1";
+        break;
+    case dnnl_cpu_isa_avx:
+        isa = "AVX";
+        break;
+    case dnnl_cpu_isa_avx2:
+        isa = "AVX2";
+        break;
+    case dnnl_cpu_isa_avx2_vnni:
+        isa = "AVX2 VNNI";
+        break;
+    case dnnl_cpu_isa_avx512_core:
+        isa = "AVX-512";
+        break;
+    case dnnl_cpu_isa_avx512_core_vnni:
+        isa = "AVX-512 VNNI";
+        break;
+    case dnnl_cpu_isa_avx512_core_bf16:
+        isa = "AVX-512 BF16";
+        break;
+    default:
+        isa = "the best it knows";
+        break;
     }
-    return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch) + " (" + isa + ")";
+    return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch) +
+           " (" + isa + ")";
 }
 
 void hold_to_arch(const std::string& arch) {
@@ -80,7 +100,8 @@ namespace {
 
 using dnnl::memory;
 
-/// A primitive with its arguments. Weights and activations are in the layout that the primitive asked for, filled with small numbers.
+/// A primitive with its arguments. Weights and activations are in the layout that the primitive asked for, filled with
+/// small numbers.
 struct prepared {
     dnnl::engine engine{dnnl::engine::kind::cpu, 0};
     dnnl::stream stream{engine};
@@ -92,7 +113,8 @@ struct prepared {
         auto* bytes = static_cast<unsigned char*>(m.get_data_handle());
         if (desc.data_type() == memory::data_type::f32) {
             auto* values = reinterpret_cast<float*>(bytes);
-            for (std::size_t i = 0; i < desc.get_size() / sizeof(float); ++i) values[i] = static_cast<float>(i % 13) * 0.125F - 0.75F;
+            for (std::size_t i = 0; i < desc.get_size() / sizeof(float); ++i)
+                values[i] = static_cast<float>(i % 13) * 0.125F - 0.75F;
         } else {
             for (std::size_t i = 0; i < desc.get_size(); ++i) bytes[i] = static_cast<unsigned char>(i % 7);
         }
@@ -117,8 +139,11 @@ descriptions describe(const conv_size& s, memory::data_type in_type, memory::dat
             {s.pad, s.pad}};
 }
 
-dnnl::convolution_forward::primitive_desc forward_of(const dnnl::engine& engine, const descriptions& d, dnnl::prop_kind kind) {
-    return {dnnl::convolution_forward::desc(kind, dnnl::algorithm::convolution_direct, d.in, d.filter, d.out, d.stride, d.pad, d.pad), engine};
+dnnl::convolution_forward::primitive_desc forward_of(const dnnl::engine& engine, const descriptions& d,
+                                                     dnnl::prop_kind kind) {
+    return {dnnl::convolution_forward::desc(kind, dnnl::algorithm::convolution_direct, d.in, d.filter, d.out, d.stride,
+                                            d.pad, d.pad),
+            engine};
 }
 
 } // namespace
@@ -136,16 +161,18 @@ work convolution(const conv_size& size, conv_pass pass) {
             p->add(DNNL_ARG_DST, forward.dst_desc());
         } else if (pass == conv_pass::input_gradient) {
             using backward = dnnl::convolution_backward_data;
-            const backward::primitive_desc b(backward::desc(dnnl::algorithm::convolution_direct, d.in, d.filter, d.out, d.stride, d.pad, d.pad),
-                                             p->engine, forward_of(p->engine, d, dnnl::prop_kind::forward_training));
+            const backward::primitive_desc b(
+                backward::desc(dnnl::algorithm::convolution_direct, d.in, d.filter, d.out, d.stride, d.pad, d.pad),
+                p->engine, forward_of(p->engine, d, dnnl::prop_kind::forward_training));
             p->primitive = backward(b);
             p->add(DNNL_ARG_DIFF_SRC, b.diff_src_desc());
             p->add(DNNL_ARG_WEIGHTS, b.weights_desc());
             p->add(DNNL_ARG_DIFF_DST, b.diff_dst_desc());
         } else {
             using backward = dnnl::convolution_backward_weights;
-            const backward::primitive_desc b(backward::desc(dnnl::algorithm::convolution_direct, d.in, d.filter, d.out, d.stride, d.pad, d.pad),
-                                             p->engine, forward_of(p->engine, d, dnnl::prop_kind::forward_training));
+            const backward::primitive_desc b(
+                backward::desc(dnnl::algorithm::convolution_direct, d.in, d.filter, d.out, d.stride, d.pad, d.pad),
+                p->engine, forward_of(p->engine, d, dnnl::prop_kind::forward_training));
             p->primitive = backward(b);
             p->add(DNNL_ARG_SRC, b.src_desc());
             p->add(DNNL_ARG_DIFF_WEIGHTS, b.diff_weights_desc());
@@ -157,15 +184,19 @@ work convolution(const conv_size& size, conv_pass pass) {
     }
 }
 
-/// Whether u8 x s8 convolutions lose what int16 can't hold: without dot-product instructions two products are summed in int16 first.
+/// Whether u8 x s8 convolutions lose what int16 can't hold: without dot-product instructions two products are summed in
+/// int16 first.
 static bool saturates() {
     const conv_size size{1, 7, 64, 16, 1, 1, 0, 7};
     prepared p;
-    const auto forward = forward_of(p.engine, describe(size, memory::data_type::u8, memory::data_type::s8), dnnl::prop_kind::forward_inference);
-    memory in(forward.src_desc(), p.engine), filter(forward.weights_desc(), p.engine), out(forward.dst_desc(), p.engine);
+    const auto forward = forward_of(p.engine, describe(size, memory::data_type::u8, memory::data_type::s8),
+                                    dnnl::prop_kind::forward_inference);
+    memory in(forward.src_desc(), p.engine), filter(forward.weights_desc(), p.engine),
+        out(forward.dst_desc(), p.engine);
     std::memset(in.get_data_handle(), 255, forward.src_desc().get_size());
     std::memset(filter.get_data_handle(), 127, forward.weights_desc().get_size());
-    dnnl::convolution_forward(forward).execute(p.stream, {{DNNL_ARG_SRC, in}, {DNNL_ARG_WEIGHTS, filter}, {DNNL_ARG_DST, out}});
+    dnnl::convolution_forward(forward).execute(p.stream,
+                                               {{DNNL_ARG_SRC, in}, {DNNL_ARG_WEIGHTS, filter}, {DNNL_ARG_DST, out}});
     p.stream.wait();
     return *static_cast<const float*>(out.get_data_handle()) != 64.0F * 255 * 127;
 }
@@ -174,7 +205,8 @@ work convolution_u8s8(const conv_size& size) {
     try {
         static const std::string name = saturates() ? "oneDNN u8s8 (saturates)" : "oneDNN u8s8";
         const auto p = std::make_shared<prepared>();
-        const auto forward = forward_of(p->engine, describe(size, memory::data_type::u8, memory::data_type::s8), dnnl::prop_kind::forward_inference);
+        const auto forward = forward_of(p->engine, describe(size, memory::data_type::u8, memory::data_type::s8),
+                                        dnnl::prop_kind::forward_inference);
         p->primitive = dnnl::convolution_forward(forward);
         p->add(DNNL_ARG_SRC, forward.src_desc());
         p->add(DNNL_ARG_WEIGHTS, forward.weights_desc());

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The figures of `bench kernels`: rows, their tables on the terminal, and build/bench/kernels.json with a summary of geometric means.
+// The figures of `bench kernels`: rows, their tables on the terminal, and build/bench/kernels.json with a summary of
+// geometric means.
 
 #include <cmath>
 #include <cstdio>
@@ -16,7 +17,8 @@
 namespace report {
 
 struct row {
-    std::string operation; ///< "gemm", "gemv", "conv_forward", "conv_input_gradient", "conv_weight_gradient", "quantize"
+    std::string
+        operation; ///< "gemm", "gemv", "conv_forward", "conv_input_gradient", "conv_weight_gradient", "quantize"
     std::string policy, layer;
     std::ptrdiff_t batch = 1;
     int threads = 1;
@@ -33,13 +35,20 @@ struct row {
 };
 
 inline nlohmann::json to_json(const row& r) {
-    return {{"case", r.operation},       {"policy", r.policy},
-            {"layer", r.layer},          {"batch", r.batch},
-            {"threads", r.threads},      {"arch", r.arch},
-            {"gmacs", r.gmacs},          {"median_gmacs", r.median_gmacs},
-            {"peak_gmacs", r.peak_gmacs}, {"of_peak", r.of_peak()},
-            {"fp32_peak_gmacs", r.fma_gmacs}, {"peer", r.peer},
-            {"peer_gmacs", r.peer_gmacs}, {"ratio", r.ratio()},
+    return {{"case", r.operation},
+            {"policy", r.policy},
+            {"layer", r.layer},
+            {"batch", r.batch},
+            {"threads", r.threads},
+            {"arch", r.arch},
+            {"gmacs", r.gmacs},
+            {"median_gmacs", r.median_gmacs},
+            {"peak_gmacs", r.peak_gmacs},
+            {"of_peak", r.of_peak()},
+            {"fp32_peak_gmacs", r.fma_gmacs},
+            {"peer", r.peer},
+            {"peer_gmacs", r.peer_gmacs},
+            {"ratio", r.ratio()},
             {"wide_3x3", r.wide_3x3}};
 }
 
@@ -102,13 +111,16 @@ inline std::vector<summary> summarize(const std::vector<row>& rows) {
 }
 
 inline void print_summary(const std::vector<summary>& all) {
-    std::printf("\nGeometric means over the layers\n%-22s %-22s %-12s %7s %9s %8s %8s %9s  %s\n", "case", "policy", "arch", "threads", "GMAC/s",
-                "of peak", "3x3", "x FP32 pk", "peer");
+    std::printf("\nGeometric means over the layers\n%-22s %-22s %-12s %7s %9s %8s %8s %9s  %s\n", "case", "policy",
+                "arch", "threads", "GMAC/s", "of peak", "3x3", "x FP32 pk", "peer");
     for (const summary& s : all) {
-        std::printf("%-22s %-22s %-12s %7d %9.1f", s.operation.c_str(), s.policy.c_str(), s.arch.c_str(), s.threads, s.gmacs.value());
+        std::printf("%-22s %-22s %-12s %7d %9.1f", s.operation.c_str(), s.policy.c_str(), s.arch.c_str(), s.threads,
+                    s.gmacs.value());
         for (const double share : {s.of_peak.value(), s.of_peak_3x3.value()})
-            share > 0 ? static_cast<void>(std::printf(" %7.1f%%", 100 * share)) : static_cast<void>(std::printf(" %8s", "-"));
-        s.of_fma.value() > 0 ? static_cast<void>(std::printf(" %9.2f", s.of_fma.value())) : static_cast<void>(std::printf(" %9s", "-"));
+            share > 0 ? static_cast<void>(std::printf(" %7.1f%%", 100 * share))
+                      : static_cast<void>(std::printf(" %8s", "-"));
+        s.of_fma.value() > 0 ? static_cast<void>(std::printf(" %9.2f", s.of_fma.value()))
+                             : static_cast<void>(std::printf(" %9s", "-"));
         if (s.ratio.value() > 0) std::printf("  %.2f x %s", s.ratio.value(), s.peer.c_str());
         std::printf("\n");
     }

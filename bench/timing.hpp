@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Times several pieces of work against each other on a machine that others use, too. They take turns, so that a slow moment hits all of
-// them; what counts is the best time of each, and the median tells how noisy the run was.
+// Times several pieces of work against each other on a machine that others use, too. They take turns, so that a slow
+// moment hits all of them; what counts is the best time of each, and the median tells how noisy the run was.
 
 #include <algorithm>
 #include <chrono>
@@ -23,10 +23,12 @@ inline double seconds_of(const std::function<void()>& run, int repeats) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / repeats;
 }
 
-/// Runs each work twice to warm up, then all of them round after round until each has had `budget` seconds on average, three rounds
-/// at least. A sample repeats short work until it lasts `sample` seconds. `rest` seconds of sleep and as many of untimed runs come before each sample: the threads of
-/// some libraries go on spinning on their cores for a while after their work, and would slow the next one's; and threads that wake up together may share a core at first.
-inline std::vector<result> interleaved(const std::vector<std::function<void()>>& works, double budget, double sample = 2e-4, double rest = 0) {
+/// Runs each work twice to warm up, then all of them round after round until each has had `budget` seconds on average,
+/// three rounds at least. A sample repeats short work until it lasts `sample` seconds. `rest` seconds of sleep and as
+/// many of untimed runs come before each sample: the threads of some libraries go on spinning on their cores for a
+/// while after their work, and would slow the next one's; and threads that wake up together may share a core at first.
+inline std::vector<result> interleaved(const std::vector<std::function<void()>>& works, double budget,
+                                       double sample = 2e-4, double rest = 0) {
     std::vector<int> repeats;
     double round = 0;
     for (const auto& work : works) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A stage of one's own between the total and memory: any small value that can be called with a piece of a row. It composes with the stages of the
-// library, here with max_magnitude, and costs no pass over the output.
+// A stage of one's own between the total and memory: any small value that can be called with a piece of a row. It
+// composes with the stages of the library, here with max_magnitude, and costs no pass over the output.
 
 #include <cstdint>
 #include <cstdio>
@@ -18,10 +18,11 @@ struct leaky_relu {
 
 int main() {
     using namespace intaglio;
-    const float lhs[] = {1, 2, 3, 4};                     // (2, 2)
-    const float rhs[] = {1, -1, 0, 2, -5, 1, -6, 4};      // (2, 4)
+    const float lhs[] = {1, 2, 3, 4};                // (2, 2)
+    const float rhs[] = {1, -1, 0, 2, -5, 1, -6, 4}; // (2, 4)
     float out[2 * 4], largest = 0;
-    gemm<fp32>({matrix_view(lhs, 2, 2)}, {matrix_view(rhs, 2, 4)}, matrix_view(out, 2, 4), epilogue{leaky_relu{0.25F}, max_magnitude{&largest}});
+    gemm<fp32>({matrix_view(lhs, 2, 2)}, {matrix_view(rhs, 2, 4)}, matrix_view(out, 2, 4),
+               epilogue{leaky_relu{0.25F}, max_magnitude{&largest}});
 
     for (int row = 0; row < 2; ++row) {
         for (int col = 0; col < 4; ++col) std::printf("%7.2f", static_cast<double>(out[4 * row + col]));

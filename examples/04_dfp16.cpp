@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Dynamic fixed point: floats become 16-bit integers with one exponent per tensor, their product is exact integer arithmetic, and so it has the same
-// bits for one thread and for three, and for 16-bit digits and byte planes.
+// Dynamic fixed point: floats become 16-bit integers with one exponent per tensor, their product is exact integer
+// arithmetic, and so it has the same bits for one thread and for three, and for 16-bit digits and byte planes.
 
 #include <algorithm>
 #include <cmath>
@@ -21,21 +21,26 @@ int main() {
 
     const auto qa = quantize_dfp<fixed<16>>(a, {m, k}), qb = quantize_dfp<fixed<16>>(b, {k, n});
     double lost = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) lost = std::max(lost, std::fabs(static_cast<double>(a[i]) - qa.value(static_cast<std::ptrdiff_t>(i))));
+    for (std::size_t i = 0; i < a.size(); ++i)
+        lost = std::max(lost, std::fabs(static_cast<double>(a[i]) - qa.value(static_cast<std::ptrdiff_t>(i))));
     std::printf("exponent %d, round trip within half a unit: %s\n", qa.exponent, lost <= qa.scale() / 2 ? "yes" : "no");
 
     std::vector<std::int64_t> serial(m * n), threads(m * n), bytes(m * n);
     thread_pool pool(3);
     const auto as_is = [&]<class P>(P, std::vector<std::int64_t>& out, executor_ref exec) {
-        gemm<P>({qa.mantissas.matrix(m, k)}, rhs_view<P>{qb.mantissas.matrix(k, n)}, matrix_view(out.data(), m, n), epilogue<>{}, exec);
+        gemm<P>({qa.mantissas.matrix(m, k)}, rhs_view<P>{qb.mantissas.matrix(k, n)}, matrix_view(out.data(), m, n),
+                epilogue<>{}, exec);
     };
     as_is(dfp16_training{}, serial, {});
     as_is(dfp16_training{}, threads, pool);
     as_is(dfp16_bytes{}, bytes, {});
-    std::printf("three threads equal: %s, byte planes equal: %s\n", threads == serial ? "yes" : "no", bytes == serial ? "yes" : "no");
+    std::printf("three threads equal: %s, byte planes equal: %s\n", threads == serial ? "yes" : "no",
+                bytes == serial ? "yes" : "no");
 
     double exact = 0; // of the integers' product, against that of the floats
-    for (int e = 0; e < k; ++e) exact += static_cast<double>(a[static_cast<std::size_t>(e)]) * static_cast<double>(b[static_cast<std::size_t>(e * n)]);
+    for (int e = 0; e < k; ++e)
+        exact += static_cast<double>(a[static_cast<std::size_t>(e)]) *
+                 static_cast<double>(b[static_cast<std::size_t>(e * n)]);
     const double ours = static_cast<double>(serial[0]) * qa.scale() * qb.scale();
     std::printf("element (0, 0): %.4f, from floats %.4f\n", ours, exact);
     return threads == serial && bytes == serial ? 0 : 1;

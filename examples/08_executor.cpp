@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Threads of the host application: an executor is any object with two members. This one starts a std::jthread for each worker and loop; a program with a
-// pool, with OpenMP or with TBB wraps that instead. The result has the same bits.
+// Threads of the host application: an executor is any object with two members. This one starts a std::jthread for each
+// worker and loop; a program with a pool, with OpenMP or with TBB wraps that instead. The result has the same bits.
 
 #include <atomic>
 #include <cstdio>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A network from first weights to ternary inference: trained with INT16 products in all three passes, then turned into 8-bit activations and ternary
-// weights without looking at any image. It tells horizontal from vertical stripes in noise.
+// A network from first weights to ternary inference: trained with INT16 products in all three passes, then turned into
+// 8-bit activations and ternary weights without looking at any image. It tells horizontal from vertical stripes in
+// noise.
 
 #include <cstdio>
 #include <vector>
@@ -25,7 +26,9 @@ std::vector<std::uint8_t> draw(nn::feature_map& images, std::uint64_t stream) {
         labels.push_back(bits & 1);
         for (std::ptrdiff_t p = 0; p < 64; ++p) {
             const auto along = static_cast<std::uint64_t>(labels.back() ? p % 8 : p / 8) + (bits >> 1);
-            images.data()[i * 64 + p] = 0.5F * intaglio::random_uniform(5, stream, static_cast<std::uint64_t>(i * 64 + p)) + (along & 1 ? 0.2F : 0.0F);
+            images.data()[i * 64 + p] =
+                0.5F * intaglio::random_uniform(5, stream, static_cast<std::uint64_t>(i * 64 + p)) +
+                (along & 1 ? 0.2F : 0.0F);
         }
     }
     return labels;
@@ -33,7 +36,8 @@ std::vector<std::uint8_t> draw(nn::feature_map& images, std::uint64_t stream) {
 
 int main() {
     nn::sequential net;
-    net.add<nn::conv2d<nn::dfp16_numerics>>("conv", nn::conv2d_shape{.in_channels = 1, .out_channels = 16, .kernel = 3, .padding = 1});
+    net.add<nn::conv2d<nn::dfp16_numerics>>(
+        "conv", nn::conv2d_shape{.in_channels = 1, .out_channels = 16, .kernel = 3, .padding = 1});
     net.add<nn::batch_norm>("norm", 16);
     net.add<nn::relu>();
     net.add<nn::global_average_pool>();
@@ -53,7 +57,9 @@ int main() {
     const nn::integer_network integer(nn::encode(nn::fold(net), {&three_planes, 1}, 1.0F));
     nn::integer_network::workspace memory;
     const auto right = [&](int level) { // share of the test images
-        return static_cast<double>(nn::softmax_cross_entropy(integer.run(test, level, memory), labels, nullptr).correct) / 200;
+        return static_cast<double>(
+                   nn::softmax_cross_entropy(integer.run(test, level, memory), labels, nullptr).correct) /
+               200;
     };
     std::printf("INT16 above 95 %%: %s\n", trained > 0.95 ? "yes" : "no");
     std::printf("ternary, 3 planes, above 95 %%: %s\n", right(3) > 0.95 ? "yes" : "no");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// One program for every CPU: it holds the same product compiled for several instruction sets and takes the best one that this CPU runs. Then it
-// goes through all of them, to show that they give the same numbers. Try INTAGLIO_ARCH_LIMIT=sse41.
+// One program for every CPU: it holds the same product compiled for several instruction sets and takes the best one
+// that this CPU runs. Then it goes through all of them, to show that they give the same numbers. Try
+// INTAGLIO_ARCH_LIMIT=sse41.
 
 #include <cstdio>
 #include <cstdlib>
@@ -12,8 +13,10 @@
 #include "intaglio/simd/dispatch.hpp"
 #include "product.hpp"
 
-#define DECLARE(arch) \
-    namespace abi_##arch { extern const product_table products; }
+#define DECLARE(arch)                                                                                                  \
+    namespace abi_##arch {                                                                                             \
+        extern const product_table products;                                                                           \
+    }
 #define ENTRY(arch) {#arch, &abi_##arch::products},
 
 FOR_EACH_ARCH(DECLARE)
@@ -26,7 +29,8 @@ int main() {
     std::vector<std::uint8_t> lhs(static_cast<std::size_t>(m * k));
     std::vector<std::int8_t> rhs(static_cast<std::size_t>(k * n));
     for (std::size_t i = 0; i < lhs.size(); ++i) lhs[i] = static_cast<std::uint8_t>(i * 37);
-    for (std::size_t i = 0; i < rhs.size(); ++i) rhs[i] = static_cast<std::int8_t>(static_cast<int>(i * 53 % 255) - 127);
+    for (std::size_t i = 0; i < rhs.size(); ++i)
+        rhs[i] = static_cast<std::int8_t>(static_cast<int>(i * 53 % 255) - 127);
     std::vector<std::int32_t> expected(static_cast<std::size_t>(m * n)), out(expected.size());
 
     const auto& best = simd::best_entry<product_table>(tables);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Compiled once for each instruction set, from the same text: the compiler's flags decide which kernels the library takes. The namespace, which is
-// called after the instruction set, keeps the copies apart.
+// Compiled once for each instruction set, from the same text: the compiler's flags decide which kernels the library
+// takes. The namespace, which is called after the instruction set, keeps the copies apart.
 
 #include "product.hpp"
 
@@ -16,11 +16,13 @@ struct exact_bytes : intaglio::int8_inference {
     using rhs = intaglio::operand<intaglio::fixed<8>, intaglio::per_tensor>;
 };
 
-bool multiply(const std::uint8_t* lhs, const std::int8_t* rhs, std::int32_t* out, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) noexcept {
+bool multiply(const std::uint8_t* lhs, const std::int8_t* rhs, std::int32_t* out, std::ptrdiff_t m, std::ptrdiff_t n,
+              std::ptrdiff_t k) noexcept {
     using namespace intaglio;
     using policy = exact_bytes;
     try {
-        gemm<policy>(lhs_view<policy>{{lhs, m, k}}, rhs_view<policy>{{rhs, k, n}}, matrix_view<policy::total>(out, m, n));
+        gemm<policy>(lhs_view<policy>{{lhs, m, k}}, rhs_view<policy>{{rhs, k, n}},
+                     matrix_view<policy::total>(out, m, n));
         return true;
     } catch (const error&) { // an exception's type differs per instruction set, so it ends here
         return false;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The inference half of the quickstart: a trained network becomes 8-bit activations and coded weights without a single image, is saved, loaded again,
-// and what was loaded is measured on the test images, level by level.
+// The inference half of the quickstart: a trained network becomes 8-bit activations and coded weights without a single
+// image, is saved, loaded again, and what was loaded is measured on the test images, level by level.
 
 #include <algorithm>
 #include <chrono>
@@ -37,8 +37,13 @@ struct coded_model {
 
 inline std::vector<coded_model> coded_models() {
     using coding = intaglio::nn::weight_coding;
-    constexpr coding eight_bits{coding::family::int8, 1}, greedy{coding::family::greedy, 3}, two{coding::family::locked, 2}, three{coding::family::locked, 3};
-    return {{"8-8", {eight_bits}}, {"greedy", {greedy}}, {"locked-2", {two}}, {"locked-3", {three}}, {"mixed", {three, two, two, two, three}}};
+    constexpr coding eight_bits{coding::family::int8, 1}, greedy{coding::family::greedy, 3},
+        two{coding::family::locked, 2}, three{coding::family::locked, 3};
+    return {{"8-8", {eight_bits}},
+            {"greedy", {greedy}},
+            {"locked-2", {two}},
+            {"locked-3", {three}},
+            {"mixed", {three, two, two, two, three}}};
 }
 
 /// The average time of one image in milliseconds: best of seven runs of `run` over all `images`, after one to warm up.
@@ -49,14 +54,15 @@ double milliseconds_per_image(intaglio::index images, const Run& run) {
     for (int i = 0; i < 7; ++i) {
         const auto start = std::chrono::steady_clock::now();
         run();
-        best = std::min(best, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+        best =
+            std::min(best, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
     }
     return best / static_cast<double>(images);
 }
 
 /// Codes `network`, writes <prefix><name>.safetensors for each model, loads it and measures every level of its dial.
-inline std::vector<level> measure_dial(const intaglio::nn::sequential& network, const intaglio::data::digits& test, const std::string& prefix,
-                                       intaglio::executor_ref exec) {
+inline std::vector<level> measure_dial(const intaglio::nn::sequential& network, const intaglio::data::digits& test,
+                                       const std::string& prefix, intaglio::executor_ref exec) {
     namespace nn = intaglio::nn;
     constexpr intaglio::index side = intaglio::data::digits::side;
     // Pixels are multiples of 1/16: with a range of 255/16 each is stored as its own number 0 .. 16.
@@ -81,8 +87,10 @@ inline std::vector<level> measure_dial(const intaglio::nn::sequential& network, 
             row.planes = cost.planes_per_weight();
             row.bits_per_weight = cost.bits_per_weight();
             row.size_vs_8_8 = static_cast<double>(base.bytes) / static_cast<double>(cost.bytes);
-            row.multiplications_vs_8_8 = static_cast<double>(base.multiplications) / static_cast<double>(cost.multiplications);
-            const auto result = nn::softmax_cross_entropy(integer.run(images, planes, memory, exec), test.labels, nullptr);
+            row.multiplications_vs_8_8 =
+                static_cast<double>(base.multiplications) / static_cast<double>(cost.multiplications);
+            const auto result =
+                nn::softmax_cross_entropy(integer.run(images, planes, memory, exec), test.labels, nullptr);
             row.test_accuracy = static_cast<double>(result.correct) / static_cast<double>(test.size());
             row.ms_per_image = milliseconds_per_image(test.size(), [&] { integer.run(images, planes, memory, exec); });
             levels.push_back(row);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The training half of the quickstart: one recipe for both numerics, the same seeds, the same batches. Nothing here depends on the test images.
+// The training half of the quickstart: one recipe for both numerics, the same seeds, the same batches. Nothing here
+// depends on the test images.
 
 #include <algorithm>
 #include <chrono>
@@ -29,8 +30,8 @@ using intaglio::executor_ref;
 struct recipe {
     intaglio::index epochs = 30;
     intaglio::index batch = 32;
-    float rate = 0.1f;           ///< at the end of the first epoch, which warms up; a cosine to zero from there
-    float momentum = 0.9f;       ///< Nesterov's
+    float rate = 0.1f;     ///< at the end of the first epoch, which warms up; a cosine to zero from there
+    float momentum = 0.9f; ///< Nesterov's
     float weight_decay = 2e-3f;
     float label_smoothing = 0.1f; ///< halves the errors on the held-out images and the spread between seeds
     std::uint64_t seed = 1;
@@ -41,8 +42,8 @@ struct trained {
     intaglio::nn::conversion_counts counts;
     std::int64_t sums_checked = 0; ///< sums of integer products that were computed again in 64 bits
     std::int64_t overflows = 0;    ///< those that differed
-    double test_accuracy = 0; ///< 0 .. 1
-    double seconds = 0;       ///< of training, without the audited steps and the test
+    double test_accuracy = 0;      ///< 0 .. 1
+    double seconds = 0;            ///< of training, without the audited steps and the test
 };
 
 /// The order of the images in an epoch: a shuffle that depends on seed and epoch alone.
@@ -66,12 +67,15 @@ trained train(const intaglio::data::digits_split& digits, const recipe& how, exe
     result.network = intaglio::models::digits_cnn<Numerics>();
     nn::initialize(result.network, how.seed);
     const intaglio::index steps = digits.train.size() / how.batch;
-    optim::sgd optimizer(result.network.parameters(), {.momentum = how.momentum, .weight_decay = how.weight_decay, .nesterov = true});
-    const optim::warmup rate{steps, optim::cosine_schedule{.rate = how.rate, .steps = steps * std::max<intaglio::index>(how.epochs - 1, 1)}};
+    optim::sgd optimizer(result.network.parameters(),
+                         {.momentum = how.momentum, .weight_decay = how.weight_decay, .nesterov = true});
+    const optim::warmup rate{
+        steps, optim::cosine_schedule{.rate = how.rate, .steps = steps * std::max<intaglio::index>(how.epochs - 1, 1)}};
 
     nn::feature_map images({how.batch, intaglio::data::digits::side, intaglio::data::digits::side, 1});
     std::vector<std::uint8_t> labels(static_cast<std::size_t>(how.batch));
-    intaglio::audit check; // of the first step of every fifth epoch: an audit takes many times as long as the products themselves
+    // of the first step of every fifth epoch: an audit takes many times as long as the products themselves
+    intaglio::audit check;
     intaglio::progress bar(std::string("training in ") + Numerics::name, how.epochs * steps);
     for (intaglio::index epoch = 0; epoch < how.epochs; ++epoch) {
         const auto stream = static_cast<std::uint64_t>(epoch);
@@ -80,14 +84,17 @@ trained train(const intaglio::data::digits_split& digits, const recipe& how, exe
             const auto start = std::chrono::steady_clock::now();
             for (intaglio::index i = 0; i < how.batch; ++i) {
                 const intaglio::index image = order[static_cast<std::size_t>(step * how.batch + i)];
-                intaglio::data::place_deformed_digit(digits.train, image, {}, how.seed, deformation_stream + stream, images, i);
+                intaglio::data::place_deformed_digit(digits.train, image, {}, how.seed, deformation_stream + stream,
+                                                     images, i);
                 labels[static_cast<std::size_t>(i)] = digits.train.labels[static_cast<std::size_t>(image)];
             }
             const intaglio::index done = epoch * steps + step;
             const bool audited = step == 0 && epoch % 5 == 0;
-            const auto batch = optim::train_step(result.network, images, labels, optimizer, rate(done),
-                                                 {.exec = exec, .counts = &result.counts, .check = audited ? &check : nullptr}, how.label_smoothing);
-            if (!audited) result.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+            const auto batch = optim::train_step(
+                result.network, images, labels, optimizer, rate(done),
+                {.exec = exec, .counts = &result.counts, .check = audited ? &check : nullptr}, how.label_smoothing);
+            if (!audited)
+                result.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
             char suffix[64];
             std::snprintf(suffix, sizeof suffix, "epoch %d, loss %.3f", static_cast<int>(epoch + 1), batch.loss);
             bar.update(done + 1, suffix);
@@ -96,7 +103,8 @@ trained train(const intaglio::data::digits_split& digits, const recipe& how, exe
     bar.finish();
     result.sums_checked = check.chains();
     result.overflows = check.overflows();
-    result.test_accuracy = optim::accuracy(result.network, intaglio::data::digit_images(digits.test), digits.test.labels, exec);
+    result.test_accuracy =
+        optim::accuracy(result.network, intaglio::data::digit_images(digits.test), digits.test.labels, exec);
     return result;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// All of the library, from the lowest floor to the highest. A test compares this list with the folder. simd/arch/ is missing on purpose: simd/native.hpp
-// includes what fits the translation unit's flags. io/ needs nlohmann_json; a program without it includes the headers that it uses instead of this one.
+// All of the library, from the lowest floor to the highest. A test compares this list with the folder. simd/arch/ is
+// missing on purpose: simd/native.hpp includes what fits the translation unit's flags. io/ needs nlohmann_json; a
+// program without it includes the headers that it uses instead of this one.
 
 #include "intaglio/core/buffer.hpp"
 #include "intaglio/core/config.hpp"

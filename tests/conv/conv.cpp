@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The edge of the three passes: what they refuse, with both sides named and the output left as it was; empty images; the checked mode; the
-// portable tile arch.
+// The edge of the three passes: what they refuse, with both sides named and the output left as it was; empty images;
+// the checked mode; the portable tile arch.
 
 #include "intaglio/conv/forward.hpp"
 #include "intaglio/conv/input_gradient.hpp"
@@ -19,12 +19,22 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-constexpr conv_geometry shape{.batch = 2, .height = 6, .width = 5, .in_channels = 4, .out_channels = 6, .kernel_h = 3, .kernel_w = 3, .pad_h = 1, .pad_w = 1, .groups = 2};
+constexpr conv_geometry shape{.batch = 2,
+                              .height = 6,
+                              .width = 5,
+                              .in_channels = 4,
+                              .out_channels = 6,
+                              .kernel_h = 3,
+                              .kernel_w = 3,
+                              .pad_h = 1,
+                              .pad_w = 1,
+                              .groups = 2};
 
 template <class T>
 std::vector<T> pattern(std::ptrdiff_t count, int low, int high) {
     std::vector<T> v(static_cast<std::size_t>(count));
-    for (std::size_t i = 0; i < v.size(); ++i) v[i] = static_cast<T>(low + static_cast<int>((i * 7919U + i / 13U) % static_cast<unsigned>(high - low + 1)));
+    for (std::size_t i = 0; i < v.size(); ++i)
+        v[i] = static_cast<T>(low + static_cast<int>((i * 7919U + i / 13U) % static_cast<unsigned>(high - low + 1)));
     return v;
 }
 
@@ -38,7 +48,8 @@ TEST_CASE("filters are packed for their geometry", "[unit]") {
     const auto packed = pack_filter<fp32>(shape, filter);
     CHECK(packed.bytes() > 0);
     CHECK_THROWS_AS(pack_filter<fp32>(shape, rhs_view<fp32>{{w.data(), 17, 6}}), shape_error);
-    CHECK_THROWS_WITH(pack_filter<fp32>(shape, rhs_view<fp32>{{w.data(), 17, 6}}), Contains("17 x 6") && Contains("18 x 6"));
+    CHECK_THROWS_WITH(pack_filter<fp32>(shape, rhs_view<fp32>{{w.data(), 17, 6}}),
+                      Contains("17 x 6") && Contains("18 x 6"));
 
     const auto x = pattern<float>(shape.in_pixels() * shape.in_channels, -3, 3);
     std::vector<float> out(static_cast<std::size_t>(shape.out_pixels() * shape.out_channels), 8.0F);
@@ -59,7 +70,8 @@ TEST_CASE("gradients refuse what they can't read or write", "[unit]") {
     const auto w = pattern<float>(shape.out_channels * shape.filter_size(), -3, 3);
     const auto d_out = pattern<float>(shape.out_pixels() * shape.out_channels, -3, 3);
     std::vector<float> out(1000, 8.0F);
-    const matrix_view<float> d_x(out.data(), shape.in_pixels(), shape.in_channels), d_w(out.data(), shape.out_channels, shape.filter_size());
+    const matrix_view<float> d_x(out.data(), shape.in_pixels(), shape.in_channels),
+        d_w(out.data(), shape.out_channels, shape.filter_size());
     CHECK_THROWS_AS(conv_input_gradient<fp32>(shape, nullptr, 1, w.data(), 1, d_x), value_error);
     CHECK_THROWS_AS(conv_input_gradient<fp32>(shape, d_out.data(), 1, nullptr, 1, d_x), value_error);
     CHECK_THROWS_AS(conv_input_gradient<fp32>(shape, d_out.data(), 1, w.data(), 1, d_w), shape_error);
@@ -74,18 +86,22 @@ TEST_CASE("filters are packed once for the input gradient", "[unit]") {
     strided.stride_h = strided.stride_w = 2;
     const auto w = pattern<std::int16_t>(strided.out_channels * strided.filter_size(), -300, 300);
     const auto d_out = pattern<std::int16_t>(strided.out_pixels() * strided.out_channels, -300, 300);
-    std::vector<float> dense(static_cast<std::size_t>(strided.in_pixels() * strided.in_channels)), packed(dense.size(), 8.0F);
-    const matrix_view<float> dense_view(dense.data(), strided.in_pixels(), strided.in_channels), view(packed.data(), strided.in_pixels(), strided.in_channels);
+    std::vector<float> dense(static_cast<std::size_t>(strided.in_pixels() * strided.in_channels)),
+        packed(dense.size(), 8.0F);
+    const matrix_view<float> dense_view(dense.data(), strided.in_pixels(), strided.in_channels),
+        view(packed.data(), strided.in_pixels(), strided.in_channels);
     conv_input_gradient<dfp16_training>(strided, d_out.data(), 0.5, w.data(), 0.25, dense_view);
     const auto filter = pack_gradient_filter<dfp16_training>(strided, w.data(), 0.25);
     CHECK(static_cast<intaglio::index>(filter.products.size()) == strided.groups * 4);
     CHECK(filter.bytes() >= static_cast<intaglio::index>(w.size() * sizeof(std::int16_t)));
 
-    CHECK_THROWS_WITH(conv_input_gradient<dfp16_training>(shape, d_out.data(), 0.5, filter, view), Contains("8 products") && Contains("pack_gradient_filter"));
+    CHECK_THROWS_WITH(conv_input_gradient<dfp16_training>(shape, d_out.data(), 0.5, filter, view),
+                      Contains("8 products") && Contains("pack_gradient_filter"));
     conv_geometry wider = strided;
     wider.kernel_w += 1;
     const auto more = pattern<std::int16_t>(wider.out_pixels() * wider.out_channels, -300, 300);
-    CHECK_THROWS_WITH(conv_input_gradient<dfp16_training>(wider, more.data(), 0.5, filter, view), Contains("the geometry needs"));
+    CHECK_THROWS_WITH(conv_input_gradient<dfp16_training>(wider, more.data(), 0.5, filter, view),
+                      Contains("the geometry needs"));
     CHECK_THROWS_AS(pack_gradient_filter<dfp16_training>(strided, nullptr, 0.25), value_error);
     CHECK(packed == std::vector<float>(packed.size(), 8.0F));
 
@@ -98,8 +114,9 @@ TEST_CASE("elements outside of their format are refused and named", "[unit]") {
     auto d_out = pattern<std::int16_t>(shape.out_pixels() * shape.out_channels, -300, 300);
     std::vector<float> d_filter(static_cast<std::size_t>(shape.out_channels * shape.filter_size()), 8.0F);
     d_out[17] = -32768;
-    CHECK_THROWS_WITH(conv_weight_gradient<dfp16_training>(shape, x.data(), 1, d_out.data(), 1,
-                                                           matrix_view<float>(d_filter.data(), shape.out_channels, shape.filter_size())),
+    CHECK_THROWS_WITH(conv_weight_gradient<dfp16_training>(
+                          shape, x.data(), 1, d_out.data(), 1,
+                          matrix_view<float>(d_filter.data(), shape.out_channels, shape.filter_size())),
                       Contains("-32768") && Contains("output gradient"));
     CHECK(d_filter == std::vector<float>(d_filter.size(), 8.0F));
 
@@ -109,8 +126,9 @@ TEST_CASE("elements outside of their format are refused and named", "[unit]") {
     auto in = x;
     in[17] = -32768;
     const auto d_points = pattern<std::int16_t>(points.out_pixels() * points.out_channels, -300, 300);
-    CHECK_THROWS_WITH(conv_weight_gradient<dfp16_training>(points, in.data(), 1, d_points.data(), 1,
-                                                           matrix_view<float>(d_filter.data(), points.out_channels, points.filter_size())),
+    CHECK_THROWS_WITH(conv_weight_gradient<dfp16_training>(
+                          points, in.data(), 1, d_points.data(), 1,
+                          matrix_view<float>(d_filter.data(), points.out_channels, points.filter_size())),
                       Contains("-32768") && Contains("the input"));
     CHECK(d_filter == std::vector<float>(d_filter.size(), 8.0F));
 }
@@ -121,16 +139,20 @@ TEST_CASE("no images and no channels", "[unit]") {
     const auto w = pattern<std::int16_t>(none.out_channels * none.filter_size(), -300, 300);
     const auto packed = pack_filter<dfp16_training>(none, rhs_view<dfp16_training>{filter_matrix(none, w.data())});
     conv_forward<dfp16_training>(none, nullptr, 1, packed, matrix_view<float>(nullptr, 0, none.out_channels));
-    conv_input_gradient<dfp16_training>(none, nullptr, 1, w.data(), 1, matrix_view<float>(nullptr, 0, none.in_channels));
+    conv_input_gradient<dfp16_training>(none, nullptr, 1, w.data(), 1,
+                                        matrix_view<float>(nullptr, 0, none.in_channels));
     std::vector<float> d_w(w.size(), 5.0F);
-    conv_weight_gradient<dfp16_training>(none, nullptr, 1, nullptr, 1, matrix_view<float>(d_w.data(), none.out_channels, none.filter_size()));
+    conv_weight_gradient<dfp16_training>(none, nullptr, 1, nullptr, 1,
+                                         matrix_view<float>(d_w.data(), none.out_channels, none.filter_size()));
     CHECK(d_w == std::vector<float>(d_w.size(), 0.0F)); // the sum over no pixels
 
     conv_geometry hollow = shape;
     hollow.in_channels = 0;
-    const auto empty = pack_filter<dfp16_training>(hollow, rhs_view<dfp16_training>{filter_matrix<std::int16_t>(hollow, nullptr)});
+    const auto empty =
+        pack_filter<dfp16_training>(hollow, rhs_view<dfp16_training>{filter_matrix<std::int16_t>(hollow, nullptr)});
     std::vector<float> out(static_cast<std::size_t>(hollow.out_pixels() * hollow.out_channels), 5.0F);
-    conv_forward<dfp16_training>(hollow, nullptr, 1, empty, matrix_view<float>(out.data(), hollow.out_pixels(), hollow.out_channels));
+    conv_forward<dfp16_training>(hollow, nullptr, 1, empty,
+                                 matrix_view<float>(out.data(), hollow.out_pixels(), hollow.out_channels));
     CHECK(out == std::vector<float>(out.size(), 0.0F)); // the sum over no channels
 }
 
@@ -140,10 +162,12 @@ TEST_CASE("the checked mode and an atom of sixteen rows agree with the scalar te
     const std::ptrdiff_t size = shape.out_pixels() * shape.out_channels;
     std::vector<std::int64_t> expected(static_cast<std::size_t>(size)), out(expected.size());
     const rhs_view<dfp16_training> filter{filter_matrix(shape, w.data())};
-    reference_conv_forward<dfp16_training>(shape, x.data(), 1, filter, matrix_view<std::int64_t>(expected.data(), shape.out_pixels(), shape.out_channels));
+    reference_conv_forward<dfp16_training>(
+        shape, x.data(), 1, filter, matrix_view<std::int64_t>(expected.data(), shape.out_pixels(), shape.out_channels));
     audit check;
     conv_forward<dfp16_training>(shape, x.data(), 1, pack_filter<dfp16_training>(shape, filter),
-                                 matrix_view<std::int64_t>(out.data(), shape.out_pixels(), shape.out_channels), epilogue<>{}, {}, &check);
+                                 matrix_view<std::int64_t>(out.data(), shape.out_pixels(), shape.out_channels),
+                                 epilogue<>{}, {}, &check);
     CHECK(out == expected);
     CHECK(check.overflows() == 0);
     CHECK(check.chains() >= size);
@@ -160,14 +184,19 @@ namespace {
 
 /// The three passes of a policy, from the numbers' storage, as raw totals one after the other.
 template <GemmPolicy P, class Arch, class T>
-std::vector<std::int64_t> all_passes(const conv_geometry& g, const std::vector<T>& x, const std::vector<T>& w, const std::vector<T>& d) {
-    std::vector<std::int64_t> out(static_cast<std::size_t>(g.out_pixels() * g.out_channels)), d_x(static_cast<std::size_t>(g.in_pixels() * g.in_channels)),
+std::vector<std::int64_t> all_passes(const conv_geometry& g, const std::vector<T>& x, const std::vector<T>& w,
+                                     const std::vector<T>& d) {
+    std::vector<std::int64_t> out(static_cast<std::size_t>(g.out_pixels() * g.out_channels)),
+        d_x(static_cast<std::size_t>(g.in_pixels() * g.in_channels)),
         d_w(static_cast<std::size_t>(g.out_channels * g.filter_size()));
     rhs_view<P> filter{filter_matrix(g, w.data())};
     filter.plane_stride = g.out_channels * g.filter_size();
-    conv_forward<P, Arch>(g, x.data(), 1, pack_filter<P, Arch>(g, filter), matrix_view<std::int64_t>(out.data(), g.out_pixels(), g.out_channels));
-    conv_input_gradient<P, Arch>(g, d.data(), 1, w.data(), 1, matrix_view<std::int64_t>(d_x.data(), g.in_pixels(), g.in_channels));
-    conv_weight_gradient<P, Arch>(g, x.data(), 1, d.data(), 1, matrix_view<std::int64_t>(d_w.data(), g.out_channels, g.filter_size()));
+    conv_forward<P, Arch>(g, x.data(), 1, pack_filter<P, Arch>(g, filter),
+                          matrix_view<std::int64_t>(out.data(), g.out_pixels(), g.out_channels));
+    conv_input_gradient<P, Arch>(g, d.data(), 1, w.data(), 1,
+                                 matrix_view<std::int64_t>(d_x.data(), g.in_pixels(), g.in_channels));
+    conv_weight_gradient<P, Arch>(g, x.data(), 1, d.data(), 1,
+                                  matrix_view<std::int64_t>(d_w.data(), g.out_channels, g.filter_size()));
     out.insert(out.end(), d_x.begin(), d_x.end());
     out.insert(out.end(), d_w.begin(), d_w.end());
     return out;
@@ -175,9 +204,11 @@ std::vector<std::int64_t> all_passes(const conv_geometry& g, const std::vector<T
 
 template <class Arch>
 void check_planar(const conv_geometry& g) {
-    const auto x = pattern<std::int16_t>(g.in_pixels() * g.in_channels, -32768, 32767), w = pattern<std::int16_t>(g.out_channels * g.filter_size(), -32768, 32767),
+    const auto x = pattern<std::int16_t>(g.in_pixels() * g.in_channels, -32768, 32767),
+               w = pattern<std::int16_t>(g.out_channels * g.filter_size(), -32768, 32767),
                d = pattern<std::int16_t>(g.out_pixels() * g.out_channels, -32768, 32767);
-    CHECK((all_passes<dfp16_planar, Arch>(g, planes_of(x), planes_of(w), planes_of(d)) == all_passes<dfp16_bytes, Arch>(g, x, w, d)));
+    CHECK((all_passes<dfp16_planar, Arch>(g, planes_of(x), planes_of(w), planes_of(d)) ==
+           all_passes<dfp16_bytes, Arch>(g, x, w, d)));
 }
 
 } // namespace

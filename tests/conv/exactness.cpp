@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Convolutions of every policy, all three passes, on every arch of this CPU and for several thread counts, are the numbers of
-// conv/reference.hpp bit for bit: kernels of one to eleven taps, strides, paddings wider than the kernel's half, dilation, groups, few channels, odd sizes.
+// Convolutions of every policy, all three passes, on every arch of this CPU and for several thread counts, are the
+// numbers of conv/reference.hpp bit for bit: kernels of one to eleven taps, strides, paddings wider than the kernel's
+// half, dilation, groups, few channels, odd sizes.
 
 #include "conv/exactness.hpp"
 
@@ -28,20 +29,28 @@ struct drawn_conv {
     kernel_tables::storage storage;
 
     drawn_conv(source& random, const conv_geometry& g, pass which)
-        : geometry(g), lhs_kind(draw_magnitudes(random)), rhs_kind(draw_magnitudes(random)), lhs_scale(random.chance(50) ? 0.0625 : 3.1e-5),
-          rhs_scale(random.chance(50) ? 0.25 : 7.7e-3), out_padding(random.chance(30) ? random.between(1, 4) : 0),
-          pack_threads(random.chance(50) ? 1 : 3), storage(draw_storage(random)) {
-        const index in = g.in_pixels() * g.in_channels, out = g.out_pixels() * g.out_channels, weights = g.out_channels * g.filter_size();
+        : geometry(g), lhs_kind(draw_magnitudes(random)), rhs_kind(draw_magnitudes(random)),
+          lhs_scale(random.chance(50) ? 0.0625 : 3.1e-5), rhs_scale(random.chance(50) ? 0.25 : 7.7e-3),
+          out_padding(random.chance(30) ? random.between(1, 4) : 0), pack_threads(random.chance(50) ? 1 : 3),
+          storage(draw_storage(random)) {
+        const index in = g.in_pixels() * g.in_channels, out = g.out_pixels() * g.out_channels,
+                    weights = g.out_channels * g.filter_size();
         using lhs_format = typename P::lhs::format;
         using rhs_format = typename P::rhs::format;
-        lhs = draw_values<lhs_format>(random, static_cast<std::size_t>(which == pass::input_gradient ? out : in), lhs_kind);
+        lhs = draw_values<lhs_format>(random, static_cast<std::size_t>(which == pass::input_gradient ? out : in),
+                                      lhs_kind);
         if (which == pass::forward)
-            filter = draw_operand<typename P::rhs, scale_type<typename P::rhs, typename P::total>>(random, g.filter_size(), g.out_channels, true,
-                                                                                                   true, 0, rhs_kind);
+            filter = draw_operand<typename P::rhs, scale_type<typename P::rhs, typename P::total>>(
+                random, g.filter_size(), g.out_channels, true, true, 0, rhs_kind);
         else
-            rhs = draw_values<rhs_format>(random, static_cast<std::size_t>(which == pass::input_gradient ? weights : out), rhs_kind);
-        out_rows = which == pass::forward ? g.out_pixels() : which == pass::input_gradient ? g.in_pixels() : g.out_channels;
-        out_cols = which == pass::forward ? g.out_channels : which == pass::input_gradient ? g.in_channels : g.filter_size();
+            rhs = draw_values<rhs_format>(
+                random, static_cast<std::size_t>(which == pass::input_gradient ? weights : out), rhs_kind);
+        out_rows = which == pass::forward          ? g.out_pixels()
+                   : which == pass::input_gradient ? g.in_pixels()
+                                                   : g.out_channels;
+        out_cols = which == pass::forward          ? g.out_channels
+                   : which == pass::input_gradient ? g.in_channels
+                                                   : g.filter_size();
     }
 
     template <class Out>
@@ -68,9 +77,12 @@ void compare(tally& count, const char* policy, pass which, const drawn_conv<P>& 
         void* packed = nullptr;
         if (which == pass::forward)
             packed = kernel.pack_filter(call.shape, conv.filter.data, conv.storage, conv.pack_threads, result);
-        else if (which == pass::input_gradient && conv.storage != kernel_tables::storage::fast) // others from dense filters
-            packed = kernel.pack_gradient_filter(call.shape, conv.rhs.data(), conv.rhs_scale, conv.pack_threads, result);
-        if (result.kind != kernel_tables::outcome::ok) FAIL("packing " << policy << " on " << arch << ": " << describe(conv.geometry) << ": " << result.text);
+        // others from dense filters
+        else if (which == pass::input_gradient && conv.storage != kernel_tables::storage::fast)
+            packed =
+                kernel.pack_gradient_filter(call.shape, conv.rhs.data(), conv.rhs_scale, conv.pack_threads, result);
+        if (result.kind != kernel_tables::outcome::ok)
+            FAIL("packing " << policy << " on " << arch << ": " << describe(conv.geometry) << ": " << result.text);
         for (const int threads : thread_counts) {
             drawn_output<T> out(expected.view.rows, expected.view.cols, conv.out_padding);
             call.lhs = conv.lhs.data();
@@ -89,8 +101,9 @@ void compare(tally& count, const char* policy, pass which, const drawn_conv<P>& 
                                              : kernel.conv_weight_gradient)(call, result);
             if (result.kind == kernel_tables::outcome::unsupported) break; // this output isn't in the table
             ++count.cases;
-            INFO(policy << " on " << arch << ", pass " << static_cast<int>(which) << ", " << describe(conv.geometry) << ", lhs "
-                        << name_of(conv.lhs_kind) << ", rhs " << name_of(conv.rhs_kind) << ", stored " << name_of(conv.storage) << ", output " << static_cast<int>(kind) << ", out padded by "
+            INFO(policy << " on " << arch << ", pass " << static_cast<int>(which) << ", " << describe(conv.geometry)
+                        << ", lhs " << name_of(conv.lhs_kind) << ", rhs " << name_of(conv.rhs_kind) << ", stored "
+                        << name_of(conv.storage) << ", output " << static_cast<int>(kind) << ", out padded by "
                         << conv.out_padding << ", " << threads << " threads: " << result.text);
             if (result.kind != kernel_tables::outcome::ok) FAIL_CHECK("an error");
             if (!out.same_bits(expected)) FAIL_CHECK("differs " << out.difference(expected));
@@ -102,8 +115,8 @@ void compare(tally& count, const char* policy, pass which, const drawn_conv<P>& 
 }
 
 template <GemmPolicy P, class T>
-void compare_with_stages(tally& count, source& random, const char* policy, const drawn_conv<P>& conv, const drawn_output<float>& values,
-                         output_data::kinds kind, stage_data::kinds stage_kind) {
+void compare_with_stages(tally& count, source& random, const char* policy, const drawn_conv<P>& conv,
+                         const drawn_output<float>& values, output_data::kinds kind, stage_data::kinds stage_kind) {
     float most = 0;
     for (index i = 0; i < values.view.rows; ++i)
         for (index j = 0; j < values.view.cols; ++j) most = std::max(most, std::fabs(values.view(i, j)));
@@ -114,12 +127,14 @@ void compare_with_stages(tally& count, source& random, const char* policy, const
     float largest = 0;
     for (index i = 0; i < values.view.rows; ++i)
         for (index j = 0; j < values.view.cols; ++j)
-            expected.view(i, j) = quantized<T>(stages.apply(values.view(i, j), i, j, values.view.cols, largest), 150.0F / unit);
+            expected.view(i, j) =
+                quantized<T>(stages.apply(values.view(i, j), i, j, values.view.cols, largest), 150.0F / unit);
     compare<P, T>(count, policy, pass::forward, conv, expected, kind, 150.0F / unit, &stages, largest);
 }
 
 template <GemmPolicy P>
-void check_pass(tally& count, source& random, const char* policy, const conv_geometry& g, pass which, bool with_stages = false) {
+void check_pass(tally& count, source& random, const char* policy, const conv_geometry& g, pass which,
+                bool with_stages = false) {
     const drawn_conv<P> conv(random, g, which);
     if constexpr (std::is_integral_v<typename P::total>) {
         drawn_output<typename P::total> totals(conv.out_rows, conv.out_cols, conv.out_padding);
@@ -133,8 +148,10 @@ void check_pass(tally& count, source& random, const char* policy, const conv_geo
         compare_with_stages<P, float>(count, random, policy, conv, values, output_data::floats, stage_data::bias_relu);
         compare_with_stages<P, float>(count, random, policy, conv, values, output_data::floats, stage_data::normalized);
         compare_with_stages<P, std::int8_t>(count, random, policy, conv, values, output_data::int8, stage_data::none);
-        compare_with_stages<P, std::uint8_t>(count, random, policy, conv, values, output_data::uint8, stage_data::bias_relu);
-        compare_with_stages<P, std::int16_t>(count, random, policy, conv, values, output_data::int16, stage_data::normalized);
+        compare_with_stages<P, std::uint8_t>(count, random, policy, conv, values, output_data::uint8,
+                                             stage_data::bias_relu);
+        compare_with_stages<P, std::int16_t>(count, random, policy, conv, values, output_data::int16,
+                                             stage_data::normalized);
     }
 }
 
@@ -145,19 +162,133 @@ const std::vector<conv_geometry>& fixed_shapes() {
         {.batch = 0, .height = 5, .width = 5, .in_channels = 3, .out_channels = 4, .kernel_h = 3, .kernel_w = 3},
         {.batch = 1, .height = 3, .width = 4, .in_channels = 0, .out_channels = 2, .kernel_h = 3, .kernel_w = 3},
         {.batch = 2, .height = 7, .width = 7, .in_channels = 64, .out_channels = 33},
-        {.batch = 1, .height = 8, .width = 8, .in_channels = 16, .out_channels = 48, .kernel_h = 3, .kernel_w = 3, .pad_h = 1, .pad_w = 1},
-        {.batch = 2, .height = 9, .width = 7, .in_channels = 3, .out_channels = 8, .kernel_h = 3, .kernel_w = 3, .stride_h = 2, .stride_w = 2, .pad_h = 1, .pad_w = 1},
-        {.batch = 1, .height = 20, .width = 21, .in_channels = 3, .out_channels = 7, .kernel_h = 7, .kernel_w = 7, .stride_h = 2, .stride_w = 2, .pad_h = 3, .pad_w = 3},
-        {.batch = 1, .height = 23, .width = 27, .in_channels = 3, .out_channels = 5, .kernel_h = 11, .kernel_w = 11, .stride_h = 4, .stride_w = 4, .pad_h = 2, .pad_w = 2},
-        {.batch = 1, .height = 9, .width = 9, .in_channels = 5, .out_channels = 6, .kernel_h = 5, .kernel_w = 5, .pad_h = 2, .pad_w = 2},
-        {.batch = 1, .height = 6, .width = 6, .in_channels = 8, .out_channels = 8, .kernel_h = 1, .kernel_w = 1, .stride_h = 2, .stride_w = 2},
-        {.batch = 1, .height = 6, .width = 5, .in_channels = 8, .out_channels = 12, .kernel_h = 3, .kernel_w = 3, .pad_h = 1, .pad_w = 1, .groups = 4},
-        {.batch = 1, .height = 6, .width = 6, .in_channels = 7, .out_channels = 7, .kernel_h = 3, .kernel_w = 3, .pad_h = 1, .pad_w = 1, .groups = 7},
-        {.batch = 1, .height = 10, .width = 10, .in_channels = 4, .out_channels = 4, .kernel_h = 3, .kernel_w = 3, .pad_h = 2, .pad_w = 2, .dilation_h = 2, .dilation_w = 2},
-        {.batch = 1, .height = 3, .width = 3, .in_channels = 2, .out_channels = 3, .kernel_h = 3, .kernel_w = 3, .pad_h = 4, .pad_w = 4},
-        {.batch = 1, .height = 2, .width = 40, .in_channels = 17, .out_channels = 19, .kernel_h = 1, .kernel_w = 5, .stride_w = 3, .pad_w = 1},
-        {.batch = 3, .height = 8, .width = 8, .in_channels = 1, .out_channels = 32, .kernel_h = 3, .kernel_w = 3, .pad_h = 1, .pad_w = 1},
-        {.batch = 1, .height = 5, .width = 5, .in_channels = 130, .out_channels = 9, .kernel_h = 3, .kernel_w = 3, .pad_h = 1, .pad_w = 1},
+        {.batch = 1,
+         .height = 8,
+         .width = 8,
+         .in_channels = 16,
+         .out_channels = 48,
+         .kernel_h = 3,
+         .kernel_w = 3,
+         .pad_h = 1,
+         .pad_w = 1},
+        {.batch = 2,
+         .height = 9,
+         .width = 7,
+         .in_channels = 3,
+         .out_channels = 8,
+         .kernel_h = 3,
+         .kernel_w = 3,
+         .stride_h = 2,
+         .stride_w = 2,
+         .pad_h = 1,
+         .pad_w = 1},
+        {.batch = 1,
+         .height = 20,
+         .width = 21,
+         .in_channels = 3,
+         .out_channels = 7,
+         .kernel_h = 7,
+         .kernel_w = 7,
+         .stride_h = 2,
+         .stride_w = 2,
+         .pad_h = 3,
+         .pad_w = 3},
+        {.batch = 1,
+         .height = 23,
+         .width = 27,
+         .in_channels = 3,
+         .out_channels = 5,
+         .kernel_h = 11,
+         .kernel_w = 11,
+         .stride_h = 4,
+         .stride_w = 4,
+         .pad_h = 2,
+         .pad_w = 2},
+        {.batch = 1,
+         .height = 9,
+         .width = 9,
+         .in_channels = 5,
+         .out_channels = 6,
+         .kernel_h = 5,
+         .kernel_w = 5,
+         .pad_h = 2,
+         .pad_w = 2},
+        {.batch = 1,
+         .height = 6,
+         .width = 6,
+         .in_channels = 8,
+         .out_channels = 8,
+         .kernel_h = 1,
+         .kernel_w = 1,
+         .stride_h = 2,
+         .stride_w = 2},
+        {.batch = 1,
+         .height = 6,
+         .width = 5,
+         .in_channels = 8,
+         .out_channels = 12,
+         .kernel_h = 3,
+         .kernel_w = 3,
+         .pad_h = 1,
+         .pad_w = 1,
+         .groups = 4},
+        {.batch = 1,
+         .height = 6,
+         .width = 6,
+         .in_channels = 7,
+         .out_channels = 7,
+         .kernel_h = 3,
+         .kernel_w = 3,
+         .pad_h = 1,
+         .pad_w = 1,
+         .groups = 7},
+        {.batch = 1,
+         .height = 10,
+         .width = 10,
+         .in_channels = 4,
+         .out_channels = 4,
+         .kernel_h = 3,
+         .kernel_w = 3,
+         .pad_h = 2,
+         .pad_w = 2,
+         .dilation_h = 2,
+         .dilation_w = 2},
+        {.batch = 1,
+         .height = 3,
+         .width = 3,
+         .in_channels = 2,
+         .out_channels = 3,
+         .kernel_h = 3,
+         .kernel_w = 3,
+         .pad_h = 4,
+         .pad_w = 4},
+        {.batch = 1,
+         .height = 2,
+         .width = 40,
+         .in_channels = 17,
+         .out_channels = 19,
+         .kernel_h = 1,
+         .kernel_w = 5,
+         .stride_w = 3,
+         .pad_w = 1},
+        {.batch = 3,
+         .height = 8,
+         .width = 8,
+         .in_channels = 1,
+         .out_channels = 32,
+         .kernel_h = 3,
+         .kernel_w = 3,
+         .pad_h = 1,
+         .pad_w = 1},
+        {.batch = 1,
+         .height = 5,
+         .width = 5,
+         .in_channels = 130,
+         .out_channels = 9,
+         .kernel_h = 3,
+         .kernel_w = 3,
+         .pad_h = 1,
+         .pad_w = 1},
     };
     return shapes;
 }
@@ -202,7 +333,9 @@ TEST_CASE("convolutions give the bits of the scalar text on every arch, for ever
             source random(1);
             int nth = 0;
             for (const conv_geometry& g : fixed_shapes()) check_geometry<P>(count, random, policy, g, ++nth % 4 == 0);
-            for (int d = 0; d < draws; ++d) check_geometry<P>(count, random, policy, draw_shape(random, 300'000, longest_reduction<P>()), d % 5 == 0);
+            for (int d = 0; d < draws; ++d)
+                check_geometry<P>(count, random, policy, draw_shape(random, 300'000, longest_reduction<P>()),
+                                  d % 5 == 0);
         }
     });
 }

@@ -11,7 +11,8 @@
 
 using namespace intaglio;
 
-TEMPLATE_TEST_CASE("a buffer is aligned, zero-filled and followed by zeros", "[unit][core]", std::int8_t, std::int16_t, float, double) {
+TEMPLATE_TEST_CASE("a buffer is aligned, zero-filled and followed by zeros", "[unit][core]", std::int8_t, std::int16_t,
+                   float, double) {
     for (const intaglio::index size : {0, 1, 63, 64, 65, 1000}) {
         const buffer<TestType> b(size);
         CHECK(b.size() == size);

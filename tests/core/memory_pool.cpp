@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Blocks come back for buffers of about their size, small ones and what exceeds the limit do not, from any number of threads.
+// Blocks come back for buffers of about their size, small ones and what exceeds the limit do not, from any number of
+// threads.
 
 #include "intaglio/core/memory_pool.hpp"
 
@@ -21,7 +22,8 @@ TEST_CASE("a large block serves the next buffer of about its size", "[unit][core
         return;
     }
     memory_pool pool;
-    for (const std::size_t size : {memory_pool::smallest, memory_pool::smallest + 1, std::size_t{1} << 20, (std::size_t{1} << 20) + 4097, std::size_t{5000000}}) {
+    for (const std::size_t size : {memory_pool::smallest, memory_pool::smallest + 1, std::size_t{1} << 20,
+                                   (std::size_t{1} << 20) + 4097, std::size_t{5000000}}) {
         void* const first = pool.take(size);
         CHECK(reinterpret_cast<std::uintptr_t>(first) % memory_pool::alignment == 0);
         std::memset(first, 1, size);
@@ -31,7 +33,7 @@ TEST_CASE("a large block serves the next buffer of about its size", "[unit][core
         void* const second = pool.take(size - 7 > memory_pool::smallest ? size - 7 : size);
         CHECK(second == first);
         CHECK(pool.kept() == 0);
-        ::operator delete(second, std::align_val_t{memory_pool::alignment});
+        ::operator delete (second, std::align_val_t{memory_pool::alignment});
     }
 }
 
@@ -47,7 +49,8 @@ TEST_CASE("small blocks are not kept, and no more than the limit", "[unit][core]
     for (int i = 0; i < 3; ++i) blocks.push_back(pool.take(memory_pool::most_kept / 2));
     for (void* const block : blocks) pool.give(block, memory_pool::most_kept / 2);
     CHECK(pool.kept() == memory_pool::most_kept);
-    for (int i = 0; i < 2; ++i) ::operator delete(pool.take(memory_pool::most_kept / 2), std::align_val_t{memory_pool::alignment});
+    for (int i = 0; i < 2; ++i)
+        ::operator delete (pool.take(memory_pool::most_kept / 2), std::align_val_t{memory_pool::alignment});
     CHECK(pool.kept() == 0);
 }
 

@@ -31,10 +31,12 @@ TEST_CASE("lines become images", "[unit]") {
 
 TEST_CASE("malformed lines are refused with their number", "[unit]") {
     const std::string good = line(1, 1);
-    for (const std::string& bad : {line(17, 1), line(-1, 1), line(1, 10), good + ",1", good.substr(2), good.substr(0, 20), std::string("x"), good + " ",
-                                   std::string(" "), line(1, 1) + "x"}) {
+    for (const std::string& bad :
+         {line(17, 1), line(-1, 1), line(1, 10), good + ",1", good.substr(2), good.substr(0, 20), std::string("x"),
+          good + " ", std::string(" "), line(1, 1) + "x"}) {
         CAPTURE(bad);
-        REQUIRE(mentions<file_error>([&] { detail::parse_digits(good + "\n" + bad + "\n" + good, "some file"); }, "some file", "line 2"));
+        REQUIRE(mentions<file_error>([&] { detail::parse_digits(good + "\n" + bad + "\n" + good, "some file"); },
+                                     "some file", "line 2"));
     }
     REQUIRE(mentions<file_error>([&] { detail::parse_digits(good + "\n\n" + good, "f"); }, "line 2"));
     REQUIRE(mentions<file_error>([] { read_digits("/nonexistent/digits.csv"); }, "/nonexistent/digits.csv"));

@@ -20,14 +20,16 @@ namespace {
 template <class Out, class... Stages>
 void run(const std::vector<float>& values, Out out, const epilogue<Stages...>& stages) {
     const float one = 1;
-    gemm<fp32>(lhs_view<fp32>{{&one, 1, 1}}, rhs_view<fp32>{{values.data(), 1, static_cast<std::ptrdiff_t>(values.size())}}, out, stages);
+    gemm<fp32>(lhs_view<fp32>{{&one, 1, 1}},
+               rhs_view<fp32>{{values.data(), 1, static_cast<std::ptrdiff_t>(values.size())}}, out, stages);
 }
 
 } // namespace
 
 TEST_CASE("stages are applied from left to right", "[unit]") {
     const std::vector<float> values{-3, -1, 0, 2, 5};
-    const float b[] = {1, 1, 1, -3, -3}, scale[] = {2, 2, 2, 2, 2}, shift[] = {0.5F, 0.5F, 0.5F, 0.5F, 0.5F}, residual[] = {10, 10, 10, 10, -100};
+    const float b[] = {1, 1, 1, -3, -3}, scale[] = {2, 2, 2, 2, 2}, shift[] = {0.5F, 0.5F, 0.5F, 0.5F, 0.5F},
+                residual[] = {10, 10, 10, 10, -100};
     std::vector<float> out(5);
     const matrix_view<float> view(out.data(), 1, 5);
     run(values, view, epilogue{bias{b}});
@@ -39,7 +41,9 @@ TEST_CASE("stages are applied from left to right", "[unit]") {
     run(values, view, epilogue{scale_shift{scale, shift}});
     CHECK(out == std::vector<float>{-5.5F, -1.5F, 0.5F, 4.5F, 10.5F});
     float largest = 0;
-    run(values, view, epilogue{scale_shift{scale, shift}, add{matrix_view<const float>(residual, 1, 5)}, max_magnitude{&largest}, relu{}});
+    run(values, view,
+        epilogue{scale_shift{scale, shift}, add{matrix_view<const float>(residual, 1, 5)}, max_magnitude{&largest},
+                 relu{}});
     CHECK(out == std::vector<float>{4.5F, 8.5F, 10.5F, 14.5F, 0});
     CHECK(largest == 89.5F);
 }

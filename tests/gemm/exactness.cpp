@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Products of every policy, on every arch of this CPU and for several thread counts, are the numbers of gemm/reference.hpp bit for bit: at the sizes where
-// tiles, blocks and chains end, at the magnitudes closest to overflow, for any strides and both transpositions, with and without stages.
+// Products of every policy, on every arch of this CPU and for several thread counts, are the numbers of
+// gemm/reference.hpp bit for bit: at the sizes where tiles, blocks and chains end, at the magnitudes closest to
+// overflow, for any strides and both transpositions, with and without stages.
 
 #include "gemm/exactness.hpp"
 
@@ -16,12 +17,16 @@ struct product_shape {
     index m, n, k;
 };
 
-/// Sizes around the ends of tiles (4 to 16 rows, 4 to 64 columns), of steps (1, 2, 4, 64), of blocks (16, 32, 64) and of the longest chains.
+/// Sizes around the ends of tiles (4 to 16 rows, 4 to 64 columns), of steps (1, 2, 4, 64), of blocks (16, 32, 64) and
+/// of the longest chains.
 product_shape draw_shape(source& random, index most_products) {
-    static const std::vector<index> rows{0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 27, 28, 29, 31, 32, 33, 47, 61, 97, 131};
-    static const std::vector<index> cols{0, 1, 2, 3, 5, 7, 8, 9, 13, 15, 16, 17, 23, 31, 32, 33, 37, 47, 48, 49, 63, 64, 65, 101, 127, 193};
-    static const std::vector<index> depths{0,  1,  2,  3,  4,   5,   7,   15,  16,  17,  31,  32,   33,   47,   63,   64,  65,
-                                           79, 95, 96, 97, 127, 128, 129, 255, 256, 257, 383, 511, 512, 513, 769, 1031, 2049, 4099};
+    static const std::vector<index> rows{0,  1,  2,  3,  4,  5,  6,  7,  8,  11, 12, 13, 14,
+                                         15, 16, 17, 27, 28, 29, 31, 32, 33, 47, 61, 97, 131};
+    static const std::vector<index> cols{0,  1,  2,  3,  5,  7,  8,  9,  13, 15, 16,  17,  23,
+                                         31, 32, 33, 37, 47, 48, 49, 63, 64, 65, 101, 127, 193};
+    static const std::vector<index> depths{0,   1,   2,   3,   4,   5,   7,   15,  16,   17,   31,  32,
+                                           33,  47,  63,  64,  65,  79,  95,  96,  97,   127,  128, 129,
+                                           255, 256, 257, 383, 511, 512, 513, 769, 1031, 2049, 4099};
     for (;;) {
         const product_shape s{random.pick(rows), random.pick(cols), random.pick(depths)};
         if (s.m * s.n * s.k <= most_products) return s;
@@ -40,18 +45,24 @@ struct drawn_product {
     drawn_rhs<P> rhs;
 
     drawn_product(source& random, product_shape s)
-        : shape(s), lhs_kind(draw_magnitudes(random)), rhs_kind(draw_magnitudes(random)), lhs_transposed(random.chance(30)),
-          rhs_transposed(random.chance(50)), out_transposed(random.chance(15)), padding(random.chance(40) ? random.between(1, 5) : 0),
-          out_padding(random.chance(40) ? random.between(1, 5) : 0), pack_threads(random.chance(50) ? 1 : 3), storage(draw_storage(random)) {
-        if (lhs_kind == magnitudes::all_largest && random.chance(60)) rhs_kind = random.chance(50) ? lhs_kind : magnitudes::alternating;
-        lhs = draw_operand<typename P::lhs, scale_type<typename P::lhs, typename P::total>>(random, s.k, s.m, false, lhs_transposed, padding, lhs_kind);
-        rhs = draw_operand<typename P::rhs, scale_type<typename P::rhs, typename P::total>>(random, s.k, s.n, true, rhs_transposed, padding, rhs_kind);
+        : shape(s), lhs_kind(draw_magnitudes(random)), rhs_kind(draw_magnitudes(random)),
+          lhs_transposed(random.chance(30)), rhs_transposed(random.chance(50)), out_transposed(random.chance(15)),
+          padding(random.chance(40) ? random.between(1, 5) : 0),
+          out_padding(random.chance(40) ? random.between(1, 5) : 0), pack_threads(random.chance(50) ? 1 : 3),
+          storage(draw_storage(random)) {
+        if (lhs_kind == magnitudes::all_largest && random.chance(60))
+            rhs_kind = random.chance(50) ? lhs_kind : magnitudes::alternating;
+        lhs = draw_operand<typename P::lhs, scale_type<typename P::lhs, typename P::total>>(
+            random, s.k, s.m, false, lhs_transposed, padding, lhs_kind);
+        rhs = draw_operand<typename P::rhs, scale_type<typename P::rhs, typename P::total>>(
+            random, s.k, s.n, true, rhs_transposed, padding, rhs_kind);
     }
 
     std::string describe() const {
-        return join(shape.m, " x ", shape.n, " x ", shape.k, ", lhs ", name_of(lhs_kind), lhs_transposed ? " transposed" : "", ", rhs ",
-                    name_of(rhs_kind), rhs_transposed ? " transposed" : "", ", stored ", name_of(storage), ", padding ", padding, ", out ", out_transposed ? "transposed " : "",
-                    "padded by ", out_padding);
+        return join(shape.m, " x ", shape.n, " x ", shape.k, ", lhs ", name_of(lhs_kind),
+                    lhs_transposed ? " transposed" : "", ", rhs ", name_of(rhs_kind),
+                    rhs_transposed ? " transposed" : "", ", stored ", name_of(storage), ", padding ", padding, ", out ",
+                    out_transposed ? "transposed " : "", "padded by ", out_padding);
     }
 };
 
@@ -62,7 +73,8 @@ void compare(tally& count, const char* policy, const drawn_product<P>& product, 
     for_each_kernel(policy, [&](const kernel_tables::kernel& kernel, const char* arch) {
         kernel_tables::outcome result;
         void* packed = kernel.pack(product.rhs.data, product.storage, product.pack_threads, result);
-        INFO(policy << " on " << arch << ", " << product.describe() << ", output " << static_cast<int>(kind) << ": " << result.text);
+        INFO(policy << " on " << arch << ", " << product.describe() << ", output " << static_cast<int>(kind) << ": "
+                    << result.text);
         REQUIRE(packed != nullptr);
         for (const int threads : thread_counts) {
             drawn_output<T> out(expected.view.rows, expected.view.cols, product.out_padding, product.out_transposed);
@@ -91,8 +103,8 @@ void compare(tally& count, const char* policy, const drawn_product<P>& product, 
 
 /// An output of type T after the stages, by the scalar text.
 template <GemmPolicy P, class T>
-void compare_with_stages(tally& count, source& random, const char* policy, const drawn_product<P>& product, const drawn_output<float>& values,
-                         output_data::kinds kind, stage_data::kinds stage_kind) {
+void compare_with_stages(tally& count, source& random, const char* policy, const drawn_product<P>& product,
+                         const drawn_output<float>& values, output_data::kinds kind, stage_data::kinds stage_kind) {
     float most = 0;
     for (index i = 0; i < values.view.rows; ++i)
         for (index j = 0; j < values.view.cols; ++j) most = std::max(most, std::fabs(values.view(i, j)));
@@ -104,7 +116,8 @@ void compare_with_stages(tally& count, source& random, const char* policy, const
     float largest = 0;
     for (index i = 0; i < values.view.rows; ++i)
         for (index j = 0; j < values.view.cols; ++j)
-            expected.view(i, j) = quantized<T>(stages.apply(values.view(i, j), i, j, values.view.cols, largest), inverse_scale);
+            expected.view(i, j) =
+                quantized<T>(stages.apply(values.view(i, j), i, j, values.view.cols, largest), inverse_scale);
     compare<P, T>(count, policy, product, expected, kind, inverse_scale, &stages, largest);
 }
 
@@ -123,11 +136,16 @@ void check_product(tally& count, source& random, const char* policy, product_sha
     reference_gemm<P>(lhs, rhs, values.view);
     compare<P, float>(count, policy, product, values, output_data::floats, 1, nullptr, 0);
     if (with_stages) {
-        compare_with_stages<P, float>(count, random, policy, product, values, output_data::floats, stage_data::bias_relu);
-        compare_with_stages<P, float>(count, random, policy, product, values, output_data::floats, stage_data::normalized);
-        compare_with_stages<P, std::int8_t>(count, random, policy, product, values, output_data::int8, stage_data::none);
-        compare_with_stages<P, std::uint8_t>(count, random, policy, product, values, output_data::uint8, stage_data::bias_relu);
-        compare_with_stages<P, std::int16_t>(count, random, policy, product, values, output_data::int16, stage_data::normalized);
+        compare_with_stages<P, float>(count, random, policy, product, values, output_data::floats,
+                                      stage_data::bias_relu);
+        compare_with_stages<P, float>(count, random, policy, product, values, output_data::floats,
+                                      stage_data::normalized);
+        compare_with_stages<P, std::int8_t>(count, random, policy, product, values, output_data::int8,
+                                            stage_data::none);
+        compare_with_stages<P, std::uint8_t>(count, random, policy, product, values, output_data::uint8,
+                                             stage_data::bias_relu);
+        compare_with_stages<P, std::int16_t>(count, random, policy, product, values, output_data::int16,
+                                             stage_data::normalized);
     }
 }
 
@@ -138,9 +156,11 @@ TEST_CASE("gemm gives the bits of the scalar text on every arch, for every threa
     const int draws = run_whole() ? 200 : 30;
     for_each_policy([&]<GemmPolicy P>(const char* policy) {
         source random(2024);
-        for (const product_shape shape : {product_shape{0, 0, 0}, {1, 1, 1}, {3, 5, 0}, {0, 7, 9}, {17, 0, 64}, {33, 65, 129}})
+        for (const product_shape shape :
+             {product_shape{0, 0, 0}, {1, 1, 1}, {3, 5, 0}, {0, 7, 9}, {17, 0, 64}, {33, 65, 129}})
             check_product<P>(count, random, policy, shape, false);
-        for (int d = 0; d < draws; ++d) check_product<P>(count, random, policy, draw_shape(random, 300'000), d % 4 == 0);
+        for (int d = 0; d < draws; ++d)
+            check_product<P>(count, random, policy, draw_shape(random, 300'000), d % 4 == 0);
     });
 }
 

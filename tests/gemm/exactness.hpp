@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What the exactness suites of gemm and conv share: the policies under test, data at the magnitudes that come closest to overflow, and the loop over all
-// kernels of this program. A *case* is one (policy, shape, data, operation, arch, thread count); each is compared bit for bit with the scalar
-// text of reference.hpp.
+// What the exactness suites of gemm and conv share: the policies under test, data at the magnitudes that come closest
+// to overflow, and the loop over all kernels of this program. A *case* is one (policy, shape, data, operation, arch,
+// thread count); each is compared bit for bit with the scalar text of reference.hpp.
 //
-// By default a suite draws a sample that takes some seconds; with the environment variable INTAGLIO_TEST_ALL=1 it draws well over 10,000 cases.
+// By default a suite draws a sample that takes some seconds; with the environment variable INTAGLIO_TEST_ALL=1 it draws
+// well over 10,000 cases.
 
 #include <algorithm>
 #include <cmath>
@@ -51,13 +52,15 @@ private:
 enum class magnitudes { full_range, all_largest, alternating, one_outlier, sparse, small, zeros };
 
 inline const char* name_of(magnitudes m) {
-    constexpr const char* names[] = {"full range", "all largest", "alternating", "one outlier", "sparse", "small", "zeros"};
+    constexpr const char* names[] = {"full range", "all largest", "alternating", "one outlier",
+                                     "sparse",     "small",       "zeros"};
     return names[static_cast<int>(m)];
 }
 
 inline magnitudes draw_magnitudes(source& random) {
-    return random.pick<magnitudes>({magnitudes::full_range, magnitudes::full_range, magnitudes::all_largest, magnitudes::alternating,
-                                    magnitudes::one_outlier, magnitudes::sparse, magnitudes::small, magnitudes::zeros});
+    return random.pick<magnitudes>({magnitudes::full_range, magnitudes::full_range, magnitudes::all_largest,
+                                    magnitudes::alternating, magnitudes::one_outlier, magnitudes::sparse,
+                                    magnitudes::small, magnitudes::zeros});
 }
 
 /// `count` numbers of a format: of planar bytes the int16 of byte_planes, in two planes.
@@ -69,7 +72,8 @@ std::vector<typename Format::storage> draw_values(source& random, std::size_t co
     storage low{}, high{};
     const auto any = [&]() -> storage {
         if constexpr (std::is_same_v<storage, float>)
-            return std::ldexp(static_cast<float>(random.between(-(1 << 24), 1 << 24)), static_cast<int>(random.between(-30, -18)));
+            return std::ldexp(static_cast<float>(random.between(-(1 << 24), 1 << 24)),
+                              static_cast<int>(random.between(-30, -18)));
         else
             return static_cast<storage>(random.between(low, high));
     };
@@ -83,13 +87,26 @@ std::vector<typename Format::storage> draw_values(source& random, std::size_t co
     const auto outlier = static_cast<std::size_t>(random.between(0, static_cast<std::int64_t>(count)));
     for (std::size_t i = 0; i < count; ++i) {
         switch (kind) {
-        case magnitudes::full_range: values[i] = any(); break;
-        case magnitudes::all_largest: values[i] = high; break;
-        case magnitudes::alternating: values[i] = i % 2 ? low : high; break;
-        case magnitudes::one_outlier: values[i] = i == outlier ? high : static_cast<storage>(i % 3 == 0 ? 1 : 0); break;
-        case magnitudes::sparse: values[i] = random.chance(10) ? any() : storage{0}; break;
-        case magnitudes::small: values[i] = static_cast<storage>(random.between(low < 0 ? -1 : 0, 1)); break;
-        case magnitudes::zeros: break;
+        case magnitudes::full_range:
+            values[i] = any();
+            break;
+        case magnitudes::all_largest:
+            values[i] = high;
+            break;
+        case magnitudes::alternating:
+            values[i] = i % 2 ? low : high;
+            break;
+        case magnitudes::one_outlier:
+            values[i] = i == outlier ? high : static_cast<storage>(i % 3 == 0 ? 1 : 0);
+            break;
+        case magnitudes::sparse:
+            values[i] = random.chance(10) ? any() : storage{0};
+            break;
+        case magnitudes::small:
+            values[i] = static_cast<storage>(random.between(low < 0 ? -1 : 0, 1));
+            break;
+        case magnitudes::zeros:
+            break;
         }
     }
     return values;
@@ -100,7 +117,8 @@ std::vector<Scale> draw_scales(source& random, std::size_t count, magnitudes kin
     std::vector<Scale> scales(count);
     for (Scale& s : scales) {
         if constexpr (std::is_same_v<Scale, std::uint8_t>)
-            s = static_cast<std::uint8_t>(kind == magnitudes::all_largest || kind == magnitudes::alternating ? 255 : random.between(0, 255));
+            s = static_cast<std::uint8_t>(
+                kind == magnitudes::all_largest || kind == magnitudes::alternating ? 255 : random.between(0, 255));
         else
             s = std::ldexp(static_cast<float>(random.between(1, 1 << 20)), static_cast<int>(random.between(-24, -16)));
     }
@@ -115,11 +133,11 @@ struct drawn_operand {
     kernel_tables::operand_data data;
 };
 
-/// `reduction_is_rows`: rhs is (along, across), lhs is (across, along). `transposed` stores it the other way round; `padding` leaves elements
-/// between its rows, of the largest magnitude so that a read of one shows.
+/// `reduction_is_rows`: rhs is (along, across), lhs is (across, along). `transposed` stores it the other way round;
+/// `padding` leaves elements between its rows, of the largest magnitude so that a read of one shows.
 template <class Operand, class Scale>
-drawn_operand<Operand, Scale> draw_operand(source& random, index along, index across, bool reduction_is_rows, bool transposed, index padding,
-                                           magnitudes kind) {
+drawn_operand<Operand, Scale> draw_operand(source& random, index along, index across, bool reduction_is_rows,
+                                           bool transposed, index padding, magnitudes kind) {
     using format = typename Operand::format;
     constexpr index planes = Operand::planes;
     drawn_operand<Operand, Scale> o;
@@ -133,8 +151,10 @@ drawn_operand<Operand, Scale> draw_operand(source& random, index along, index ac
     o.data.plane_stride = outer * pitch;
     o.data.scale = std::ldexp(static_cast<double>(random.between(1, 1000)), static_cast<int>(random.between(-40, -10)));
     if constexpr (Operand::sharing::by_row) {
-        const index blocks = Operand::block > 0 ? (along + Operand::block - 1) / (Operand::block > 0 ? Operand::block : 1) : 1;
-        o.scales = draw_scales<Scale>(random, static_cast<std::size_t>((Operand::block > 0 ? planes : 1) * across * blocks), kind);
+        const index blocks =
+            Operand::block > 0 ? (along + Operand::block - 1) / (Operand::block > 0 ? Operand::block : 1) : 1;
+        o.scales = draw_scales<Scale>(
+            random, static_cast<std::size_t>((Operand::block > 0 ? planes : 1) * across * blocks), kind);
     }
     o.data.values = o.values.data();
     o.data.scales = o.scales.data();
@@ -241,7 +261,8 @@ T quantized(float v, float inverse_scale) {
         return v;
     } else {
         constexpr float high = static_cast<float>(std::numeric_limits<T>::max());
-        return static_cast<T>(std::nearbyint(std::min(std::max(v * inverse_scale, std::is_signed_v<T> ? -high : 0.0F), high)));
+        return static_cast<T>(
+            std::nearbyint(std::min(std::max(v * inverse_scale, std::is_signed_v<T> ? -high : 0.0F), high)));
     }
 }
 
@@ -256,7 +277,9 @@ struct tally {
     long cases = 0;
     ~tally() {
         for (const auto& table : kernel_tables::arch_tables())
-            if (!table.usable()) std::printf("%s: %s skipped, %s\n", suite, table.name, table.built ? "this CPU lacks it" : "not in this build");
+            if (!table.usable())
+                std::printf("%s: %s skipped, %s\n", suite, table.name,
+                            table.built ? "this CPU lacks it" : "not in this build");
         std::printf("%s: %ld cases compared bit for bit\n", suite, cases);
     }
 };

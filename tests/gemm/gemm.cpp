@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The edge of gemm: what it refuses, with both sides named and every argument left as it was; empty products; packed operands that are
-// shared; the checked mode; the portable tile arch, which proves that nothing above the atom assumes single rows.
+// The edge of gemm: what it refuses, with both sides named and every argument left as it was; empty products; packed
+// operands that are shared; the checked mode; the portable tile arch, which proves that nothing above the atom assumes
+// single rows.
 
 #include "intaglio/gemm/gemm.hpp"
 
@@ -28,7 +29,8 @@ namespace {
 template <class T>
 std::vector<T> pattern(std::size_t count, int low, int high) {
     std::vector<T> v(count);
-    for (std::size_t i = 0; i < count; ++i) v[i] = static_cast<T>(low + static_cast<int>((i * 7919U + i / 13U) % static_cast<unsigned>(high - low + 1)));
+    for (std::size_t i = 0; i < count; ++i)
+        v[i] = static_cast<T>(low + static_cast<int>((i * 7919U + i / 13U) % static_cast<unsigned>(high - low + 1)));
     return v;
 }
 
@@ -71,7 +73,8 @@ TEST_CASE("gemm refuses elements outside of their format and names the first", "
     auto a = pattern<std::int16_t>(6, -100, 100), b = pattern<std::int16_t>(6, -100, 100);
     std::vector<std::int64_t> out(4, -7);
     const auto product = [&] {
-        gemm<dfp16_training>(lhs_view<dfp16_training>{{a.data(), 2, 3}}, rhs_view<dfp16_training>{{b.data(), 3, 2}}, matrix_view<std::int64_t>(out.data(), 2, 2));
+        gemm<dfp16_training>(lhs_view<dfp16_training>{{a.data(), 2, 3}}, rhs_view<dfp16_training>{{b.data(), 3, 2}},
+                             matrix_view<std::int64_t>(out.data(), 2, 2));
     };
     b[3] = -32768; // row 1, column 1
     CHECK_THROWS_AS(product(), value_error);
@@ -85,15 +88,18 @@ TEST_CASE("gemm refuses elements outside of their format and names the first", "
     const std::int8_t not_a_trit[] = {0, 2};
     const std::uint8_t scales[] = {1};
     std::int32_t total = -7;
-    CHECK_THROWS_AS((gemm<ternary8_inference<1>>(lhs_view<ternary8_inference<1>>{{u, 1, 2}}, rhs_view<ternary8_inference<1>>{{not_a_trit, 2, 1}, 1, scales},
+    CHECK_THROWS_AS((gemm<ternary8_inference<1>>(lhs_view<ternary8_inference<1>>{{u, 1, 2}},
+                                                 rhs_view<ternary8_inference<1>>{{not_a_trit, 2, 1}, 1, scales},
                                                  matrix_view<std::int32_t>(&total, 1, 1))),
                     value_error);
-    CHECK_THROWS_WITH((gemm<ternary8_inference<1>>(lhs_view<ternary8_inference<1>>{{u, 1, 2}}, rhs_view<ternary8_inference<1>>{{not_a_trit, 2, 1}, 1, scales},
+    CHECK_THROWS_WITH((gemm<ternary8_inference<1>>(lhs_view<ternary8_inference<1>>{{u, 1, 2}},
+                                                   rhs_view<ternary8_inference<1>>{{not_a_trit, 2, 1}, 1, scales},
                                                    matrix_view<std::int32_t>(&total, 1, 1))),
                       Contains("rhs") && Contains("2 at (1, 0)"));
     CHECK(total == -7);
     const std::int8_t trits[] = {0, 1};
-    CHECK_THROWS_AS((gemm<ternary8_inference<1>>(lhs_view<ternary8_inference<1>>{{u, 1, 2}}, rhs_view<ternary8_inference<1>>{{trits, 2, 1}, 1, nullptr},
+    CHECK_THROWS_AS((gemm<ternary8_inference<1>>(lhs_view<ternary8_inference<1>>{{u, 1, 2}},
+                                                 rhs_view<ternary8_inference<1>>{{trits, 2, 1}, 1, nullptr},
                                                  matrix_view<std::int32_t>(&total, 1, 1))),
                     value_error); // no scales
 }
@@ -120,7 +126,9 @@ TEST_CASE("gemm refuses a reduction whose sum may not fit the total", "[unit]") 
     const float one = 1;
     std::int32_t out = 9;
     const auto product = [&](std::ptrdiff_t k) {
-        gemm<int8_inference>(lhs_view<int8_inference>{{a.data(), 1, k}}, rhs_view<int8_inference>{{b.data(), k, 1}, 1, &one}, matrix_view<std::int32_t>(&out, 1, 1));
+        gemm<int8_inference>(lhs_view<int8_inference>{{a.data(), 1, k}},
+                             rhs_view<int8_inference>{{b.data(), k, 1}, 1, &one},
+                             matrix_view<std::int32_t>(&out, 1, 1));
     };
     CHECK_THROWS_AS(product(66'312), value_error);
     CHECK_THROWS_WITH(product(66'312), Contains("66312") && Contains("66311"));
@@ -132,10 +140,12 @@ TEST_CASE("gemm refuses a reduction whose sum may not fit the total", "[unit]") 
 TEST_CASE("gemm of an empty reduction gives zeros, then the stages", "[unit]") {
     std::vector<float> out(6, 9.0F);
     const float b[] = {1, -2, 3};
-    gemm<fp32>(lhs_view<fp32>{{nullptr, 2, 0}}, rhs_view<fp32>{{nullptr, 0, 3}}, matrix_view<float>(out.data(), 2, 3), epilogue{bias{b}, relu{}});
+    gemm<fp32>(lhs_view<fp32>{{nullptr, 2, 0}}, rhs_view<fp32>{{nullptr, 0, 3}}, matrix_view<float>(out.data(), 2, 3),
+               epilogue{bias{b}, relu{}});
     CHECK(out == std::vector<float>{1, 0, 3, 1, 0, 3});
     std::vector<std::int64_t> totals(6, 9);
-    gemm<dfp16_training>(lhs_view<dfp16_training>{{nullptr, 2, 0}}, rhs_view<dfp16_training>{{nullptr, 0, 3}}, matrix_view<std::int64_t>(totals.data(), 2, 3));
+    gemm<dfp16_training>(lhs_view<dfp16_training>{{nullptr, 2, 0}}, rhs_view<dfp16_training>{{nullptr, 0, 3}},
+                         matrix_view<std::int64_t>(totals.data(), 2, 3));
     CHECK(untouched<std::int64_t>(totals, 0));
     gemm<fp32>(lhs_view<fp32>{{nullptr, 0, 0}}, rhs_view<fp32>{{nullptr, 0, 0}}, matrix_view<float>(nullptr, 0, 0));
 }
@@ -186,7 +196,9 @@ TEST_CASE("five trits in a byte take a fifth less than two bits each", "[unit]")
     rhs_view<policy> rhs;
     rhs.values = {b.data(), size, size, 1, size};
     rhs.scales = scales.data();
-    const auto bytes = [&](rhs_storage stored) { return static_cast<double>(pack_rhs<policy>(rhs, {}, stored).bytes()); };
+    const auto bytes = [&](rhs_storage stored) {
+        return static_cast<double>(pack_rhs<policy>(rhs, {}, stored).bytes());
+    };
     CHECK(bytes(rhs_storage::smallest) <= 0.83 * bytes(rhs_storage::small));
 }
 
@@ -224,7 +236,8 @@ TEST_CASE("one packed rhs serves several threads at once", "[unit]") {
     std::vector<std::vector<std::int64_t>> results(4, std::vector<std::int64_t>(static_cast<std::size_t>(m * n)));
     std::vector<std::thread> threads;
     for (auto& result : results)
-        threads.emplace_back([&] { gemm<dfp16_training>(lhs, packed, matrix_view<std::int64_t>(result.data(), m, n)); });
+        threads.emplace_back(
+            [&] { gemm<dfp16_training>(lhs, packed, matrix_view<std::int64_t>(result.data(), m, n)); });
     for (std::thread& t : threads) t.join();
     for (const auto& result : results) CHECK(result == expected);
 }
@@ -234,8 +247,10 @@ TEST_CASE("byte planes and one plane of int16 give the same product", "[unit][ex
     const auto a = pattern<std::int16_t>(static_cast<std::size_t>(m * k), -32767, 32767);
     const auto b = pattern<std::int16_t>(static_cast<std::size_t>(k * n), -32767, 32767);
     std::vector<std::int64_t> one(static_cast<std::size_t>(m * n)), two(one.size());
-    gemm<dfp16_training>(lhs_view<dfp16_training>{{a.data(), m, k}}, rhs_view<dfp16_training>{{b.data(), k, n}}, matrix_view<std::int64_t>(one.data(), m, n));
-    gemm<dfp16_bytes>(lhs_view<dfp16_bytes>{{a.data(), m, k}}, rhs_view<dfp16_bytes>{{b.data(), k, n}}, matrix_view<std::int64_t>(two.data(), m, n));
+    gemm<dfp16_training>(lhs_view<dfp16_training>{{a.data(), m, k}}, rhs_view<dfp16_training>{{b.data(), k, n}},
+                         matrix_view<std::int64_t>(one.data(), m, n));
+    gemm<dfp16_bytes>(lhs_view<dfp16_bytes>{{a.data(), m, k}}, rhs_view<dfp16_bytes>{{b.data(), k, n}},
+                      matrix_view<std::int64_t>(two.data(), m, n));
     CHECK(one == two);
 }
 
@@ -243,25 +258,30 @@ namespace {
 
 /// Numbers whose bytes are at the ends of their ranges.
 std::vector<std::int16_t> byte_boundaries(std::size_t count, std::size_t step) {
-    constexpr std::int16_t ends[] = {-32768, -32767, -32513, -32512, -257, -256, -255, -129, -128, -1, 0, 1, 127, 128, 255, 256, 257, 32511, 32512, 32767};
+    constexpr std::int16_t ends[] = {-32768, -32767, -32513, -32512, -257, -256, -255, -129,  -128,  -1,
+                                     0,      1,      127,    128,    255,  256,  257,  32511, 32512, 32767};
     std::vector<std::int16_t> v(count);
     for (std::size_t i = 0; i < count; ++i) v[i] = ends[(i * step + i / 7U) % std::size(ends)];
     return v;
 }
 
-/// Products of planar bytes are those of byte planes and of the scalar text, of the same numbers, on `Arch`; the operands lie in rows or in columns.
+/// Products of planar bytes are those of byte planes and of the scalar text, of the same numbers, on `Arch`; the
+/// operands lie in rows or in columns.
 template <class Planar, class Bytes, class Arch>
-void check_planar(const std::vector<std::int16_t>& a, const std::vector<std::int16_t>& b, intaglio::index m, intaglio::index n, intaglio::index k) {
+void check_planar(const std::vector<std::int16_t>& a, const std::vector<std::int16_t>& b, intaglio::index m,
+                  intaglio::index n, intaglio::index k) {
     const auto a_planes = planes_of(a), b_planes = planes_of(b);
     for (const bool transposed : {false, true}) {
         const auto view = [&](const auto& values, intaglio::index rows, intaglio::index cols) {
             using element = typename std::remove_reference_t<decltype(values)>::value_type;
-            return transposed ? matrix_view<const element>(values.data(), cols, rows).transposed() : matrix_view<const element>(values.data(), rows, cols);
+            return transposed ? matrix_view<const element>(values.data(), cols, rows).transposed()
+                              : matrix_view<const element>(values.data(), rows, cols);
         };
         std::vector<std::int64_t> bytes(static_cast<std::size_t>(m * n)), planar(bytes.size()), expected(bytes.size());
         const lhs_view<Planar> lhs{view(a_planes, m, k), 1, nullptr, m * k};
         const rhs_view<Planar> rhs{view(b_planes, k, n), 1, nullptr, k * n};
-        gemm<Bytes, Arch>(lhs_view<Bytes>{view(a, m, k)}, rhs_view<Bytes>{view(b, k, n)}, matrix_view<std::int64_t>(bytes.data(), m, n));
+        gemm<Bytes, Arch>(lhs_view<Bytes>{view(a, m, k)}, rhs_view<Bytes>{view(b, k, n)},
+                          matrix_view<std::int64_t>(bytes.data(), m, n));
         audit check;
         gemm<Planar, Arch>(lhs, rhs, matrix_view<std::int64_t>(planar.data(), m, n), epilogue<>{}, {}, &check);
         INFO(m << " x " << n << " x " << k << (transposed ? ", transposed" : ""));
@@ -278,16 +298,21 @@ void check_planar(const std::vector<std::int16_t>& a, const std::vector<std::int
 TEST_CASE("planar bytes are the numbers of byte planes", "[unit][exact]") {
     using tile = simd::arch::portable_tile;
     const auto check = [](const auto& make) {
-        for (const auto& [m, n, k] : {std::array<intaglio::index, 3>{1, 1, 1}, {16, 16, 64}, {19, 35, 517}, {33, 18, 256}, {2, 3, 33'100}}) {
-            const std::vector<std::int16_t> a = make(static_cast<std::size_t>(m * k), 3U), b = make(static_cast<std::size_t>(k * n), 11U);
+        for (const auto& [m, n, k] :
+             {std::array<intaglio::index, 3>{1, 1, 1}, {16, 16, 64}, {19, 35, 517}, {33, 18, 256}, {2, 3, 33'100}}) {
+            const std::vector<std::int16_t> a = make(static_cast<std::size_t>(m * k), 3U),
+                                            b = make(static_cast<std::size_t>(k * n), 11U);
             check_planar<dfp16_planar, dfp16_bytes, simd::native_arch>(a, b, m, n, k);
             check_planar<dfp16_planar, dfp16_bytes, tile>(a, b, m, n, k);
         }
     };
     check([](std::size_t count, std::size_t) { return pattern<std::int16_t>(count, -32768, 32767); });
     check(byte_boundaries);
-    for (const int value : {-32768, -256, -1, 255, 32767}) // low x low is 255 x 255 for three of them, which chains of 33,025 just hold
-        check([=](std::size_t count, std::size_t) { return std::vector<std::int16_t>(count, static_cast<std::int16_t>(value)); });
+    // low x low is 255 x 255 for three of them, which chains of 33,025 just hold
+    for (const int value : {-32768, -256, -1, 255, 32767})
+        check([=](std::size_t count, std::size_t) {
+            return std::vector<std::int16_t>(count, static_cast<std::int16_t>(value));
+        });
     const auto a = byte_boundaries(19 * 130, 3), b = byte_boundaries(130 * 35, 11);
     check_planar<dfp16_dial<3, dfp16_planar>, dfp16_dial<3>, tile>(a, b, 19, 35, 130);
     check_planar<dfp16_dial<1, dfp16_planar>, dfp16_dial<1>, simd::native_arch>(a, b, 19, 35, 130);
@@ -297,8 +322,10 @@ TEST_CASE("rows of planar bytes are read in place where bytes are multiplied", "
     using traits = intaglio::detail::kernel_traits<dfp16_planar, simd::arch::portable_tile>;
     constexpr intaglio::index m = 2 * traits::rows + 5, k = 3 * traits::k;
     const auto a = planes_of(pattern<std::int16_t>(m * k, -32768, 32767));
-    const auto gather = [&](matrix_view<const std::uint8_t> v, intaglio::index k0, intaglio::index k1, intaglio::detail::worker_scratch<traits>& scratch) {
-        intaglio::detail::gather_block<traits>(intaglio::detail::matrix_source<std::uint8_t>(v, m * k), 0, v.rows, k0, k1, scratch);
+    const auto gather = [&](matrix_view<const std::uint8_t> v, intaglio::index k0, intaglio::index k1,
+                            intaglio::detail::worker_scratch<traits>& scratch) {
+        intaglio::detail::gather_block<traits>(intaglio::detail::matrix_source<std::uint8_t>(v, m * k), 0, v.rows, k0,
+                                               k1, scratch);
     };
     intaglio::detail::worker_scratch<traits> scratch;
     gather({a.data(), m, k}, 0, k, scratch);
@@ -328,7 +355,9 @@ TEST_CASE("planar bytes without a stride between their planes are refused", "[un
     lhs_view<dfp16_planar> flat = lhs;
     rhs_view<dfp16_planar> flat_rhs = rhs;
     flat.plane_stride = flat_rhs.plane_stride = 0;
-    const auto product = [&](const auto& l, const auto& r) { gemm<dfp16_planar>(l, r, matrix_view<std::int64_t>(&out, 1, 1)); };
+    const auto product = [&](const auto& l, const auto& r) {
+        gemm<dfp16_planar>(l, r, matrix_view<std::int64_t>(&out, 1, 1));
+    };
     CHECK_THROWS_AS(product(flat, rhs), value_error);
     CHECK_THROWS_WITH(product(flat, rhs), Contains("lhs") && Contains("plane_stride"));
     CHECK_THROWS_WITH(product(lhs, flat_rhs), Contains("rhs") && Contains("plane_stride"));
@@ -341,7 +370,8 @@ TEST_CASE("the checked mode sees every chain and no overflow", "[unit][exact]") 
     const std::ptrdiff_t m = 9, n = 17, k = 1500;
     for (const int largest : {3, 5000, 16383, 32767}) {
         const auto a = pattern<std::int16_t>(static_cast<std::size_t>(m * k), -largest, largest);
-        const auto b = pattern<std::int16_t>(static_cast<std::size_t>(k * n), largest - 1, largest); // all of one sign: sums grow as fast as they can
+        // all of one sign: sums grow as fast as they can
+        const auto b = pattern<std::int16_t>(static_cast<std::size_t>(k * n), largest - 1, largest);
         std::vector<std::int64_t> out(static_cast<std::size_t>(m * n)), expected(out.size());
         const lhs_view<dfp16_training> lhs{{a.data(), m, k}};
         const rhs_view<dfp16_training> rhs{{b.data(), k, n}};
@@ -390,14 +420,16 @@ TEST_CASE("blocks of zeros are skipped and change nothing", "[unit][exact]") {
             if (e % k / 64 % 3 >= kept) b[static_cast<std::size_t>(e)] = 0;
         std::vector<std::int32_t> out(m * n, -7), expected(m * n);
         const lhs_view<policy> lhs{{a.data(), m, k}};
-        const rhs_view<policy> rhs{matrix_view<const std::int8_t>(b.data(), n, k).transposed(), 1, scales.data(), k * n};
+        const rhs_view<policy> rhs{matrix_view<const std::int8_t>(b.data(), n, k).transposed(), 1, scales.data(),
+                                   k * n};
         gemm<policy>(lhs, rhs, matrix_view<std::int32_t>(out.data(), m, n));
         reference_gemm<policy>(lhs, rhs, matrix_view<std::int32_t>(expected.data(), m, n));
         CHECK(out == expected);
     }
 }
 
-TEMPLATE_TEST_CASE("an output that is larger than the caches has the same bits", "[unit]", fp32, dfp16_training, int8_inference) {
+TEMPLATE_TEST_CASE("an output that is larger than the caches has the same bits", "[unit]", fp32, dfp16_training,
+                   int8_inference) {
     const intaglio::index l3 = cache_sizes::of_this_machine().l3, k = 96, n = 1024, m = l3 / 2 / (n * 4) + 40;
     if (l3 > intaglio::index{1} << 28) {
         WARN("skipped: the last cache has " << l3 << " bytes, and outputs that pass it by would take too much memory");

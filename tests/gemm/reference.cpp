@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The scalar text itself against products worked out by hand: order of the chains, scales, planes, and the one rounding at the end.
+// The scalar text itself against products worked out by hand: order of the chains, scales, planes, and the one rounding
+// at the end.
 
 #include "intaglio/gemm/reference.hpp"
 
@@ -14,8 +15,8 @@
 using namespace intaglio;
 
 TEST_CASE("reference_gemm multiplies integers exactly", "[unit]") {
-    const std::int16_t a[] = {1, 2, 3, -4, 5, -6};    // (2, 3)
-    const std::int16_t b[] = {7, -8, 9, 10, 11, 12};  // (3, 2)
+    const std::int16_t a[] = {1, 2, 3, -4, 5, -6};   // (2, 3)
+    const std::int16_t b[] = {7, -8, 9, 10, 11, 12}; // (3, 2)
     std::int64_t out[4];
     lhs_view<dfp16_training> lhs{{a, 2, 3}};
     rhs_view<dfp16_training> rhs{{b, 3, 2}};
@@ -55,7 +56,8 @@ TEST_CASE("reference_gemm holds what int32 could not", "[unit]") {
     CHECK(out == 2 * (std::int64_t{1} << 30));
 
     const std::uint8_t planes[] = {0x80, 0x7f, 0x00, 0xff}; // -32768, 32767
-    reference_gemm<dfp16_planar>({{planes, 1, 2}, 1, nullptr, 2}, {{planes, 2, 1}, 1, nullptr, 2}, matrix_view<std::int64_t>(&out, 1, 1));
+    reference_gemm<dfp16_planar>({{planes, 1, 2}, 1, nullptr, 2}, {{planes, 2, 1}, 1, nullptr, 2},
+                                 matrix_view<std::int64_t>(&out, 1, 1));
     CHECK(out == std::int64_t{32768} * 32768 + std::int64_t{32767} * 32767);
 }
 
@@ -65,7 +67,7 @@ TEST_CASE("reference_gemm adds ternary planes with their block scales", "[unit]"
     std::int8_t b[2 * 65];
     for (int k = 0; k < 65; ++k) {
         a[k] = static_cast<std::uint8_t>(k);
-        b[k] = 1;                                           // plane 0
+        b[k] = 1;                                               // plane 0
         b[65 + k] = static_cast<std::int8_t>(k == 64 ? -1 : 0); // plane 1
     }
     const std::uint8_t scales[] = {3, 5, 7, 11}; // [plane][block]

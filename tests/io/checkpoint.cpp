@@ -11,7 +11,8 @@ namespace intaglio::io {
 
 TEST_CASE("parameters and running statistics survive a file", "[exact]") {
     const temporary_folder folder;
-    nn::sequential saved = models::digits_cnn<nn::fp32_numerics>(), loaded = models::digits_cnn<nn::dfp16_numerics>(); // the file is the same for both
+    // the file is the same for both
+    nn::sequential saved = models::digits_cnn<nn::fp32_numerics>(), loaded = models::digits_cnn<nn::dfp16_numerics>();
     nn::initialize(saved, 5);
     float next = 0;
     for (nn::parameter* p : saved.parameters())

@@ -24,7 +24,8 @@ nn::folded_network folded_network() {
 }
 
 nn::coded_network mixed_network() {
-    const std::vector<coding> codings{{family::int8, 1}, {family::greedy, 2}, {family::locked, 1}, {family::locked, 3}, {family::greedy, 3}};
+    const std::vector<coding> codings{
+        {family::int8, 1}, {family::greedy, 2}, {family::locked, 1}, {family::locked, 3}, {family::greedy, 3}};
     return nn::encode(folded_network(), codings, 255.0f / 16);
 }
 
@@ -59,7 +60,8 @@ TEST_CASE("a network of every coding is loaded as it was saved", "[exact]") {
         if (!a) continue;
         CAPTURE(a->name);
         REQUIRE(b->name == a->name);
-        REQUIRE((b->scale == a->scale && b->shift == a->shift && b->in_scale == a->in_scale && b->out_scale == a->out_scale));
+        REQUIRE((b->scale == a->scale && b->shift == a->shift && b->in_scale == a->in_scale &&
+                 b->out_scale == a->out_scale));
         REQUIRE(b->shape.padding == a->shape.padding);
         REQUIRE(b->weights.index() == a->weights.index());
         if (const auto* x = std::get_if<ternary_tensor>(&a->weights)) {
@@ -73,7 +75,8 @@ TEST_CASE("a network of every coding is loaded as it was saved", "[exact]") {
             REQUIRE(same(l->codes(), y.codes(), l->rows() * l->cols()));
             REQUIRE(same(l->scales(), y.scales(), l->rows() * l->blocks()));
         } else {
-            const auto &e = std::get<block_tensor<fixed<8>>>(a->weights), &y = std::get<block_tensor<fixed<8>>>(b->weights);
+            const auto &e = std::get<block_tensor<fixed<8>>>(a->weights),
+                       &y = std::get<block_tensor<fixed<8>>>(b->weights);
             REQUIRE(same(e.values(), y.values(), e.rows() * e.cols()));
             REQUIRE(same(e.scales(), y.scales(), e.rows()));
         }

@@ -29,7 +29,8 @@ std::string entry(const char* name, const char* type, const char* shape, const c
 
 void require_refused(const std::string& header, std::size_t data_bytes, const char* word = "some file") {
     CAPTURE(header, data_bytes);
-    REQUIRE(mentions<file_error>([&] { safetensors_file::parse(file_of(header, data_bytes), "some file"); }, "some file", word));
+    REQUIRE(mentions<file_error>([&] { safetensors_file::parse(file_of(header, data_bytes), "some file"); },
+                                 "some file", word));
 }
 
 } // namespace
@@ -91,7 +92,11 @@ TEST_CASE("a file cut at any byte is refused, and so is one with a byte too many
     REQUIRE_NOTHROW(safetensors_file::parse(whole, "cut"));
     for (std::size_t n = 0; n < whole.size(); ++n) {
         CAPTURE(n);
-        REQUIRE(mentions<file_error>([&] { safetensors_file::parse({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(n)}, "cut"); }, "cut"));
+        REQUIRE(mentions<file_error>(
+            [&] {
+                safetensors_file::parse({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(n)}, "cut");
+            },
+            "cut"));
     }
     std::vector<char> longer = whole;
     longer.push_back('\0');
@@ -99,7 +104,8 @@ TEST_CASE("a file cut at any byte is refused, and so is one with a byte too many
 }
 
 TEST_CASE("any byte of the header changed gives a file or a file_error, nothing else", "[unit]") {
-    const auto good = file_of("{" + entry("a", "F32", "[2]", "[0,8]") + "," + entry("b", "U8", "[3]", "[8,11]") + "}", 11);
+    const auto good =
+        file_of("{" + entry("a", "F32", "[2]", "[0,8]") + "," + entry("b", "U8", "[3]", "[8,11]") + "}", 11);
     for (std::size_t at = 0; at < good.size(); ++at)
         for (int change = 1; change < 256; ++change) {
             std::vector<char> bad = good;
@@ -119,27 +125,35 @@ TEST_CASE("lying headers are refused", "[unit]") {
     require_refused("[]", 0);
     require_refused("{", 0);
     require_refused("\xff\xfe", 0);
-    const auto one = [](const char* type, const char* shape, const char* offsets) { return "{" + entry("t", type, shape, offsets) + "}"; };
-    require_refused(one("F32", "[2]", "[0,4]"), 4, "8");                                            // shape and offsets disagree
-    require_refused(one("F32", "[2]", "[0,8]"), 4, "'t'");                                          // beyond the end
-    require_refused(one("F32", "[1]", "[4,0]"), 4, "'t'");                                          // backwards
-    require_refused(one("F32", "[1]", "[-4,0]"), 4, "'t'");                                         // negative
+    const auto one = [](const char* type, const char* shape, const char* offsets) {
+        return "{" + entry("t", type, shape, offsets) + "}";
+    };
+    // shape and offsets disagree
+    require_refused(one("F32", "[2]", "[0,4]"), 4, "8");
+    require_refused(one("F32", "[2]", "[0,8]"), 4, "'t'");  // beyond the end
+    require_refused(one("F32", "[1]", "[4,0]"), 4, "'t'");  // backwards
+    require_refused(one("F32", "[1]", "[-4,0]"), 4, "'t'"); // negative
     require_refused(one("F32", "[-1]", "[0,4]"), 4, "'t'");
     require_refused(one("F32", "[1.0]", "[0,4]"), 4, "'t'");
     require_refused(one("F32", "[18446744073709551615]", "[0,4]"), 4, "'t'");
-    require_refused(one("F32", "[4611686018427387904,4]", "[0,0]"), 0, "overflow");                 // the product of sizes is 2^64
-    require_refused(one("F32", "[4611686018427387904]", "[0,0]"), 0, "overflow");                   // the bytes are 2^64
-    require_refused(one("F32", "[1,1,1,1,1,1]", "[0,4]"), 4, "'t'");                                // more dimensions than extents has
+    // the product of sizes is 2^64
+    require_refused(one("F32", "[4611686018427387904,4]", "[0,0]"), 0, "overflow");
+    // the bytes are 2^64
+    require_refused(one("F32", "[4611686018427387904]", "[0,0]"), 0, "overflow");
+    // more dimensions than extents has
+    require_refused(one("F32", "[1,1,1,1,1,1]", "[0,4]"), 4, "'t'");
     require_refused(one("F33", "[1]", "[0,4]"), 4, "F33");
     require_refused("{\"t\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, "'t'");
     require_refused("{\"t\":7}", 4, "'t'");
     require_refused("{\"__metadata__\":{\"a\":1}}", 0, "'a'");
     require_refused("{\"__metadata__\":[]}", 0);
-    require_refused("{" + entry("a", "U8", "[2]", "[0,2]") + "," + entry("b", "U8", "[2]", "[1,3]") + "}", 3, "overlaps");
-    require_refused("{" + entry("a", "U8", "[2]", "[0,2]") + "," + entry("b", "U8", "[2]", "[0,2]") + "}", 2, "overlaps");
+    require_refused("{" + entry("a", "U8", "[2]", "[0,2]") + "," + entry("b", "U8", "[2]", "[1,3]") + "}", 3,
+                    "overlaps");
+    require_refused("{" + entry("a", "U8", "[2]", "[0,2]") + "," + entry("b", "U8", "[2]", "[0,2]") + "}", 2,
+                    "overlaps");
     require_refused("{" + entry("a", "U8", "[1]", "[0,1]") + "," + entry("b", "U8", "[1]", "[2,3]") + "}", 3, "gap");
     require_refused("{" + entry("a", "U8", "[1]", "[1,2]") + "}", 2, "gap");
-    require_refused("{" + entry("a", "U8", "[1]", "[0,1]") + "}", 2);                               // bytes of nobody
+    require_refused("{" + entry("a", "U8", "[1]", "[0,1]") + "}", 2); // bytes of nobody
     require_refused("{" + entry("a", "U8", "[1]", "[0,1]") + "," + entry("a", "U8", "[1]", "[0,1]") + "}", 1, "twice");
     require_refused("{\"a\":" + std::string(100'000, '[') + "}", 0);
 }
@@ -163,9 +177,11 @@ TEST_CASE("a writer refuses names that are taken and sizes that differ", "[unit]
 TEST_CASE("a failed write leaves the old file", "[unit]") {
     const temporary_folder folder;
     write_file_atomically(folder.file("f"), {std::span<const char>("old", 3)});
-    REQUIRE(mentions<file_error>([&] { write_file_atomically(folder.file("none/f"), {std::span<const char>("new", 3)}); }, "none/f"));
+    REQUIRE(mentions<file_error>(
+        [&] { write_file_atomically(folder.file("none/f"), {std::span<const char>("new", 3)}); }, "none/f"));
     std::filesystem::create_directory(folder.file("directory"));
-    REQUIRE(mentions<file_error>([&] { write_file_atomically(folder.file("directory"), {std::span<const char>("new", 3)}); }, "directory"));
+    REQUIRE(mentions<file_error>(
+        [&] { write_file_atomically(folder.file("directory"), {std::span<const char>("new", 3)}); }, "directory"));
     REQUIRE(read_file(folder.file("f")) == std::vector<char>{'o', 'l', 'd'});
     REQUIRE(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 2);
     REQUIRE(mentions<file_error>([&] { read_file(folder.file("missing")); }, "missing"));

@@ -11,7 +11,8 @@ namespace intaglio::nn {
 TEST_CASE("training normalises each channel and moves the running statistics", "[unit]") {
     batch_norm norm("norm", 3);
     feature_map in({8, 4, 4, 3}), out({8, 4, 4, 3});
-    for (index i = 0; i < in.size(); ++i) in.data()[i] = static_cast<float>(i % 3) * 10 + 4 * random_normal(3, 1, static_cast<std::uint64_t>(i));
+    for (index i = 0; i < in.size(); ++i)
+        in.data()[i] = static_cast<float>(i % 3) * 10 + 4 * random_normal(3, 1, static_cast<std::uint64_t>(i));
     norm.forward(in, out, {.training = true});
     for (index c = 0; c < 3; ++c) {
         double sum = 0, squares = 0, mean = 0;

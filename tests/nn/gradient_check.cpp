@@ -45,15 +45,16 @@ void check_products(double tolerance, float step) {
 
 } // namespace
 
-// A product is linear in each operand, so the step may be large. FP32 sums lose 2^-24 of the largest; DFP16 rounds operands to 2^-15 of the largest, of which a
-// step of 0.25 sees 2^-13.
+// A product is linear in each operand, so the step may be large. FP32 sums lose 2^-24 of the largest; DFP16 rounds
+// operands to 2^-15 of the largest, of which a step of 0.25 sees 2^-13.
 TEST_CASE("gradients of FP32 products", "[gradient]") { check_products<fp32_numerics>(2e-4, 0.25f); }
 TEST_CASE("gradients of DFP16 products", "[gradient]") { check_products<dfp16_numerics>(4e-3, 0.25f); }
 
 TEST_CASE("gradients of batch norm", "[gradient]") {
     for (const extents& in : {extents{2, 1, 1, 1}, extents{4, 3, 2, 5}, extents{3, 8, 8, 2}}) {
         batch_norm norm("norm", in[3]);
-        require_gradients(norm, in, in.size() <= 2 ? 1.0 : 5e-3, 2e-3f); // two values have no gradient left: all of it is rounding
+        // two values have no gradient left: all of it is rounding
+        require_gradients(norm, in, in.size() <= 2 ? 1.0 : 5e-3, 2e-3f);
     }
 }
 
@@ -71,14 +72,16 @@ TEST_CASE("gradients of the layers without parameters", "[gradient]") {
 
 TEST_CASE("gradients of a residual block", "[gradient]") {
     residual block;
-    block.body().add<conv2d<fp32_numerics>>("conv1", conv2d_shape{.in_channels = 3, .out_channels = 4, .kernel = 3, .padding = 1});
+    block.body().add<conv2d<fp32_numerics>>(
+        "conv1", conv2d_shape{.in_channels = 3, .out_channels = 4, .kernel = 3, .padding = 1});
     block.body().add<conv2d<fp32_numerics>>("conv2", conv2d_shape{.in_channels = 4, .out_channels = 3}, true);
     require_gradients(block, {2, 3, 4, 3}, 1e-3, 0.1f);
 }
 
 TEST_CASE("the checker finds a wrong gradient", "[gradient]") {
     struct doubled : relu {
-        void backward(const feature_map& in, const feature_map& out, const feature_map& d_out, feature_map* d_in, const pass& p) override {
+        void backward(const feature_map& in, const feature_map& out, const feature_map& d_out, feature_map* d_in,
+                      const pass& p) override {
             relu::backward(in, out, d_out, d_in, p);
             d_in->data()[7] *= 1.01f;
             d_in->data()[8] *= 1.01f;

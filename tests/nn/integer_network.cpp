@@ -21,7 +21,8 @@ constexpr float image_range = 255.0f / 16;
 
 feature_map random_images(index count) {
     feature_map images({count, 8, 8, 1});
-    for (index i = 0; i < images.size(); ++i) images.data()[i] = static_cast<float>(random_below(17, 2, 3, static_cast<std::uint64_t>(i))) / 16;
+    for (index i = 0; i < images.size(); ++i)
+        images.data()[i] = static_cast<float>(random_below(17, 2, 3, static_cast<std::uint64_t>(i))) / 16;
     return images;
 }
 
@@ -64,7 +65,8 @@ TEST_CASE("integers follow the network, closer with each plane", "[unit]") {
         return distance(integer.run(images, level, memory), expected);
     };
     const double bytes = error({family::int8, 1}, 1);
-    const double one = error({family::greedy, 3}, 1), two = error({family::greedy, 3}, 2), three = error({family::greedy, 3}, 3);
+    const double one = error({family::greedy, 3}, 1), two = error({family::greedy, 3}, 2),
+                 three = error({family::greedy, 3}, 3);
     const double locked_two = error({family::locked, 2}, 1), locked_three = error({family::locked, 3}, 1);
     CAPTURE(bytes, one, two, three, locked_two, locked_three);
     REQUIRE(bytes < 0.06); // mostly the average pool, whose 8-bit outputs use a small part of their range
@@ -75,7 +77,8 @@ TEST_CASE("integers follow the network, closer with each plane", "[unit]") {
     REQUIRE(locked_three < 0.1);
 }
 
-TEST_CASE("the dial: a level of three planes is the network of fewer planes, bit for bit on any number of threads", "[exact]") {
+TEST_CASE("the dial: a level of three planes is the network of fewer planes, bit for bit on any number of threads",
+          "[exact]") {
     const folded_network folded = fold(calibrated_network());
     const auto images = random_images(5);
     const coded_network coded = encode(folded, std::vector{weight_coding{family::greedy, 3}}, image_range);
@@ -96,7 +99,8 @@ TEST_CASE("the dial: a level of three planes is the network of fewer planes, bit
             }
         const integer_network cut(fewer);
         REQUIRE(cut.levels() == level);
-        const auto a = all.run(images, level, memory), b = cut.run(images, level, memory), c = all.run(images, level, memory, pool);
+        const auto a = all.run(images, level, memory), b = cut.run(images, level, memory),
+                   c = all.run(images, level, memory, pool);
         for (index i = 0; i < a.size(); ++i) {
             REQUIRE(a.data()[i] == b.data()[i]);
             REQUIRE(a.data()[i] == c.data()[i]);
@@ -107,7 +111,8 @@ TEST_CASE("the dial: a level of three planes is the network of fewer planes, bit
 }
 
 TEST_CASE("one image alone gives what it gives in a batch", "[exact]") {
-    const integer_network net(encode(fold(calibrated_network()), std::vector{weight_coding{family::locked, 2}}, image_range));
+    const integer_network net(
+        encode(fold(calibrated_network()), std::vector{weight_coding{family::locked, 2}}, image_range));
     const auto images = random_images(3);
     integer_network::workspace memory;
     const auto batch = net.run(images, 1, memory);
@@ -136,7 +141,8 @@ TEST_CASE("folding refuses what it can't fold, naming the layer", "[unit]") {
 
 TEST_CASE("codings that do not fit are refused", "[unit]") {
     const folded_network folded = fold(models::digits_cnn<fp32_numerics>());
-    REQUIRE(mentions<value_error>([&] { encode(folded, std::vector<weight_coding>(4), image_range); }, "4 codings for 5 layers"));
+    REQUIRE(mentions<value_error>([&] { encode(folded, std::vector<weight_coding>(4), image_range); },
+                                  "4 codings for 5 layers"));
     REQUIRE_THROWS_AS(encode(folded, std::vector{weight_coding{family::greedy, 4}}, image_range), value_error);
     REQUIRE_THROWS_AS(encode(folded, std::vector{weight_coding{}}, 0.0f), value_error);
     REQUIRE_NOTHROW(encode(folded, std::vector{weight_coding{family::locked, 2}}, image_range)); // all weights are zero
@@ -144,7 +150,9 @@ TEST_CASE("codings that do not fit are refused", "[unit]") {
 
 TEST_CASE("what a network costs", "[unit]") {
     const folded_network folded = fold(models::digits_cnn<fp32_numerics>());
-    const auto of = [&](weight_coding coding, int level) { return cost(encode(folded, std::vector{coding}, image_range), level, 8, 8); };
+    const auto of = [&](weight_coding coding, int level) {
+        return cost(encode(folded, std::vector{coding}, image_range), level, 8, 8);
+    };
     const index weights = 9 * 32 + 288 * 64 + 576 * 64 + 576 * 128 + 128 * 10;
     const index channels = 32 + 64 + 64 + 128 + 10;
     const index multiply_adds = 64 * (9 * 32 + 288 * 64) + 16 * (576 * 64 + 576 * 128) + 1280;
@@ -155,7 +163,8 @@ TEST_CASE("what a network costs", "[unit]") {
     REQUIRE(bytes.multiply_adds == multiply_adds);
     REQUIRE(bytes.multiplications == multiply_adds + 64 * (32 + 64) + 16 * (64 + 128) + 10);
 
-    const network_cost one = of({family::greedy, 3}, 1), three = of({family::greedy, 3}, 3), locked = of({family::locked, 3}, 1);
+    const network_cost one = of({family::greedy, 3}, 1), three = of({family::greedy, 3}, 3),
+                       locked = of({family::locked, 3}, 1);
     REQUIRE(one.planes_per_weight() == 1);
     REQUIRE(three.planes_per_weight() == 3);
     REQUIRE(locked.planes_per_weight() == 3);

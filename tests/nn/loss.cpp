@@ -28,7 +28,8 @@ TEST_CASE("the gradient of the loss", "[gradient]") {
     const float smoothing = GENERATE(0.0f, 0.1f, 1.0f);
     feature_map logits({3, 1, 1, 5}), d;
     const std::vector<std::uint8_t> labels{4, 0, 2};
-    for (index i = 0; i < logits.size(); ++i) logits.data()[i] = 4 * random_uniform(1, 1, static_cast<std::uint64_t>(i)) - 2;
+    for (index i = 0; i < logits.size(); ++i)
+        logits.data()[i] = 4 * random_uniform(1, 1, static_cast<std::uint64_t>(i)) - 2;
     softmax_cross_entropy(logits, labels, &d, smoothing);
     for (index i = 0; i < logits.size(); ++i) {
         const float kept = logits.data()[i];
@@ -44,9 +45,14 @@ TEST_CASE("the gradient of the loss", "[gradient]") {
 TEST_CASE("labels that do not fit are refused", "[unit]") {
     feature_map logits({2, 1, 1, 3});
     REQUIRE_THROWS_AS(softmax_cross_entropy(logits, std::vector<std::uint8_t>{1}, nullptr), shape_error);
-    REQUIRE(mentions<value_error>([&] { softmax_cross_entropy(logits, std::vector<std::uint8_t>{1, 3}, nullptr); }, "label 3", "3 classes"));
+    REQUIRE(mentions<value_error>(
+        [&] {
+            softmax_cross_entropy(logits, std::vector<std::uint8_t>{1, 3}, nullptr);
+        },
+        "label 3", "3 classes"));
     REQUIRE_THROWS_AS(softmax_cross_entropy(logits, std::vector<std::uint8_t>{1, 1}, nullptr, 1.5f), value_error);
-    REQUIRE_THROWS_AS(softmax_cross_entropy(feature_map({2, 2, 1, 3}), std::vector<std::uint8_t>{1, 1}, nullptr), shape_error);
+    REQUIRE_THROWS_AS(softmax_cross_entropy(feature_map({2, 2, 1, 3}), std::vector<std::uint8_t>{1, 1}, nullptr),
+                      shape_error);
 }
 
 } // namespace intaglio::nn

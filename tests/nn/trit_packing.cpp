@@ -11,7 +11,9 @@ namespace intaglio::nn {
 TEST_CASE("trits survive packing at every length", "[exact]") {
     for (index n = 0; n <= 23; ++n) {
         std::vector<std::int8_t> trits(static_cast<std::size_t>(n)), back(trits.size(), 7);
-        for (std::size_t i = 0; i < trits.size(); ++i) trits[i] = static_cast<std::int8_t>(static_cast<int>(random_below(3, 1, static_cast<std::uint64_t>(n), i)) - 1);
+        for (std::size_t i = 0; i < trits.size(); ++i)
+            trits[i] =
+                static_cast<std::int8_t>(static_cast<int>(random_below(3, 1, static_cast<std::uint64_t>(n), i)) - 1);
         std::vector<std::uint8_t> bytes(static_cast<std::size_t>(packed_trit_bytes(n)));
         REQUIRE(packed_trit_bytes(n) == (n + 4) / 5);
         pack_trits(trits, bytes);

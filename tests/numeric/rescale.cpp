@@ -19,7 +19,8 @@ static_assert(shift_right_nearest_even(-7, 0) == -7);
 TEST_CASE("shift_right_nearest_even divides by a power of two", "[unit][exact]") {
     for (std::int64_t v = -300; v <= 300; ++v) {
         for (int shift = 0; shift <= 10; ++shift)
-            REQUIRE(shift_right_nearest_even(v, shift) == round_nearest_even(static_cast<double>(v) / static_cast<double>(1 << shift)));
+            REQUIRE(shift_right_nearest_even(v, shift) ==
+                    round_nearest_even(static_cast<double>(v) / static_cast<double>(1 << shift)));
     }
 }
 
@@ -40,7 +41,7 @@ TEST_CASE("requantize saturates to the format's range", "[unit]") {
 TEST_CASE("factors of int32 totals have 22 bits, so that their products are exact in double", "[unit]") {
     REQUIRE(output_factor<std::int32_t>(0.75) == 0.75);
     REQUIRE(output_factor<std::int32_t>(0x1.000007fp0) == 0x1.000008p0);
-    REQUIRE(output_factor<std::int32_t>(0x1.000004p0) == 0x1p0);       // ties to even
+    REQUIRE(output_factor<std::int32_t>(0x1.000004p0) == 0x1p0); // ties to even
     REQUIRE(output_factor<std::int32_t>(-0x1.00000cp0) == -0x1.00001p0);
     REQUIRE(output_factor<std::int32_t>(0x1.fffffep0) == 0x1p1);
     REQUIRE(output_factor<std::int32_t>(0x1.23456789p-130) == 0x1.23456789p-130); // not a normal float: as it is
@@ -49,8 +50,10 @@ TEST_CASE("factors of int32 totals have 22 bits, so that their products are exac
     for (const double scales : {0.1, 0.37 * 0.0291, 1.0 / 3, 255.0 / 127, 1e-6}) {
         const double f = output_factor<std::int32_t>(scales);
         REQUIRE(std::fabs(f - scales) <= scales * 0x1p-22);
-        for (const std::int64_t t : {2147483647, 2147483646, -2147483647, 67108863, 1234567891}) // times an integer of 22 bits: 53 bits at most
-            REQUIRE(static_cast<long double>(f) * static_cast<long double>(t) == static_cast<long double>(f * static_cast<double>(t)));
+        // times an integer of 22 bits: 53 bits at most
+        for (const std::int64_t t : {2147483647, 2147483646, -2147483647, 67108863, 1234567891})
+            REQUIRE(static_cast<long double>(f) * static_cast<long double>(t) ==
+                    static_cast<long double>(f * static_cast<double>(t)));
     }
 }
 

@@ -33,7 +33,8 @@ TEST_CASE("round_float is round_nearest_even for every magnitude", "[unit][exact
         const float x = std::ldexp(random_uniform(1, 2, i) * 2 - 1, static_cast<int>(i % 40) - 5);
         REQUIRE(round_float(x) == static_cast<float>(round_nearest_even(static_cast<double>(x))));
     }
-    for (const float x : {0.0F, 0.5F, 1.5F, 2.5F, 0x1p22F + 0.5F, 0x1p22F + 1.5F, 0x1p23F - 0.5F, 0x1p23F, 0x1p23F + 1, 0x1p24F, 0x1p40F}) {
+    for (const float x : {0.0F, 0.5F, 1.5F, 2.5F, 0x1p22F + 0.5F, 0x1p22F + 1.5F, 0x1p23F - 0.5F, 0x1p23F, 0x1p23F + 1,
+                          0x1p24F, 0x1p40F}) {
         REQUIRE(round_float(x) == static_cast<float>(round_nearest_even(static_cast<double>(x))));
         REQUIRE(round_float(-x) == -round_float(x));
     }

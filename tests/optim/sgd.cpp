@@ -30,7 +30,8 @@ TEST_CASE("two steps of momentum, by hand", "[exact]") {
 }
 
 TEST_CASE("decay acts where it should, and running statistics stay", "[exact]") {
-    nn::parameter w = make("w", 2.0f, 0.0f), b = make("b", 2.0f, 0.0f, true, false), statistic = make("s", 2.0f, 0.0f, false);
+    nn::parameter w = make("w", 2.0f, 0.0f), b = make("b", 2.0f, 0.0f, true, false),
+                  statistic = make("s", 2.0f, 0.0f, false);
     sgd optimizer({&w, &b, &statistic}, {.momentum = 0.0f, .weight_decay = 0.25f});
     optimizer.step(0.5f);
     REQUIRE(w.value[0] == 1.75f);

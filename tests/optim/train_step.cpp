@@ -24,7 +24,8 @@ struct quarters {
             for (index y = 0; y < 8; ++y)
                 for (index x = 0; x < 8; ++x) {
                     const auto at = (i * 8 + y) * 8 + x;
-                    images.data()[at] = 0.3f * random_uniform(1, 1, static_cast<std::uint64_t>(at)) + (y / 4 * 2 + x / 4 == label ? 0.7f : 0.0f);
+                    images.data()[at] = 0.3f * random_uniform(1, 1, static_cast<std::uint64_t>(at)) +
+                                        (y / 4 * 2 + x / 4 == label ? 0.7f : 0.0f);
                 }
         }
     }
@@ -69,8 +70,10 @@ TEST_CASE("both numerics learn", "[unit]") {
 }
 
 TEST_CASE("the first steps of INT16 training follow FP32 closely", "[unit]") {
-    const auto fp32 = weights_after_steps<nn::fp32_numerics>(1, {}), dfp16 = weights_after_steps<nn::dfp16_numerics>(1, {});
-    for (std::size_t i = 0; i < fp32.size(); ++i) REQUIRE(static_cast<double>(dfp16[i]) == Approx(static_cast<double>(fp32[i])).margin(2e-3).epsilon(2e-3));
+    const auto fp32 = weights_after_steps<nn::fp32_numerics>(1, {}),
+               dfp16 = weights_after_steps<nn::dfp16_numerics>(1, {});
+    for (std::size_t i = 0; i < fp32.size(); ++i)
+        REQUIRE(static_cast<double>(dfp16[i]) == Approx(static_cast<double>(fp32[i])).margin(2e-3).epsilon(2e-3));
 }
 
 } // namespace intaglio::optim

@@ -25,12 +25,16 @@ std::vector<float> gaussian(index count, std::uint64_t stream) {
 TEST_CASE("errors of integer blocks on Gaussian weights", "[unit]") {
     const index rows = 64, cols = 4096;
     const auto w = gaussian(rows * cols, 1);
-    // Codes -7 .. 7 and -3 .. 3. With the asymmetric extra code, -8 and -4, these would be 0.0089 and 0.0358; symmetric ranges keep every bound.
-    REQUIRE(nmse(w, quantize_blocks<fixed<4>>(w, rows, cols, {.block = 64, .rule = scale_rule::least_error})) == Approx(0.0099).epsilon(0.03));
-    REQUIRE(nmse(w, quantize_blocks<fixed<3>>(w, rows, cols, {.block = 64, .rule = scale_rule::least_error})) == Approx(0.0419).epsilon(0.03));
+    // Codes -7 .. 7 and -3 .. 3. With the asymmetric extra code, -8 and -4, these would be 0.0089 and 0.0358; symmetric
+    // ranges keep every bound.
+    REQUIRE(nmse(w, quantize_blocks<fixed<4>>(w, rows, cols, {.block = 64, .rule = scale_rule::least_error})) ==
+            Approx(0.0099).epsilon(0.03));
+    REQUIRE(nmse(w, quantize_blocks<fixed<3>>(w, rows, cols, {.block = 64, .rule = scale_rule::least_error})) ==
+            Approx(0.0419).epsilon(0.03));
     float largest = 0; // 8 bits for the whole tensor: uniform errors of one step, so step^2 / 12
     for (const float x : w) largest = std::max(largest, std::abs(x));
-    REQUIRE(nmse(w, quantize_blocks<fixed<8>>(w, 1, rows * cols, {})) == Approx(std::pow(static_cast<double>(largest) / 127, 2) / 12).epsilon(0.02));
+    REQUIRE(nmse(w, quantize_blocks<fixed<8>>(w, 1, rows * cols, {})) ==
+            Approx(std::pow(static_cast<double>(largest) / 127, 2) / 12).epsilon(0.02));
     REQUIRE(nmse(w, quantize_blocks<fixed<8>>(w, rows, cols, {})) < 1.2e-4);
     REQUIRE(nmse(w, quantize_blocks<fixed<14>>(w, rows, cols, {.block = 32})) < 1e-8);
 }
@@ -58,11 +62,13 @@ TEST_CASE("codes are the nearest, and the largest takes the largest code", "[uni
 TEST_CASE("sum-zero integer blocks", "[unit]") {
     const index rows = 9, cols = 96;
     auto w = gaussian(rows * cols, 3);
-    const auto t = quantize_blocks<fixed<4>>(w, rows, cols, {.block = 32, .rule = scale_rule::least_error, .sum_zero = true});
+    const auto t =
+        quantize_blocks<fixed<4>>(w, rows, cols, {.block = 32, .rule = scale_rule::least_error, .sum_zero = true});
     for (index row = 0; row < rows; ++row) {
         for (index b = 0; b < t.blocks(); ++b) {
             double sum = 0;
-            for (index col = b * 32; col < (b + 1) * 32; ++col) sum += static_cast<double>(w[static_cast<std::size_t>(row * cols + col)]) - t.value(row, col);
+            for (index col = b * 32; col < (b + 1) * 32; ++col)
+                sum += static_cast<double>(w[static_cast<std::size_t>(row * cols + col)]) - t.value(row, col);
             REQUIRE(std::abs(sum) <= (0.5 + 1e-6) * static_cast<double>(t.scale(row, b)));
         }
     }

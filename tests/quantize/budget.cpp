@@ -19,8 +19,10 @@ std::vector<layer_profile> random_layers(std::size_t count, std::uint64_t stream
         const index size = scale * (1 + random_below(20, 9, stream, 10 * l + 1));
         double error = 0.2 + static_cast<double>(random_uniform(9, stream, 10 * l + 2)) / 10;
         for (int r = 1; r <= 4; ++r) {
-            layers[l].choices.push_back({r, r * size + static_cast<index>(random_below(3, 9, stream, 10 * l + 5)), error});
-            error *= 0.1 + static_cast<double>(random_uniform(9, stream, 10 * l + 2 + static_cast<std::uint64_t>(r))) / 5;
+            layers[l].choices.push_back(
+                {r, r * size + static_cast<index>(random_below(3, 9, stream, 10 * l + 5)), error});
+            error *=
+                0.1 + static_cast<double>(random_uniform(9, stream, 10 * l + 2 + static_cast<std::uint64_t>(r))) / 5;
         }
     }
     return layers;
@@ -67,7 +69,8 @@ TEST_CASE("large budgets are counted in units and always kept", "[unit]") {
         for (const index budget : {least, 2 * least, 3 * least}) {
             const auto plan = choose_planes(layers, budget);
             REQUIRE(plan.bytes <= budget);
-            REQUIRE(plan.perturbation <= brute_force(layers, budget - budget / 1000) * 1.0001 + (budget == least ? 1e300 : 0));
+            REQUIRE(plan.perturbation <=
+                    brute_force(layers, budget - budget / 1000) * 1.0001 + (budget == least ? 1e300 : 0));
         }
     }
 }

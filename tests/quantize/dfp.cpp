@@ -25,8 +25,9 @@ template <class T, class Rule>
 std::vector<T> normative(const std::vector<float>& values, int exponent, dfp_spec spec, const Rule& rule) {
     std::vector<T> out(values.size());
     for (std::size_t i = 0; i < values.size(); ++i)
-        out[i] = static_cast<T>(
-            round_saturated(static_cast<double>(values[i]) * power_of_two(-exponent), -spec.max_mantissa(), spec.max_mantissa(), rule, static_cast<index>(i)));
+        out[i] =
+            static_cast<T>(round_saturated(static_cast<double>(values[i]) * power_of_two(-exponent),
+                                           -spec.max_mantissa(), spec.max_mantissa(), rule, static_cast<index>(i)));
     return out;
 }
 
@@ -180,7 +181,8 @@ TEST_CASE("stochastic rounding does not depend on the threads", "[unit][exact]")
 TEST_CASE("the error of nearest rounding is half a step", "[unit]") {
     const auto values = random_values(10000, 3, 1e-5F);
     const auto q = quantize_dfp<fixed<16>>(values, {100, 100});
-    for (index i = 0; i < q.size(); ++i) REQUIRE(std::abs(q.value(i) - static_cast<double>(values[static_cast<std::size_t>(i)])) <= q.scale() / 2);
+    for (index i = 0; i < q.size(); ++i)
+        REQUIRE(std::abs(q.value(i) - static_cast<double>(values[static_cast<std::size_t>(i)])) <= q.scale() / 2);
 }
 
 TEST_CASE("NaN and infinity name the tensor and the first place, and change nothing", "[unit]") {
@@ -269,7 +271,8 @@ TEST_CASE("dfp: planar bytes are the mantissas of 16 bits, for every rule", "[un
         }
     }
     const float almost_two = std::nextafter(2.0F, 0.0F); // saturates
-    const std::vector<float> ends{almost_two, -almost_two, 0.0F, -0.0F, 0x1p-14F, -0x1p-14F, 255 * 0x1p-14F, 256 * 0x1p-14F, -256 * 0x1p-14F, -257 * 0x1p-14F};
+    const std::vector<float> ends{almost_two, -almost_two,    0.0F,           -0.0F,           0x1p-14F,
+                                  -0x1p-14F,  255 * 0x1p-14F, 256 * 0x1p-14F, -256 * 0x1p-14F, -257 * 0x1p-14F};
     check_planar(ends, {}, nearest_even{}, {});
     check_planar(ends, {}, stochastic{1, 2}, {});
     const auto t = quantize_dfp<planar_bytes>(ends, {1, 2, 5});
@@ -293,7 +296,9 @@ TEST_CASE("dfp: planar bytes refuse what 16 bits refuse", "[unit]") {
 TEST_CASE("dfp: a predicted exponent changes nothing but the number of passes", "[unit][exact]") {
     for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{4095}, std::size_t{70001}}) {
         std::vector<float> values(count);
-        for (std::size_t i = 0; i < count; ++i) values[i] = std::ldexp(static_cast<float>(static_cast<int>(i * 2654435761U % 2001) - 1000), static_cast<int>(i % 7) - 12);
+        for (std::size_t i = 0; i < count; ++i)
+            values[i] = std::ldexp(static_cast<float>(static_cast<int>(i * 2654435761U % 2001) - 1000),
+                                   static_cast<int>(i % 7) - 12);
         std::vector<std::int16_t> expected(count), got(count);
         const int exponent = dfp_exponent(largest_magnitude(values));
         dfp_quantize(values, std::span(expected), exponent, {});
@@ -309,7 +314,8 @@ TEST_CASE("dfp: a predicted exponent changes nothing but the number of passes", 
     CHECK(t.exponent == again.exponent);
     CHECK(t.shape() == again.shape());
     CHECK(std::equal(t.data(), t.data() + 4, again.data()));
-    CHECK_THROWS_AS(requantize_dfp_into(t, std::vector<float>{1, 2, 3, std::numeric_limits<float>::quiet_NaN()}, {4}), value_error);
+    CHECK_THROWS_AS(requantize_dfp_into(t, std::vector<float>{1, 2, 3, std::numeric_limits<float>::quiet_NaN()}, {4}),
+                    value_error);
 }
 
 } // namespace intaglio

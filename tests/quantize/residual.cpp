@@ -59,7 +59,8 @@ TEST_CASE("errors of greedy planes on Gaussian and Laplace weights", "[unit]") {
         const index rows = 64, cols = 64 * block;
         for (const auto* expected : {&of_gaussian, &of_laplace}) {
             const auto w = expected == &of_gaussian ? gaussian(rows * cols, 1) : laplace(rows * cols, 2);
-            const auto t = quantize_residual(w, rows, cols, {.planes = static_cast<index>(expected->size()), .block = block});
+            const auto t =
+                quantize_residual(w, rows, cols, {.planes = static_cast<index>(expected->size()), .block = block});
             for (std::size_t p = 0; p < expected->size(); ++p) {
                 INFO("block " << block << " plane " << p);
                 REQUIRE(nmse(w, t, static_cast<index>(p + 1)) == Approx((*expected)[p]).epsilon(p < 3 ? 0.04 : 0.12));
@@ -107,7 +108,8 @@ TEST_CASE("every greedy plane lowers the error by the proven share", "[unit]") {
 TEST_CASE("the first planes are the conversion with fewer planes", "[unit][exact]") {
     const index rows = 30, cols = 100;
     auto w = gaussian(rows * cols, 10);
-    for (index i = 0; i < 100; ++i) w[static_cast<std::size_t>(i)] = i == 5 ? 100.0F : 30.0F; // a block whose second scale is the largest of all
+    // a block whose second scale is the largest of all
+    for (index i = 0; i < 100; ++i) w[static_cast<std::size_t>(i)] = i == 5 ? 100.0F : 30.0F;
     const auto all = quantize_residual(w, rows, cols, {.planes = 4});
     REQUIRE(all.scale(1, 0, 0) == 255);
     REQUIRE(all.scale(0, 0, 0) < 255);
@@ -124,7 +126,8 @@ TEST_CASE("sum-zero rounding of greedy planes acts on the last one", "[unit]") {
     const index rows = 40, cols = 64;
     auto w = gaussian(rows * cols, 11);
     for (float& x : w) x += 0.2F;
-    const auto plain = quantize_residual(w, rows, cols, {.planes = 2}), balanced = quantize_residual(w, rows, cols, {.planes = 2, .sum_zero = true});
+    const auto plain = quantize_residual(w, rows, cols, {.planes = 2}),
+               balanced = quantize_residual(w, rows, cols, {.planes = 2, .sum_zero = true});
     REQUIRE(std::equal(plain.trits(), plain.trits() + plain.plane_stride(), balanced.trits()));
     double before = 0, after = 0;
     for (index row = 0; row < rows; ++row) {
@@ -172,9 +175,11 @@ TEST_CASE("weights that are codes come back exactly", "[unit][exact]") {
     for (int digits = 1; digits <= 5; ++digits) {
         const int limit = static_cast<int>((detail::power_of_three(digits) - 1) / 2);
         std::vector<float> w(64);
-        for (std::size_t i = 0; i < w.size(); ++i) w[i] = static_cast<float>(static_cast<int>(i * 37) % (2 * limit + 1) - limit) * 0.25F;
+        for (std::size_t i = 0; i < w.size(); ++i)
+            w[i] = static_cast<float>(static_cast<int>(i * 37) % (2 * limit + 1) - limit) * 0.25F;
         w[0] = static_cast<float>(limit) * 0.25F;
-        for (const bool sum_zero : {false, true}) REQUIRE(nmse(w, quantize_locked(w, 1, 64, {.digits = digits, .block = 64, .sum_zero = sum_zero})) < 1e-13);
+        for (const bool sum_zero : {false, true})
+            REQUIRE(nmse(w, quantize_locked(w, 1, 64, {.digits = digits, .block = 64, .sum_zero = sum_zero})) < 1e-13);
     }
     // Two planes, 3 : 1 with gaps: greedy finds them.
     const std::vector<float> w{10, -10, 0, 11, 9, -11, 0, 1};
@@ -225,8 +230,10 @@ TEST_CASE("residual edge cases", "[unit]") {
 TEST_CASE("the result does not depend on the threads", "[unit][exact]") {
     thread_pool pool(3);
     const auto w = gaussian(37 * 100, 9);
-    REQUIRE(same(quantize_residual(w, 37, 100, {.planes = 3}), quantize_residual(w, 37, 100, {.planes = 3}, "w", pool)));
-    const auto a = quantize_locked(w, 37, 100, {.digits = 3}), b = quantize_locked(w, 37, 100, {.digits = 3}, "w", pool);
+    REQUIRE(
+        same(quantize_residual(w, 37, 100, {.planes = 3}), quantize_residual(w, 37, 100, {.planes = 3}, "w", pool)));
+    const auto a = quantize_locked(w, 37, 100, {.digits = 3}),
+               b = quantize_locked(w, 37, 100, {.digits = 3}, "w", pool);
     REQUIRE(a.factor() == b.factor());
     REQUIRE(std::equal(a.codes(), a.codes() + 3700, b.codes()));
     REQUIRE(std::equal(a.scales(), a.scales() + 74, b.scales()));
@@ -253,7 +260,8 @@ TEST_CASE("locked codes split into digits and back", "[unit][exact]") {
             fuse_locked(std::span(planes).first(codes.size() * static_cast<std::size_t>(kept)), kept, leading);
             REQUIRE(std::equal(leading.begin(), leading.end(), coarse.codes()));
             REQUIRE(coarse.factor() == static_cast<double>(detail::power_of_three(digits - kept)));
-            for (index i = 0; i < coarse.cols(); ++i) REQUIRE(std::abs(coarse.value(0, i) - w.value(0, i)) <= 3 * (coarse.factor() - 1) / 2);
+            for (index i = 0; i < coarse.cols(); ++i)
+                REQUIRE(std::abs(coarse.value(0, i) - w.value(0, i)) <= 3 * (coarse.factor() - 1) / 2);
         }
     }
 }

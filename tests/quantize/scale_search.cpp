@@ -34,7 +34,8 @@ TEST_CASE("the search finds nearly the least error", "[unit]") {
             const double s = detail::best_scale(w, limit);
             double least = detail::error_of_scale(w, s, limit);
             found += least;
-            for (int i = 1; i <= 4000; ++i) least = std::min(least, detail::error_of_scale(w, 1.05 * largest * i / 4000, limit));
+            for (int i = 1; i <= 4000; ++i)
+                least = std::min(least, detail::error_of_scale(w, 1.05 * largest * i / 4000, limit));
             exhaustive += least;
         }
         INFO("limit " << limit);

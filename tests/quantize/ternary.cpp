@@ -49,7 +49,8 @@ TEST_CASE("the ternary solver equals brute force", "[unit][exact]") {
         std::vector<double> w(1 + trial % 8);
         for (std::size_t i = 0; i < w.size(); ++i) {
             const double z = static_cast<double>(random_normal(1, trial, i));
-            w[i] = trial % 3 == 0 ? z : trial % 3 == 1 ? z * std::abs(z) * z : std::nearbyint(3 * z); // Gaussian, heavy tails, ties and zeros
+            // Gaussian, heavy tails, ties and zeros
+            w[i] = trial % 3 == 0 ? z : trial % 3 == 1 ? z * std::abs(z) * z : std::nearbyint(3 * z);
         }
         const auto s = solve(w);
         REQUIRE(s.block.error == Approx(brute_force(w)).margin(1e-12));
@@ -96,12 +97,15 @@ TEST_CASE("one plane removes at least the share 1 / H_N", "[unit]") {
     for (const std::size_t n : {1U, 2U, 4U, 16U, 64U, 100U}) {
         double harmonic = 0;
         for (std::size_t i = 1; i <= n; ++i) harmonic += 1.0 / static_cast<double>(i);
-        std::vector<double> worst(n); // |w|_(k) = sqrt(k) - sqrt(k-1) gives the same gain for every k: the bound is attained
-        for (std::size_t i = 0; i < n; ++i) worst[i] = std::sqrt(static_cast<double>(i + 1)) - std::sqrt(static_cast<double>(i));
+        // |w|_(k) = sqrt(k) - sqrt(k-1) gives the same gain for every k: the bound is attained
+        std::vector<double> worst(n);
+        for (std::size_t i = 0; i < n; ++i)
+            worst[i] = std::sqrt(static_cast<double>(i + 1)) - std::sqrt(static_cast<double>(i));
         for (std::uint64_t trial = 0; trial < 200; ++trial) {
             std::vector<double> w = worst;
             if (trial > 0)
-                for (std::size_t i = 0; i < n; ++i) w[i] = std::pow(static_cast<double>(random_normal(2, trial, i)), trial % 2 == 0 ? 1 : 5);
+                for (std::size_t i = 0; i < n; ++i)
+                    w[i] = std::pow(static_cast<double>(random_normal(2, trial, i)), trial % 2 == 0 ? 1 : 5);
             double power = 0;
             for (double x : w) power += x * x;
             REQUIRE(solve(w).block.error <= power * (1 - 1 / harmonic) * (1 + 1e-12));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// AMX on emulated tile registers: the tile text against plain lanes, then products and convolutions of every policy against the scalar text. The machine's
-// own instructions run in the exactness suites where the CPU has them.
+// AMX on emulated tile registers: the tile text against plain lanes, then products and convolutions of every policy
+// against the scalar text. The machine's own instructions run in the exactness suites where the CPU has them.
 
 #include <cstdint>
 #include <type_traits>
@@ -54,7 +54,9 @@ void check_tile(source& random, index steps, bool extremes) {
         t.store(sums.data());
     }
     auto c = lanes::zero();
-    for (index s = 0; s < steps; ++s) lanes::step(c, lanes::load_lhs(a.data() + s * 64, row_stride), lanes::load_rhs(columns.data() + s * 64 * tile::cols));
+    for (index s = 0; s < steps; ++s)
+        lanes::step(c, lanes::load_lhs(a.data() + s * 64, row_stride),
+                    lanes::load_rhs(columns.data() + s * 64 * tile::cols));
     lanes::store(c, expected.data(), tile::cols);
     CHECK(sums == expected);
 }
@@ -74,14 +76,16 @@ void check_tiles() {
 template <GemmPolicy P>
 void check_gemm(source& random, index m, index n, index k, magnitudes lhs_kind, magnitudes rhs_kind) {
     const bool lhs_transposed = random.chance(30), rhs_transposed = random.chance(50);
-    const auto lhs_data = draw_operand<typename P::lhs, scale_type<typename P::lhs, typename P::total>>(random, k, m, false, lhs_transposed, 3, lhs_kind);
-    const auto rhs_data = draw_operand<typename P::rhs, scale_type<typename P::rhs, typename P::total>>(random, k, n, true, rhs_transposed, 1, rhs_kind);
+    const auto lhs_data = draw_operand<typename P::lhs, scale_type<typename P::lhs, typename P::total>>(
+        random, k, m, false, lhs_transposed, 3, lhs_kind);
+    const auto rhs_data = draw_operand<typename P::rhs, scale_type<typename P::rhs, typename P::total>>(
+        random, k, n, true, rhs_transposed, 1, rhs_kind);
     const auto lhs = view_of<lhs_view<P>>(lhs_data.data);
     const auto rhs = view_of<rhs_view<P>>(rhs_data.data);
     thread_pool threads(2);
     audit check;
-    INFO(m << " x " << n << " x " << k << ", lhs " << name_of(lhs_kind) << (lhs_transposed ? " transposed" : "") << ", rhs " << name_of(rhs_kind)
-           << (rhs_transposed ? " transposed" : ""));
+    INFO(m << " x " << n << " x " << k << ", lhs " << name_of(lhs_kind) << (lhs_transposed ? " transposed" : "")
+           << ", rhs " << name_of(rhs_kind) << (rhs_transposed ? " transposed" : ""));
     const auto compare = [&](auto element, audit* checked) {
         using T = decltype(element);
         drawn_output<T> expected(m, n, 2), out(m, n, 2);
@@ -110,8 +114,10 @@ void check_conv(source& random, bool gradients) {
     g.pad_h = g.pad_w = 1;
     g.stride_w = random.between(1, 2);
     using storage = typename P::lhs::storage;
-    const auto x = draw_values<typename P::lhs::format>(random, static_cast<std::size_t>(g.in_pixels() * g.in_channels), magnitudes::full_range);
-    const auto w = draw_values<typename P::rhs::format>(random, static_cast<std::size_t>(g.out_channels * g.filter_size()), magnitudes::full_range);
+    const auto x = draw_values<typename P::lhs::format>(random, static_cast<std::size_t>(g.in_pixels() * g.in_channels),
+                                                        magnitudes::full_range);
+    const auto w = draw_values<typename P::rhs::format>(
+        random, static_cast<std::size_t>(g.out_channels * g.filter_size()), magnitudes::full_range);
     const std::vector<float> scales(static_cast<std::size_t>(g.out_channels), 0.25F);
     rhs_view<P> filter{filter_matrix(g, w.data())};
     filter.plane_stride = g.out_channels * g.filter_size();
@@ -122,7 +128,8 @@ void check_conv(source& random, bool gradients) {
     if (!out.same_bits(expected)) FAIL_CHECK("forward differs " << out.difference(expected));
     if constexpr (std::is_same_v<typename P::total, std::int64_t>) {
         if (!gradients) return;
-        const auto d = draw_values<typename P::lhs::format>(random, static_cast<std::size_t>(g.out_pixels() * g.out_channels), magnitudes::full_range);
+        const auto d = draw_values<typename P::lhs::format>(
+            random, static_cast<std::size_t>(g.out_pixels() * g.out_channels), magnitudes::full_range);
         drawn_output<std::int64_t> d_x(g.in_pixels(), g.in_channels), d_x_expected(g.in_pixels(), g.in_channels);
         reference_conv_input_gradient<P>(g, d.data(), 1, w.data(), 1, d_x_expected.view);
         conv_input_gradient<P, emulated_amx>(g, d.data(), 1, w.data(), 1, d_x.view);
@@ -146,9 +153,12 @@ TEST_CASE("AMX emulated: a register tile is plain lanes, for bytes of any signs"
 }
 
 TEST_CASE("AMX emulated: products of every policy are those of the scalar text", "[unit][exact]") {
-    static_assert(std::is_same_v<intaglio::detail::kernel_traits<dfp16_training, emulated_amx>::atom, simd::amx_bytes<std::int8_t, std::int8_t, emulated_tiles>>);
-    static_assert(std::is_same_v<intaglio::detail::kernel_traits<int8_signed, emulated_amx>::atom, simd::amx_bytes<std::int8_t, std::int8_t, emulated_tiles>>);
-    static_assert(std::is_same_v<intaglio::detail::kernel_traits<int8_inference, emulated_amx>::atom, simd::amx_bytes<std::uint8_t, std::int8_t, emulated_tiles>>);
+    static_assert(std::is_same_v<intaglio::detail::kernel_traits<dfp16_training, emulated_amx>::atom,
+                                 simd::amx_bytes<std::int8_t, std::int8_t, emulated_tiles>>);
+    static_assert(std::is_same_v<intaglio::detail::kernel_traits<int8_signed, emulated_amx>::atom,
+                                 simd::amx_bytes<std::int8_t, std::int8_t, emulated_tiles>>);
+    static_assert(std::is_same_v<intaglio::detail::kernel_traits<int8_inference, emulated_amx>::atom,
+                                 simd::amx_bytes<std::uint8_t, std::int8_t, emulated_tiles>>);
     const int before = emulated_tiles::configurations;
     for_each_policy([&]<GemmPolicy P>(const char* policy) {
         INFO(policy);
@@ -159,7 +169,8 @@ TEST_CASE("AMX emulated: products of every policy are those of the scalar text",
         check_gemm<P>(random, 47, 70, 331, magnitudes::full_range, magnitudes::full_range);
         check_gemm<P>(random, 7, 3, 1500, magnitudes::all_largest, magnitudes::all_largest);
         for (int d = 0; d < 6; ++d)
-            check_gemm<P>(random, random.between(0, 70), random.between(0, 70), random.between(0, 200), draw_magnitudes(random), draw_magnitudes(random));
+            check_gemm<P>(random, random.between(0, 70), random.between(0, 70), random.between(0, 200),
+                          draw_magnitudes(random), draw_magnitudes(random));
     });
     CHECK(emulated_tiles::configurations > before);
     CHECK(emulated_tiles::configured == 0);
@@ -183,8 +194,9 @@ TEST_CASE("AMX emulated: an operating system that refuses tiles is an error that
     const lhs_view<dfp16_bytes> lhs{{a.data(), 8, 8}};
     const rhs_view<dfp16_bytes> rhs{{b.data(), 8, 8}};
     emulated_tiles::refusal = "the kernel refuses";
-    CHECK(mentions<error>([&] { gemm<dfp16_bytes, emulated_amx>(lhs, rhs, matrix_view<std::int64_t>(out.data(), 8, 8)); }, "AMX", "the kernel refuses",
-                          "avx512_vnni"));
+    CHECK(
+        mentions<error>([&] { gemm<dfp16_bytes, emulated_amx>(lhs, rhs, matrix_view<std::int64_t>(out.data(), 8, 8)); },
+                        "AMX", "the kernel refuses", "avx512_vnni"));
     emulated_tiles::refusal = {};
     CHECK(out == std::vector<std::int64_t>(64, -1));
     gemm<dfp16_bytes, emulated_amx>(lhs, rhs, matrix_view<std::int64_t>(out.data(), 8, 8));
@@ -197,8 +209,10 @@ TEST_CASE("AMX emulated: whole tiles of planar bytes are read in place", "[unit]
     constexpr intaglio::index m = 64 + 16, k = 192;
     std::vector<std::uint8_t> a(2 * m * k);
     intaglio::detail::worker_scratch<traits> scratch;
-    intaglio::detail::gather_block<traits>(intaglio::detail::matrix_source<std::uint8_t>({a.data(), m, k}, m * k), 0, m, 0, k, scratch);
+    intaglio::detail::gather_block<traits>(intaglio::detail::matrix_source<std::uint8_t>({a.data(), m, k}, m * k), 0, m,
+                                           0, k, scratch);
     REQUIRE(scratch.panels.size() == 3);
-    for (intaglio::index p = 0; p < 3; ++p) CHECK(scratch.panels[static_cast<std::size_t>(p)].data == a.data() + p * 32 * k);
+    for (intaglio::index p = 0; p < 3; ++p)
+        CHECK(scratch.panels[static_cast<std::size_t>(p)].data == a.data() + p * 32 * k);
     CHECK(scratch.lhs.size() == 0);
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The tile registers of AMX and its instructions in plain code, from Intel's manual (Software Developer's Manual, volume 2, TDPBSSD and its
-// neighbours): eight registers of 16 rows x 64 bytes per thread. It takes the place of simd/arch/amx_instructions.hpp, so that the text over the
-// instructions (simd/arch/amx_tiles.hpp) and all above it run on machines without AMX. What it can't show is that the instructions
-// themselves do this; only a machine with AMX can.
+// The tile registers of AMX and its instructions in plain code, from Intel's manual (Software Developer's Manual,
+// volume 2, TDPBSSD and its neighbours): eight registers of 16 rows x 64 bytes per thread. It takes the place of
+// simd/arch/amx_instructions.hpp, so that the text over the instructions (simd/arch/amx_tiles.hpp) and all above it run
+// on machines without AMX. What it can't show is that the instructions themselves do this; only a machine with AMX can.
 //
-// Like the machine it refuses to work without a configuration. It also counts threads that have one, and forgets all on release.
+// Like the machine it refuses to work without a configuration. It also counts threads that have one, and forgets all on
+// release.
 
 #include <atomic>
 #include <cstdint>
@@ -48,7 +49,8 @@ struct emulated_tiles {
     }
     template <int Tile>
     static void load(const void* rows, index stride) {
-        for (index r = 0; r < 16; ++r) std::memcpy(tile(Tile) + r * 64, static_cast<const char*>(rows) + r * stride, 64);
+        for (index r = 0; r < 16; ++r)
+            std::memcpy(tile(Tile) + r * 64, static_cast<const char*>(rows) + r * stride, 64);
     }
     template <int Tile>
     static void stream(const void* rows, index stride) {
@@ -68,7 +70,8 @@ struct emulated_tiles {
                 std::memcpy(&sum, tile(Sums) + m * 64 + n * 4, 4);
                 for (int k = 0; k < 16; ++k)
                     for (int i = 0; i < 4; ++i)
-                        sum += static_cast<std::uint32_t>(byte<A>(tile(a)[m * 64 + 4 * k + i]) * byte<B>(tile(b)[k * 64 + 4 * n + i]));
+                        sum += static_cast<std::uint32_t>(byte<A>(tile(a)[m * 64 + 4 * k + i]) *
+                                                          byte<B>(tile(b)[k * 64 + 4 * n + i]));
                 std::memcpy(tile(Sums) + m * 64 + n * 4, &sum, 4);
             }
     }
@@ -97,11 +100,11 @@ struct emulated_amx : simd::native_arch {
     static constexpr const char* name = "emulated_amx";
 };
 template <class L, class R>
-simd::amx_bytes<L, R, emulated_tiles> atom_of(emulated_amx, simd::product<L, R, std::int32_t>)
-    requires(sizeof(L) == 1 && sizeof(R) == 1);
+simd::amx_bytes<L, R, emulated_tiles>
+    atom_of(emulated_amx, simd::product<L, R, std::int32_t>) requires(sizeof(L) == 1 && sizeof(R) == 1);
 template <class L, class R>
-simd::tile_shape<2, 2> tile_of(emulated_amx, simd::product<L, R, std::int32_t>)
-    requires(sizeof(L) == 1 && sizeof(R) == 1);
+simd::tile_shape<2, 2> tile_of(emulated_amx,
+                               simd::product<L, R, std::int32_t>) requires(sizeof(L) == 1 && sizeof(R) == 1);
 constexpr bool multiplies_bytes(emulated_amx) { return true; }
 constexpr bool multiplies_signed_bytes(emulated_amx) { return true; }
 constexpr bool multiplies_byte_planes(emulated_amx) { return true; }

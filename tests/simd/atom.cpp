@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Every atom of this program's arch is lanes_atom with its numbers, step by step: at the extremes of its types, where they are exact, and for random ones.
+// Every atom of this program's arch is lanes_atom with its numbers, step by step: at the extremes of its types, where
+// they are exact, and for random ones.
 
 #include <cstdint>
 #include <cstring>
@@ -23,16 +24,20 @@ std::vector<T> draw(std::mt19937& random, index count, std::int64_t most, bool e
     std::vector<T> values(static_cast<std::size_t>(count));
     for (T& v : values) {
         if constexpr (std::is_floating_point_v<T>) {
-            v = static_cast<T>(static_cast<double>(static_cast<std::int64_t>(random()) - (std::int64_t{1} << 31)) * 0x1p-20);
+            v = static_cast<T>(static_cast<double>(static_cast<std::int64_t>(random()) - (std::int64_t{1} << 31)) *
+                               0x1p-20);
         } else {
             const std::int64_t low = std::is_signed_v<T> ? -most : 0;
-            v = static_cast<T>(extremes ? (random() % 2 ? low : most) : low + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(most - low + 1)));
+            v = static_cast<T>(
+                extremes ? (random() % 2 ? low : most)
+                         : low + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(most - low + 1)));
         }
     }
     return values;
 }
 
-/// `most_rhs` and `steps` keep the sums within the accumulator: an int16 one holds half of the products of pair-sums at least.
+/// `most_rhs` and `steps` keep the sums within the accumulator: an int16 one holds half of the products of pair-sums at
+/// least.
 template <class Product, class L, class R>
 void check_atom(std::int64_t most_lhs, std::int64_t most_rhs, int steps) {
     using atom = simd::atom_for<simd::native_arch, Product>;
@@ -54,7 +59,8 @@ void check_atom(std::int64_t most_lhs, std::int64_t most_rhs, int steps) {
                 lanes::step(e, lanes::load_lhs(row, atom::k), lanes::load_rhs(panel));
                 atom::store(c, sums, atom::n);
                 lanes::store(e, expected, atom::n);
-                INFO("step " << s << " of a " << atom::m << " x " << atom::n << " x " << atom::k << " atom" << (extremes ? ", extremes" : ""));
+                INFO("step " << s << " of a " << atom::m << " x " << atom::n << " x " << atom::k << " atom"
+                             << (extremes ? ", extremes" : ""));
                 REQUIRE(std::memcmp(sums, expected, sizeof sums) == 0);
             }
             if constexpr (requires { typename atom::scale_fragment; }) { // total += sum * scale
@@ -67,7 +73,8 @@ void check_atom(std::int64_t most_lhs, std::int64_t most_rhs, int steps) {
                         if (expected[j] > atom::largest_scaled || expected[j] < -atom::largest_scaled) return;
                     expected[j] = totals[j] + expected[j] * scales[j];
                 }
-                simd::store_vector(totals, atom::multiply_add(simd::load_vector<typename atom::totals>(totals), c, atom::load_scales(scales)));
+                simd::store_vector(totals, atom::multiply_add(simd::load_vector<typename atom::totals>(totals), c,
+                                                              atom::load_scales(scales)));
                 CHECK(std::memcmp(totals, expected, sizeof totals) == 0);
             }
             if constexpr (requires { atom::load(c, sums, atom::n); }) { // sums go on from memory
@@ -96,26 +103,30 @@ TEST_CASE("atom: FP32 is one fused multiply-add for each step", "[unit][exact]")
 }
 
 TEST_CASE("atom: INT16 into INT32", "[unit][exact]") {
-    check_atom<simd::product<std::int16_t, std::int16_t, std::int32_t>, std::int16_t, std::int16_t>(32767, 32767, 1); // two products are all that fits
+    // two products are all that fits
+    check_atom<simd::product<std::int16_t, std::int16_t, std::int32_t>, std::int16_t, std::int16_t>(32767, 32767, 1);
     check_atom<simd::product<std::int16_t, std::int16_t, std::int32_t>, std::int16_t, std::int16_t>(4095, 4095, 64);
 }
 
 TEST_CASE("atom: bytes into INT32", "[unit][exact]") {
     if constexpr (simd::multiplies_bytes(simd::native_arch{}) && !simd::multiplies_byte_planes(simd::native_arch{})) {
         check_atom<simd::product<std::uint8_t, std::int8_t, std::int32_t>, std::uint8_t, std::int8_t>(255, 127, 200);
-        check_atom<simd::product<std::uint8_t, std::int8_t, std::int32_t>, std::uint8_t, std::int8_t>(255, 1, 16); // sums that fit scale pairs
+        // sums that fit scale pairs
+        check_atom<simd::product<std::uint8_t, std::int8_t, std::int32_t>, std::uint8_t, std::int8_t>(255, 1, 16);
     }
-    if constexpr (simd::multiplies_signed_bytes(simd::native_arch{}) && !simd::multiplies_byte_planes(simd::native_arch{}))
+    if constexpr (simd::multiplies_signed_bytes(simd::native_arch{}) &&
+                  !simd::multiplies_byte_planes(simd::native_arch{}))
         check_atom<simd::product<std::int8_t, std::int8_t, std::int32_t>, std::int8_t, std::int8_t>(127, 127, 200);
-    check_atom<simd::product<std::int32_t, std::int32_t, std::int64_t>, std::int32_t, std::int32_t>(134217727, 134217727, 100);
+    check_atom<simd::product<std::int32_t, std::int32_t, std::int64_t>, std::int32_t, std::int32_t>(134217727,
+                                                                                                    134217727, 100);
 }
 
 TEST_CASE("atom: u8 and small codes into INT16", "[unit][exact]") {
     using codes = simd::product<std::uint8_t, std::int8_t, std::int16_t>;
     if constexpr (std::is_same_v<typename simd::atom_for<simd::native_arch, codes>::lane, std::int32_t>) {
-        check_atom<codes, std::uint8_t, std::int8_t>(255, 1, 16);  // 64 products
-        check_atom<codes, std::uint8_t, std::int8_t>(255, 4, 8);   // 32
-        check_atom<codes, std::uint8_t, std::int8_t>(255, 31, 1);  // 4
+        check_atom<codes, std::uint8_t, std::int8_t>(255, 1, 16); // 64 products
+        check_atom<codes, std::uint8_t, std::int8_t>(255, 4, 8);  // 32
+        check_atom<codes, std::uint8_t, std::int8_t>(255, 31, 1); // 4
     } else {
         check_atom<codes, std::uint8_t, std::int8_t>(255, 1, 16);
     }

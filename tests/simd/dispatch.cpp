@@ -36,11 +36,14 @@ using entry = simd::arch_table<int>;
 TEST_CASE("every machine supports portable, and this one what the test is compiled for", "[unit][simd]") {
     CHECK(simd::cpu_supports("portable"));
     CHECK(simd::cpu_supports(simd::native_arch::name));
-    CHECK(simd::cpu_supports("neon") != simd::cpu_supports("sse41")); // one of the two kinds of machine that the library knows
+    // one of the two kinds of machine that the library knows
+    CHECK(simd::cpu_supports("neon") != simd::cpu_supports("sse41"));
 }
 
 TEST_CASE("an arch implies those that it extends", "[unit][simd]") {
-    const auto implies = [](const char* arch, const char* ancestor) { return !simd::cpu_supports(arch) || simd::cpu_supports(ancestor); };
+    const auto implies = [](const char* arch, const char* ancestor) {
+        return !simd::cpu_supports(arch) || simd::cpu_supports(ancestor);
+    };
     CHECK(implies("avx2", "sse41"));
     CHECK(implies("avx_vnni", "avx2"));
     CHECK(implies("avx512bw", "avx2"));

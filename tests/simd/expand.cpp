@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Codes come back from their narrow forms: every code at every place of 2 and 4 bits, and all 243 bytes of five trits in every lane.
+// Codes come back from their narrow forms: every code at every place of 2 and 4 bits, and all 243 bytes of five trits
+// in every lane.
 
 #include "intaglio/simd/expand.hpp"
 
@@ -20,7 +21,9 @@ void check_bits() {
     std::vector<std::int8_t> original(count), expanded(count);
     std::vector<std::uint8_t> stored(64 * groups);
     for (int first = 0; first < codes; ++first) { // each code at each place
-        for (index i = 0; i < count; ++i) original[static_cast<std::size_t>(i)] = static_cast<std::int8_t>((first + i + i / 64) % codes - simd::narrow_largest<Bits>);
+        for (index i = 0; i < count; ++i)
+            original[static_cast<std::size_t>(i)] =
+                static_cast<std::int8_t>((first + i + i / 64) % codes - simd::narrow_largest<Bits>);
         simd::narrow<Bits>(original.data(), groups, stored.data());
         simd::expand<Bits>(stored.data(), groups, expanded.data());
         CHECK(expanded == original);
@@ -35,7 +38,9 @@ void check_trits() {
         for (index g = 0; g < groups; ++g)
             for (index b = 0; b < 64; ++b) {
                 int rest = static_cast<int>((first + 64 * g + b) % 243);
-                for (index t = 0; t < 5; ++t, rest /= 3) original[static_cast<std::size_t>(g * simd::trit_group + 64 * t + b)] = static_cast<std::int8_t>(rest % 3 - 1);
+                for (index t = 0; t < 5; ++t, rest /= 3)
+                    original[static_cast<std::size_t>(g * simd::trit_group + 64 * t + b)] =
+                        static_cast<std::int8_t>(rest % 3 - 1);
             }
         simd::narrow_trits(original.data(), groups, stored.data());
         simd::expand_trits(stored.data(), groups, expanded.data());

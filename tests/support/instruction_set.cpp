@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// instruction_set NAME: whether the exactness suites of this build run NAME's kernels here. Passes if they do, is skipped (77) with the reason where the CPU
-// lacks the instructions, and fails if the build left the kernels out or the two ways to ask the CPU disagree.
+// instruction_set NAME: whether the exactness suites of this build run NAME's kernels here. Passes if they do, is
+// skipped (77) with the reason where the CPU lacks the instructions, and fails if the build left the kernels out or the
+// two ways to ask the CPU disagree.
 
 #include <cstdio>
 #include <string>
@@ -19,7 +20,8 @@ int main(int argc, char** argv) {
         return 1;
     }
     if (table->runs_here != lacks.empty()) {
-        std::printf("kernel table: %s, dispatch: %s\n", table->runs_here ? "runs here" : "does not run here", lacks.c_str());
+        std::printf("kernel table: %s, dispatch: %s\n", table->runs_here ? "runs here" : "does not run here",
+                    lacks.c_str());
         return 1;
     }
     if (!lacks.empty()) {

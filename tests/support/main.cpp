@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The main function of every test program, compiled once: Catch2's own, preceded by the one line that tells which arch the program was
-// compiled for, and by a clean exit (77, which Meson counts as skipped) where this CPU can't run it. Compiled without flags of any arch.
-// Cases tagged [slow] run if they are asked for or if the environment has INTAGLIO_TEST_ALL.
+// The main function of every test program, compiled once: Catch2's own, preceded by the one line that tells which arch
+// the program was compiled for, and by a clean exit (77, which Meson counts as skipped) where this CPU can't run it.
+// Compiled without flags of any arch. Cases tagged [slow] run if they are asked for or if the environment has
+// INTAGLIO_TEST_ALL.
 
 #include <cstdio>
 #include <cstdlib>

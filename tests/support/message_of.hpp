@@ -9,7 +9,8 @@
 
 namespace intaglio {
 
-/// Whether `action` throws an `Error` (or what derives from it) whose text has all of the words. Other exceptions pass through.
+/// Whether `action` throws an `Error` (or what derives from it) whose text has all of the words. Other exceptions pass
+/// through.
 template <class Error, class Action, class... Words>
 bool mentions(Action&& action, const Words&... words) {
     try {

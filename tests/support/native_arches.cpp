@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Prints the instruction sets that this CPU runs, one a line, the least preferred first. Meson runs it when it configures the tests.
+// Prints the instruction sets that this CPU runs, one a line, the least preferred first. Meson runs it when it
+// configures the tests.
 
 #include <cstdio>
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The forward pass of a convolution: pixels by filters, which are packed once and serve any number of calls. pass.hpp compares the three passes.
+// The forward pass of a convolution: pixels by filters, which are packed once and serve any number of calls. pass.hpp
+// compares the three passes.
 
 #include <numeric>
 #include <vector>
@@ -10,48 +11,58 @@
 
 namespace intaglio::inline INTAGLIO_ABI {
 
-/// Filters (out_channels, kernel_h, kernel_w, in_channels / groups) of a policy, packed for the forward pass: one packed rhs per group.
+/// Filters (out_channels, kernel_h, kernel_w, in_channels / groups) of a policy, packed for the forward pass: one
+/// packed rhs per group.
 template <GemmPolicy P, class Arch = simd::native_arch>
 struct packed_filter {
     std::vector<packed_rhs<P, Arch>> groups;
     index bytes() const {
-        return std::accumulate(groups.begin(), groups.end(), index{0}, [](index sum, const auto& g) { return sum + g.bytes(); });
+        return std::accumulate(groups.begin(), groups.end(), index{0},
+                               [](index sum, const auto& g) { return sum + g.bytes(); });
     }
 };
 
 namespace detail {
 
-/// The reduction of one row of taps in the forward product of a policy. Where few channels make it no whole number of steps, as three do, it
-/// is padded with zeros, so that windows can be read in place. Only for sums that zeros don't change, and where no block of scales is cut: none are once they are `folded`.
+/// The reduction of one row of taps in the forward product of a policy. Where few channels make it no whole number of
+/// steps, as three do, it is padded with zeros, so that windows can be read in place. Only for sums that zeros don't
+/// change, and where no block of scales is cut: none are once they are `folded`.
 template <class Traits>
 index tap_segment(const conv_geometry& g, bool folded) {
     const index row = g.kernel_w * g.group_in_channels();
-    const bool pays = g.kernel_h > 1 && g.dilation_w == 1 && (Traits::block == 0 || folded) && !Traits::float_total && Traits::atom::m == 1;
+    const bool pays = g.kernel_h > 1 && g.dilation_w == 1 && (Traits::block == 0 || folded) && !Traits::float_total &&
+                      Traits::atom::m == 1;
     return pays ? round_up(row, Traits::k) : row;
 }
 
 } // namespace detail
 
-/// The filters as the right-hand side of the forward product: a (kernel_h kernel_w in_channels / groups) x out_channels view of dense filters.
+/// The filters as the right-hand side of the forward product: a (kernel_h kernel_w in_channels / groups) x out_channels
+/// view of dense filters.
 template <class T>
 matrix_view<const T> filter_matrix(const conv_geometry& g, const T* filters) {
     return matrix_view<const T>(filters, g.out_channels, g.filter_size()).transposed();
 }
 
-/// Packs filters for the forward pass. `filter.values` is filter_matrix(g, ...), scales and plane_stride as in gemm. Throws as pack_rhs does.
+/// Packs filters for the forward pass. `filter.values` is filter_matrix(g, ...), scales and plane_stride as in gemm.
+/// Throws as pack_rhs does.
 template <GemmPolicy P, class Arch = simd::native_arch>
-packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& filter, executor_ref exec = {}, rhs_storage stored = rhs_storage::fast) {
+packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& filter, executor_ref exec = {},
+                                   rhs_storage stored = rhs_storage::fast) {
     g.check();
-    require(filter.values.rows == g.filter_size() && filter.values.cols == g.out_channels, "pack_filter: the filters are a ", filter.values.rows, " x ",
-            filter.values.cols, " matrix, the geometry needs ", g.filter_size(), " x ", g.out_channels);
+    require(filter.values.rows == g.filter_size() && filter.values.cols == g.out_channels,
+            "pack_filter: the filters are a ", filter.values.rows, " x ", filter.values.cols,
+            " matrix, the geometry needs ", g.filter_size(), " x ", g.out_channels);
     packed_filter<P, Arch> packed;
     const index count = g.group_out_channels();
     for (index group = 0; group < g.groups; ++group) {
         rhs_view<P> part = filter;
         part.values = detail::columns_from(filter.values, group * count, count);
-        std::vector<std::remove_const_t<std::remove_pointer_t<decltype(part.scales)>>> scales; // of this group's columns
+        // of this group's columns
+        std::vector<std::remove_const_t<std::remove_pointer_t<decltype(part.scales)>>> scales;
         if (P::rhs::sharing::by_row && filter.scales) {
-            const index blocks = P::rhs::block > 0 ? detail::ceil_div(g.filter_size(), P::rhs::block) : 1, planes = P::rhs::block > 0 ? P::rhs::planes : 1;
+            const index blocks = P::rhs::block > 0 ? detail::ceil_div(g.filter_size(), P::rhs::block) : 1,
+                        planes = P::rhs::block > 0 ? P::rhs::planes : 1;
             for (index p = 0; p < planes; ++p) {
                 const auto* first = filter.scales + (p * g.out_channels + group * count) * blocks;
                 scales.insert(scales.end(), first, first + count * blocks);
@@ -59,34 +70,45 @@ packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& fi
             part.scales = scales.data();
         }
         using traits = detail::kernel_traits<P, Arch>;
-        packed.groups.push_back(pack_rhs<P, Arch>(part, exec, stored, {g.kernel_w * g.group_in_channels(), detail::tap_segment<traits>(g, traits::can_fold_scales)}));
+        packed.groups.push_back(pack_rhs<P, Arch>(
+            part, exec, stored,
+            {g.kernel_w * g.group_in_channels(), detail::tap_segment<traits>(g, traits::can_fold_scales)}));
     }
     return packed;
 }
 
-/// out(batch out_height out_width, out_channels) = convolution of x (batch, height, width, in_channels) with packed filters, then the stages. Dense planar_bytes:
-/// the high bytes of all of x, then the low ones.
-/// Throws shape_error or value_error, `out` untouched, where something does not fit.
+/// out(batch out_height out_width, out_channels) = convolution of x (batch, height, width, in_channels) with packed
+/// filters, then the stages. Dense planar_bytes: the high bytes of all of x, then the low ones. Throws shape_error or
+/// value_error, `out` untouched, where something does not fit.
 template <GemmPolicy P, class Arch = simd::native_arch, class Out, class... Stages>
-void conv_forward(const conv_geometry& g, const typename P::lhs::storage* x, double x_scale, const packed_filter<P, Arch>& filter, Out out,
-                  const epilogue<Stages...>& stages = epilogue<Stages...>{}, executor_ref exec = {}, audit* check = nullptr) {
-    static_assert(std::is_same_v<typename P::lhs::sharing, per_tensor>, "conv_forward: the activations share one scale; use an lhs operand with per_tensor");
+void conv_forward(const conv_geometry& g, const typename P::lhs::storage* x, double x_scale,
+                  const packed_filter<P, Arch>& filter, Out out,
+                  const epilogue<Stages...>& stages = epilogue<Stages...>{}, executor_ref exec = {},
+                  audit* check = nullptr) {
+    static_assert(std::is_same_v<typename P::lhs::sharing, per_tensor>,
+                  "conv_forward: the activations share one scale; use an lhs operand with per_tensor");
     g.check();
     detail::require_data("input", x, g.in_pixels() * g.in_channels);
-    require(static_cast<index>(filter.groups.size()) == g.groups, "conv_forward: the packed filters are ", filter.groups.size(), " groups, the geometry needs ", g.groups);
-    const auto segment_of = [&](const packed_rhs<P, Arch>& packed) { return detail::tap_segment<detail::kernel_traits<P, Arch>>(g, packed.folded()); };
+    require(static_cast<index>(filter.groups.size()) == g.groups, "conv_forward: the packed filters are ",
+            filter.groups.size(), " groups, the geometry needs ", g.groups);
+    const auto segment_of = [&](const packed_rhs<P, Arch>& packed) {
+        return detail::tap_segment<detail::kernel_traits<P, Arch>>(g, packed.folded());
+    };
     for (const auto& packed : filter.groups)
-        require(packed.k() == g.kernel_h * segment_of(packed) && packed.n() == g.group_out_channels(), "conv_forward: a group of the packed filters is ", packed.k(),
-                " x ", packed.n(), ", the geometry needs ", g.kernel_h * segment_of(packed), " x ", g.group_out_channels());
+        require(packed.k() == g.kernel_h * segment_of(packed) && packed.n() == g.group_out_channels(),
+                "conv_forward: a group of the packed filters is ", packed.k(), " x ", packed.n(),
+                ", the geometry needs ", g.kernel_h * segment_of(packed), " x ", g.group_out_channels());
     detail::check_output<P, Out, epilogue<Stages...>>("conv_forward", out, g.out_pixels(), g.out_channels);
     detail::require_grouped_lhs<P>(g, "the input", x, g.in_pixels(), g.in_channels);
     for (index group = 0; group < g.groups; ++group) {
         const index count = g.group_in_channels(), first = group * g.group_out_channels();
-        const detail::image_view<typename P::lhs::storage> image{x, g.batch, g.height, g.width, g.in_channels, group * count, count};
+        const detail::image_view<typename P::lhs::storage> image{
+            x, g.batch, g.height, g.width, g.in_channels, group * count, count};
         const auto& packed = filter.groups[static_cast<std::size_t>(group)];
         const detail::tap_source source(image, detail::forward_y(g), detail::forward_x(g), segment_of(packed));
-        detail::multiply<P, Arch>(source, x_scale, nullptr, packed, detail::columns_from(out, first, g.group_out_channels()),
-                                  detail::shifted_stages<epilogue<Stages...>>{stages, first}, detail::same_row{}, exec, check);
+        detail::multiply<P, Arch>(
+            source, x_scale, nullptr, packed, detail::columns_from(out, first, g.group_out_channels()),
+            detail::shifted_stages<epilogue<Stages...>>{stages, first}, detail::same_row{}, exec, check);
     }
 }
 

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The shape of a convolution: all the numbers that the three passes share, and what follows from them. Layouts are channels-last:
+// The shape of a convolution: all the numbers that the three passes share, and what follows from them. Layouts are
+// channels-last:
 //
 //   activations  (batch, height, width, in_channels)                        dense
 //   outputs      (batch, out_height, out_width, out_channels)               dense
-//   filters      (out_channels, kernel_h, kernel_w, in_channels / groups)   dense, so that one filter is a column of rhs, k = (r, s, c)
+//   filters      (out_channels, kernel_h, kernel_w, in_channels / groups)   dense, so that one filter is a column of
+//                                                                           rhs, k = (r, s, c)
 //
-//   out(b, y, x, o) = sum over r, s, c of  in(b, y stride_h + r dilation_h - pad_h, x stride_w + s dilation_w - pad_w, c) * filter(o, r, s, c)
+//   out(b, y, x, o) = sum over r, s, c of  filter(o, r, s, c)
+//                     * in(b, y stride_h + r dilation_h - pad_h, x stride_w + s dilation_w - pad_w, c)
 //
-// where c runs over the channels of o's group and pixels outside the image are zero. Padding is the same on opposite sides.
+// where c runs over the channels of o's group and pixels outside the image are zero. Padding is the same on opposite
+// sides.
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
@@ -46,8 +50,8 @@ struct conv_geometry {
     /// Multiply-adds of one pass, products with padding included (the usual count).
     constexpr index macs() const { return out_pixels() * out_channels * filter_size(); }
 
-    /// Throws shape_error, which names this geometry, unless every size is in range and every derived size fits `index`.
-    /// batch and channels may be zero; so may the image, where the padding alone covers the kernel.
+    /// Throws shape_error, which names this geometry, unless every size is in range and every derived size fits
+    /// `index`. batch and channels may be zero; so may the image, where the padding alone covers the kernel.
     void check() const;
 
 private:
@@ -61,11 +65,13 @@ namespace detail {
 /// Largest size that a convolution takes in any one number; sums and products of two such sizes can't overflow.
 inline constexpr index max_conv_size = 0x3fffffff;
 
-/// One fault of a geometry, named together with the two sides: the image that is there and the kernel that was asked for.
+/// One fault of a geometry, named together with the two sides: the image that is there and the kernel that was asked
+/// for.
 inline void require_geometry(const conv_geometry& g, bool ok, const char* fault) {
-    require<shape_error>(ok, "convolution of images ", g.batch, " x ", g.height, " x ", g.width, " x ", g.in_channels, " with filters ",
-                         g.out_channels, " x ", g.kernel_h, " x ", g.kernel_w, " (stride ", g.stride_h, " x ", g.stride_w, ", padding ",
-                         g.pad_h, " x ", g.pad_w, ", dilation ", g.dilation_h, " x ", g.dilation_w, ", groups ", g.groups, "): ", fault);
+    require<shape_error>(ok, "convolution of images ", g.batch, " x ", g.height, " x ", g.width, " x ", g.in_channels,
+                         " with filters ", g.out_channels, " x ", g.kernel_h, " x ", g.kernel_w, " (stride ",
+                         g.stride_h, " x ", g.stride_w, ", padding ", g.pad_h, " x ", g.pad_w, ", dilation ",
+                         g.dilation_h, " x ", g.dilation_w, ", groups ", g.groups, "): ", fault);
 }
 } // namespace detail
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The input gradient of a convolution. A strided one falls apart into stride_h x stride_w products, one for the input pixels of each residue: they meet
-// different taps. pass.hpp compares the three passes.
+// The input gradient of a convolution. A strided one falls apart into stride_h x stride_w products, one for the input
+// pixels of each residue: they meet different taps. pass.hpp compares the three passes.
 
 #include <algorithm>
 #include <numeric>
@@ -15,18 +15,21 @@ namespace intaglio::inline INTAGLIO_ABI {
 
 namespace detail {
 
-/// The taps that input positions of one residue (position % stride == residue) meet, and where the output gradients lie that they meet:
-/// y stride + r dilation - pad = position, for r = first_tap, first_tap + tap_step, ...
+/// The taps that input positions of one residue (position % stride == residue) meet, and where the output gradients lie
+/// that they meet: y stride + r dilation - pad = position, for r = first_tap, first_tap + tap_step, ...
 struct gradient_axis {
     window_axis window; ///< over the output gradient; outputs = input positions of this residue
     index first_tap = 0;
     index tap_step = 1;
 };
 
-inline gradient_axis axis_of_residue(index size, index out, index kernel, index stride, index pad, index dilation, index residue) {
+inline gradient_axis axis_of_residue(index size, index out, index kernel, index stride, index pad, index dilation,
+                                     index residue) {
     gradient_axis axis;
     axis.tap_step = stride / std::gcd(stride, dilation);
-    axis.window = {residue < size ? (size - residue - 1) / stride + 1 : 0, out, 0, 0, 1, -(axis.tap_step * dilation / stride)}; // no tap yet
+    // no tap yet
+    axis.window = {
+        residue < size ? (size - residue - 1) / stride + 1 : 0, out, 0, 0, 1, -(axis.tap_step * dilation / stride)};
     for (index r = 0; r < std::min(kernel, axis.tap_step); ++r) {
         if ((residue + pad - r * dilation) % stride != 0) continue;
         axis.first_tap = r;
@@ -44,18 +47,21 @@ inline listed_rows residue_rows(const conv_geometry& g, index residue, index out
     for (index b = 0; b < g.batch; ++b)
         for (index y = 0; y < outputs_y; ++y)
             for (index x = 0; x < outputs_x; ++x)
-                rows.places.push_back((b * g.height + residue / g.stride_w + y * g.stride_h) * g.width + residue % g.stride_w + x * g.stride_w);
+                rows.places.push_back((b * g.height + residue / g.stride_w + y * g.stride_h) * g.width +
+                                      residue % g.stride_w + x * g.stride_w);
     return rows;
 }
 
 } // namespace detail
 
-/// Filters packed for the input gradient: for each group, for the input pixels of each residue, the taps that these meet.
+/// Filters packed for the input gradient: for each group, for the input pixels of each residue, the taps that these
+/// meet.
 template <GemmPolicy P, class Arch = simd::native_arch>
 struct packed_gradient_filter {
     std::vector<packed_rhs<P, Arch>> products; ///< group * stride_h * stride_w + residue
     index bytes() const {
-        return std::accumulate(products.begin(), products.end(), index{0}, [](index sum, const auto& p) { return sum + p.bytes(); });
+        return std::accumulate(products.begin(), products.end(), index{0},
+                               [](index sum, const auto& p) { return sum + p.bytes(); });
     }
 };
 
@@ -65,18 +71,24 @@ namespace detail {
 struct residue_taps {
     gradient_axis y, x;
     residue_taps(const conv_geometry& g, index residue)
-        : y(axis_of_residue(g.height, g.out_height(), g.kernel_h, g.stride_h, g.pad_h, g.dilation_h, residue / g.stride_w)),
-          x(axis_of_residue(g.width, g.out_width(), g.kernel_w, g.stride_w, g.pad_w, g.dilation_w, residue % g.stride_w)) {}
+        : y(axis_of_residue(g.height, g.out_height(), g.kernel_h, g.stride_h, g.pad_h, g.dilation_h,
+                            residue / g.stride_w)),
+          x(axis_of_residue(g.width, g.out_width(), g.kernel_w, g.stride_w, g.pad_w, g.dilation_w,
+                            residue % g.stride_w)) {}
     index count() const { return y.window.taps * x.window.taps; }
     /// The number, in the filter, of tap (r, s) of these.
-    index tap(const conv_geometry& g, index r, index s) const { return (y.first_tap + r * y.tap_step) * g.kernel_w + x.first_tap + s * x.tap_step; }
+    index tap(const conv_geometry& g, index r, index s) const {
+        return (y.first_tap + r * y.tap_step) * g.kernel_w + x.first_tap + s * x.tap_step;
+    }
 };
 
 } // namespace detail
 
-/// Packs dense filters (out_channels, kernel_h, kernel_w, in_channels / groups) for the input gradient; planar_bytes plane after plane. Throws as pack_rhs does.
+/// Packs dense filters (out_channels, kernel_h, kernel_w, in_channels / groups) for the input gradient; planar_bytes
+/// plane after plane. Throws as pack_rhs does.
 template <GemmPolicy P, class Arch = simd::native_arch>
-packed_gradient_filter<P, Arch> pack_gradient_filter(const conv_geometry& g, const typename P::rhs::storage* filter, double scale, executor_ref exec = {}) {
+packed_gradient_filter<P, Arch> pack_gradient_filter(const conv_geometry& g, const typename P::rhs::storage* filter,
+                                                     double scale, executor_ref exec = {}) {
     detail::require_gradient_policy<P>();
     g.check();
     detail::require_data("filters", filter, g.out_channels * g.filter_size());
@@ -87,61 +99,74 @@ packed_gradient_filter<P, Arch> pack_gradient_filter(const conv_geometry& g, con
     rhs_view<P> scale_only;
     scale_only.scale = scale;
     scale_only.plane_stride = g.out_channels * g.filter_size();
-    std::vector<index> offsets; // of the rows of rhs: for each tap that hits and each filter of the group, the row of its input channels
+    // of the rows of rhs: for each tap that hits and each filter of the group, the row of its input channels
+    std::vector<index> offsets;
     for (index group = 0; group < g.groups; ++group)
         for (index residue = 0; residue < g.stride_h * g.stride_w; ++residue) {
             const detail::residue_taps taps(g, residue);
             offsets.clear();
             for (index r = 0; r < taps.y.window.taps; ++r)
                 for (index s = 0; s < taps.x.window.taps; ++s)
-                    for (index o = 0; o < filters; ++o) offsets.push_back((group * filters + o) * g.filter_size() + taps.tap(g, r, s) * channels);
-            packed.products.push_back(packed_rhs<P, Arch>::make({filter, 0, 1, offsets.data()}, static_cast<index>(offsets.size()), channels, scale_only, exec));
+                    for (index o = 0; o < filters; ++o)
+                        offsets.push_back((group * filters + o) * g.filter_size() + taps.tap(g, r, s) * channels);
+            packed.products.push_back(packed_rhs<P, Arch>::make(
+                {filter, 0, 1, offsets.data()}, static_cast<index>(offsets.size()), channels, scale_only, exec));
         }
     return packed;
 }
 
-/// d_x(batch height width, in_channels) = the gradient by the input, from d_out (batch, out_height, out_width, out_channels) and packed filters, then the stages.
-/// Dense planar_bytes: the high bytes of all of d_out, then the low ones.
-/// Throws shape_error or value_error, `d_x` untouched, where something does not fit.
+/// d_x(batch height width, in_channels) = the gradient by the input, from d_out (batch, out_height, out_width,
+/// out_channels) and packed filters, then the stages. Dense planar_bytes: the high bytes of all of d_out, then the low
+/// ones. Throws shape_error or value_error, `d_x` untouched, where something does not fit.
 template <GemmPolicy P, class Arch = simd::native_arch, class Out, class... Stages>
-void conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage* d_out, double d_out_scale, const packed_gradient_filter<P, Arch>& filter,
-                         Out d_x, const epilogue<Stages...>& stages = epilogue<Stages...>{}, executor_ref exec = {}, audit* check = nullptr) {
+void conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage* d_out, double d_out_scale,
+                         const packed_gradient_filter<P, Arch>& filter, Out d_x,
+                         const epilogue<Stages...>& stages = epilogue<Stages...>{}, executor_ref exec = {},
+                         audit* check = nullptr) {
     detail::require_gradient_policy<P>();
     g.check();
     detail::require_data("output gradient", d_out, g.out_pixels() * g.out_channels);
     detail::check_output<P, Out, epilogue<Stages...>>("conv_input_gradient", d_x, g.in_pixels(), g.in_channels);
     const index filters = g.group_out_channels(), channels = g.group_in_channels(), residues = g.stride_h * g.stride_w;
-    require(static_cast<index>(filter.products.size()) == g.groups * residues, "conv_input_gradient: the packed filters are ", filter.products.size(),
-            " products, the geometry needs ", g.groups, " groups of ", residues, "; pack them for this geometry with pack_gradient_filter");
+    require(static_cast<index>(filter.products.size()) == g.groups * residues,
+            "conv_input_gradient: the packed filters are ", filter.products.size(), " products, the geometry needs ",
+            g.groups, " groups of ", residues, "; pack them for this geometry with pack_gradient_filter");
     for (index product = 0; product < g.groups * residues; ++product) {
         const auto& rhs = filter.products[static_cast<std::size_t>(product)];
         const index depth = detail::residue_taps(g, product % residues).count() * filters;
-        require(rhs.k() == depth && rhs.n() == channels, "conv_input_gradient: product ", product, " of the packed filters is ", rhs.k(), " x ", rhs.n(),
-                ", the geometry needs ", depth, " x ", channels, "; pack them for this geometry with pack_gradient_filter");
+        require(rhs.k() == depth && rhs.n() == channels, "conv_input_gradient: product ", product,
+                " of the packed filters is ", rhs.k(), " x ", rhs.n(), ", the geometry needs ", depth, " x ", channels,
+                "; pack them for this geometry with pack_gradient_filter");
     }
     detail::require_grouped_lhs<P>(g, "the output gradient", d_out, g.out_pixels(), g.out_channels);
     for (index product = 0; product < g.groups * residues; ++product) {
         const index group = product / residues, residue = product % residues;
-        const detail::image_view<typename P::lhs::storage> image{d_out, g.batch, g.out_height(), g.out_width(), g.out_channels, group * filters, filters};
+        const detail::image_view<typename P::lhs::storage> image{
+            d_out, g.batch, g.out_height(), g.out_width(), g.out_channels, group * filters, filters};
         const detail::residue_taps taps(g, residue);
         const detail::listed_rows rows = detail::residue_rows(g, residue, taps.y.window.outputs, taps.x.window.outputs);
         if constexpr (std::is_same_v<Out, matrix_view<float>> && sizeof...(Stages) == 0)
             if (taps.count() == 0 && d_x.col_stride == 1) { // no tap meets these pixels
-                exec.for_each(static_cast<index>(rows.places.size()),
-                              [&](index row, int) { std::fill_n(d_x.data + rows(row) * d_x.row_stride + group * channels, channels, 0.0F); });
+                exec.for_each(static_cast<index>(rows.places.size()), [&](index row, int) {
+                    std::fill_n(d_x.data + rows(row) * d_x.row_stride + group * channels, channels, 0.0F);
+                });
                 continue;
             }
-        detail::multiply<P, Arch>(detail::tap_source(image, taps.y.window, taps.x.window), d_out_scale, nullptr, filter.products[static_cast<std::size_t>(product)],
-                                  detail::columns_from(d_x, group * channels, channels),
-                                  detail::shifted_stages<epilogue<Stages...>>{stages, group * channels}, rows, exec, check);
+        detail::multiply<P, Arch>(
+            detail::tap_source(image, taps.y.window, taps.x.window), d_out_scale, nullptr,
+            filter.products[static_cast<std::size_t>(product)], detail::columns_from(d_x, group * channels, channels),
+            detail::shifted_stages<epilogue<Stages...>>{stages, group * channels}, rows, exec, check);
     }
 }
 
 /// The same from dense filters, which are packed for this call.
 template <GemmPolicy P, class Arch = simd::native_arch, class Out, class... Stages>
-void conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage* d_out, double d_out_scale, const typename P::rhs::storage* filter,
-                         double filter_scale, Out d_x, const epilogue<Stages...>& stages = epilogue<Stages...>{}, executor_ref exec = {}, audit* check = nullptr) {
-    conv_input_gradient<P, Arch>(g, d_out, d_out_scale, pack_gradient_filter<P, Arch>(g, filter, filter_scale, exec), d_x, stages, exec, check);
+void conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage* d_out, double d_out_scale,
+                         const typename P::rhs::storage* filter, double filter_scale, Out d_x,
+                         const epilogue<Stages...>& stages = epilogue<Stages...>{}, executor_ref exec = {},
+                         audit* check = nullptr) {
+    conv_input_gradient<P, Arch>(g, d_out, d_out_scale, pack_gradient_filter<P, Arch>(g, filter, filter_scale, exec),
+                                 d_x, stages, exec, check);
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The lhs of a weight gradient, for kernels of more than one tap: one of its two images, shifted by taps. Rows are (tap row, tap column, channel), the reduction is
-// positions of the window; a row is then the image of one channel, shifted by its tap. So the image is transposed once, channels first, with its padding in
-// place and one line after the other, as long as a line of the reduction: every row is one contiguous run an image, and rows of one tap are evenly spaced.
+// The lhs of a weight gradient, for kernels of more than one tap: one of its two images, shifted by taps. Rows are (tap
+// row, tap column, channel), the reduction is positions of the window; a row is then the image of one channel, shifted
+// by its tap. So the image is transposed once, channels first, with its padding in place and one line after the other,
+// as long as a line of the reduction: every row is one contiguous run an image, and rows of one tap are evenly spaced.
 //
-//   width 4, padding 1, three taps       | 0 a b c d | 0 e f g h | 0 i j ..       the zero before a line also stands behind the line before
+//   width 4, padding 1, three taps       | 0 a b c d | 0 e f g h | 0 i j ..   the zero before a line also
+//                                                                             stands behind the line before
 //     tap 0 reads from here                ^
 //     tap 1                                  ^
 //     tap 2                                    ^
 //
-// Between two lines the window stands on `gap` positions that are none: the product's rhs has rows of zeros there. Columns of a strided window lie by their
-// phase, each phase an image of its own:
+// Between two lines the window stands on `gap` positions that are none: the product's rhs has rows of zeros there.
+// Columns of a strided window lie by their phase, each phase an image of its own:
 //
 //   width 6, padding 1, stride 2, three taps      x:      -1  0  1  2  3  4  5  6
 //   columns by (x + 1) mod 2                      phase 0: -1  1  3  5     phase 1:  0  2  4  6
@@ -31,13 +33,14 @@ namespace intaglio::inline INTAGLIO_ABI::detail {
 
 /// How the positions of one axis are stored: position origin + phase + j * stride is element j of its phase.
 struct line_axis {
-    window_axis window; ///< taps ascend
+    window_axis window;                     ///< taps ascend
     index phases = 1, origin = 0, size = 0; ///< size: elements of a phase; also the length of a line of the reduction
 
     explicit line_axis(const window_axis& w) : window(w) {
         const index reach = (w.taps - 1) * w.step;
         if (w.stride == 1) { // the zeros behind a line are those before the next
-            const index before = std::max<index>(0, -w.first), behind = std::max<index>(0, w.first + w.outputs + reach - w.inputs);
+            const index before = std::max<index>(0, -w.first),
+                        behind = std::max<index>(0, w.first + w.outputs + reach - w.inputs);
             origin = -before;
             size = std::max(w.inputs + std::max(before, behind), w.outputs);
         } else {
@@ -58,17 +61,23 @@ public:
     static constexpr bool has_column_runs = false;
     static constexpr bool has_windows = true;
 
-    /// `step` is the atom's k: the reduction of an image is a multiple of it. `planes`: those that the image is stored in.
-    line_source(const image_view<T>& image, const window_axis& y, const window_axis& x, index step, int planes, executor_ref exec)
+    /// `step` is the atom's k: the reduction of an image is a multiple of it. `planes`: those that the image is stored
+    /// in.
+    line_source(const image_view<T>& image, const window_axis& y, const window_axis& x, index step, int planes,
+                executor_ref exec)
         : image_(image), y_(y), x_(x), step_(step), image_stride_(y_.phases * x_.phases * y_.size * x_.size) {
         const index stored = image.batch * image_stride_; // and zeros as far as the last row reads
-        channel_stride_ = padded_row<T>(stored + (std::max<index>(0, -y_.origin) + 1) * x_.size + x_.start(x.taps - 1) + step);
+        channel_stride_ =
+            padded_row<T>(stored + (std::max<index>(0, -y_.origin) + 1) * x_.size + x_.start(x.taps - 1) + step);
         data_ = buffer<T>(planes * plane_stride(), uninitialized);
-        const index all = planes * lines(), together = std::max<index>(1, all / (2 * exec.concurrency())); // neighbours share cache lines
+        // neighbours share cache lines
+        const index all = planes * lines(), together = std::max<index>(1, all / (2 * exec.concurrency()));
         exec.for_each(ceil_div(all, together), [&](index task, int) {
-            for (index l = task * together; l < std::min(all, (task + 1) * together); ++l) transpose_line(l / lines(), l % lines());
+            for (index l = task * together; l < std::min(all, (task + 1) * together); ++l)
+                transpose_line(l / lines(), l % lines());
         });
-        for (index c = 0; c < planes * image.count; ++c) std::fill(data_.data() + c * channel_stride_ + stored, data_.data() + (c + 1) * channel_stride_, T{0});
+        for (index c = 0; c < planes * image.count; ++c)
+            std::fill(data_.data() + c * channel_stride_ + stored, data_.data() + (c + 1) * channel_stride_, T{0});
         for (index b = 0; b < image.batch; ++b) segments_.push_back(b * image_stride_);
     }
 
@@ -77,13 +86,16 @@ public:
     index plane_stride() const { return image_.count * channel_stride_; }
     static constexpr bool along_rows() { return true; }
 
-    /// The rows of rhs that belong to the reduction, of pixels that lie `stride` elements apart: -1 where the window is between two lines.
+    /// The rows of rhs that belong to the reduction, of pixels that lie `stride` elements apart: -1 where the window is
+    /// between two lines.
     std::vector<index> rhs_offsets(index stride) const {
         std::vector<index> offsets;
         offsets.reserve(static_cast<std::size_t>(depth()));
         for (index line = 0; line < image_.batch * y_.window.outputs; ++line) {
-            for (index column = 0; column < x_.size; ++column) offsets.push_back(column < x_.window.outputs ? (line * x_.window.outputs + column) * stride : -1);
-            if ((line + 1) % y_.window.outputs == 0) offsets.resize(static_cast<std::size_t>((line + 1) / y_.window.outputs * segment()), -1);
+            for (index column = 0; column < x_.size; ++column)
+                offsets.push_back(column < x_.window.outputs ? (line * x_.window.outputs + column) * stride : -1);
+            if ((line + 1) % y_.window.outputs == 0)
+                offsets.resize(static_cast<std::size_t>((line + 1) / y_.window.outputs * segment()), -1);
         }
         return offsets;
     }
@@ -136,18 +148,21 @@ public:
             std::vector<std::int64_t> sums(shifts.size());
             for (int level = 0; level < norm_levels; ++level) {
                 const index length = norm_step << level, first = strip * (longest_piece / length);
-                for (index piece = first; piece < std::min(norms_.pieces(level), first + longest_piece / length); ++piece) {
+                for (index piece = first; piece < std::min(norms_.pieces(level), first + longest_piece / length);
+                     ++piece) {
                     std::fill(sums.begin(), sums.end(), 0);
                     for_each_piece(piece * length, std::min(depth(), (piece + 1) * length), [&](index at, index count) {
                         const std::int32_t* const largest = windows.largest(count);
                         for (std::size_t s = 0; s < sums.size(); ++s) {
-                            const index begin = (shifts[s].first + at) / square_piece, end = (shifts[s].last + at) / square_piece;
+                            const index begin = (shifts[s].first + at) / square_piece,
+                                        end = (shifts[s].last + at) / square_piece;
                             std::int32_t most = largest[begin];
                             for (index w = begin + 1; w <= end; ++w) most = std::max(most, largest[w]);
                             sums[s] += most;
                         }
                     });
-                    norms_.at(level, piece) = norm_bound(static_cast<float>(*std::max_element(sums.begin(), sums.end())), length);
+                    norms_.at(level, piece) =
+                        norm_bound(static_cast<float>(*std::max_element(sums.begin(), sums.end())), length);
                 }
             }
         });
@@ -174,12 +189,14 @@ private:
 
     /// Where row i begins: its channel, moved to its tap.
     index place(index i) const {
-        const index c = i % image_.count, tap = i / image_.count, row = tap / x_.window.taps, column = tap % x_.window.taps;
+        const index c = i % image_.count, tap = i / image_.count, row = tap / x_.window.taps,
+                    column = tap % x_.window.taps;
         const index phase = y_.phase(row) * x_.phases + x_.phase(column);
         return c * channel_stride_ + (phase * y_.size + y_.start(row)) * x_.size + x_.start(column);
     }
 
-    /// A line of storage: columns [from, to) are pixels of the image, the one of column `from` is `first` and they lie `stride` elements apart. Others are zeros.
+    /// A line of storage: columns [from, to) are pixels of the image, the one of column `from` is `first` and they lie
+    /// `stride` elements apart. Others are zeros.
     struct stored_line {
         const T* first = nullptr;
         index stride = 0, from = 0, to = 0;
@@ -187,16 +204,22 @@ private:
     index lines() const { return image_.batch * y_.phases * x_.phases * y_.size; }
     /// Line l of storage: of one image, phase and row.
     stored_line line(index l) const {
-        const index row = l % y_.size, phase = l / y_.size % (y_.phases * x_.phases), b = l / (y_.size * y_.phases * x_.phases);
-        const index stride = x_.window.stride, y = y_.origin + phase / x_.phases + row * y_.window.stride, x = x_.origin + phase % x_.phases; // x of column 0
+        const index row = l % y_.size, phase = l / y_.size % (y_.phases * x_.phases),
+                    b = l / (y_.size * y_.phases * x_.phases);
+        // x of column 0
+        const index stride = x_.window.stride, y = y_.origin + phase / x_.phases + row * y_.window.stride,
+                    x = x_.origin + phase % x_.phases;
         if (!y_.window.inside(y)) return {};
-        const index from = std::min(x_.size, x < 0 ? ceil_div(-x, stride) : 0), to = std::clamp(x_.window.inputs > x ? ceil_div(x_.window.inputs - x, stride) : 0, from, x_.size);
+        const index from = std::min(x_.size, x < 0 ? ceil_div(-x, stride) : 0),
+                    to = std::clamp(x_.window.inputs > x ? ceil_div(x_.window.inputs - x, stride) : 0, from, x_.size);
         return {to > from ? image_.pixel(b, y, x + from * stride) : nullptr, stride * image_.channels, from, to};
     }
     void transpose_line(index plane, index l) {
         const auto [first, stride, from, to] = line(l);
         T* out = data_.data() + plane * plane_stride() + l * x_.size;
-        if (to > from) simd::transpose(first + plane * image_.plane_stride(), stride, to - from, image_.count, out + from, channel_stride_);
+        if (to > from)
+            simd::transpose(first + plane * image_.plane_stride(), stride, to - from, image_.count, out + from,
+                            channel_stride_);
         for (index c = 0; c < image_.count; ++c) {
             std::fill_n(out + c * channel_stride_, from, T{0});
             std::fill(out + c * channel_stride_ + to, out + c * channel_stride_ + x_.size, T{0});

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What the three passes of a convolution share. Each is one product per group, for any policy, read through a source (sources.hpp):
+// What the three passes of a convolution share. Each is one product per group, for any policy, read through a source
+// (sources.hpp):
 //
-//   pass              rows of lhs                reduction                        columns of rhs        lhs reads
-//   forward           output pixels              kernel_h x kernel_w x channels   filters               input, window by window
-//   input gradient    input pixels               taps that hit x filters          input channels        output gradient, window by window
-//   weight gradient   kernel_h kernel_w filters  input pixels                     input channels        output gradient, shifted by taps
-//     strided         kernel_h kernel_w channels output pixels                    filters               input, shifted by taps
-//     of a single tap filters                    output pixels                    input channels        output gradient, pixel by pixel
+//   pass              rows of lhs        reduction         columns of rhs   lhs reads
+//   forward           output pixels      taps x channels   filters          input, window by window
+//   input gradient    input pixels       taps x filters    input channels   output gradient, window by window
+//   weight gradient   taps x filters     input pixels      input channels   output gradient, shifted by taps
+//     strided         taps x channels    output pixels     filters          input, shifted by taps
+//     of a single tap filters            output pixels     input channels   output gradient, pixel by pixel
 //
-// Layouts and errors: geometry.hpp; planar_bytes are the high bytes of the whole operand in such a layout, then the low ones. All of an operand's integers share one scale,
-// but for the filters of the forward pass, which take any sharing.
+// (taps: kernel_h x kernel_w; those of an input gradient are the ones that hit a pixel.)
+//
+// Layouts and errors: geometry.hpp; planar_bytes are the high bytes of the whole operand in such a layout, then the low
+// ones. All of an operand's integers share one scale, but for the filters of the forward pass, which take any sharing.
 
 #include <type_traits>
 #include <vector>
@@ -24,8 +27,12 @@ namespace intaglio::inline INTAGLIO_ABI::detail {
 inline window_axis forward_axis(index size, index out, index kernel, index stride, index pad, index dilation) {
     return {out, size, kernel, -pad, stride, dilation};
 }
-inline window_axis forward_y(const conv_geometry& g) { return forward_axis(g.height, g.out_height(), g.kernel_h, g.stride_h, g.pad_h, g.dilation_h); }
-inline window_axis forward_x(const conv_geometry& g) { return forward_axis(g.width, g.out_width(), g.kernel_w, g.stride_w, g.pad_w, g.dilation_w); }
+inline window_axis forward_y(const conv_geometry& g) {
+    return forward_axis(g.height, g.out_height(), g.kernel_h, g.stride_h, g.pad_h, g.dilation_h);
+}
+inline window_axis forward_x(const conv_geometry& g) {
+    return forward_axis(g.width, g.out_width(), g.kernel_w, g.stride_w, g.pad_w, g.dilation_w);
+}
 
 /// The columns of an output, or of the stages' parameters, from `first` on: what a group sees as its own.
 template <class T>
@@ -37,7 +44,8 @@ quantized_view<T> columns_from(const quantized_view<T>& v, index first, index co
     return {columns_from(v.values, first, count), v.inverse_scale};
 }
 
-/// Where the rows of a product go in its output, where not in order: listed, since a tile would divide for each of its rows.
+/// Where the rows of a product go in its output, where not in order: listed, since a tile would divide for each of its
+/// rows.
 struct listed_rows {
     std::vector<index> places; ///< empty: in order
     index operator()(index row) const { return places.empty() ? row : places[static_cast<std::size_t>(row)]; }
@@ -48,7 +56,9 @@ struct shifted_stages {
     const Stages& stages;
     index first;
     static constexpr bool empty = Stages::empty;
-    INTAGLIO_INLINE void operator()(float* v, index row, index col, index count) const { stages(v, row, first + col, count); }
+    INTAGLIO_INLINE void operator()(float* v, index row, index col, index count) const {
+        stages(v, row, first + col, count);
+    }
 };
 
 template <class T>
@@ -56,23 +66,28 @@ void require_data(const char* what, const T* data, index size) {
     require<value_error>(data || size == 0, "convolution: the pointer to the ", what, " is null");
 }
 
-/// An operand that is checked here and not by the product: one that is rhs, or of which every group is a product of its own.
+/// An operand that is checked here and not by the product: one that is rhs, or of which every group is a product of its
+/// own.
 template <class Format, class T>
 void require_dense_range(const char* name, const T* data, index pixels, index channels) {
     require_range<Format>(name, rhs_rows<T>{data, channels, 1}, pixels, channels);
 }
 
-/// lhs of a convolution in groups, each of which is a product of its own: checked as a whole, before any of them writes.
+/// lhs of a convolution in groups, each of which is a product of its own: checked as a whole, before any of them
+/// writes.
 template <GemmPolicy P>
-void require_grouped_lhs(const conv_geometry& g, const char* name, const typename P::lhs::storage* data, index pixels, index channels) {
+void require_grouped_lhs(const conv_geometry& g, const char* name, const typename P::lhs::storage* data, index pixels,
+                         index channels) {
     if (checks_lhs<P> && g.groups > 1) require_dense_range<typename P::lhs::format>(name, data, pixels, channels);
 }
 
 /// The single-scale policies that gradients take.
 template <GemmPolicy P>
 constexpr void require_gradient_policy() {
-    static_assert(std::is_same_v<typename P::lhs::sharing, per_tensor> && std::is_same_v<typename P::rhs::sharing, per_tensor> && P::rhs::planes == 1,
-                  "convolution: gradients need one scale per tensor and one plane of storage on both sides; use fp32 or a dfp16 policy");
+    static_assert(std::is_same_v<typename P::lhs::sharing, per_tensor> &&
+                      std::is_same_v<typename P::rhs::sharing, per_tensor> && P::rhs::planes == 1,
+                  "convolution: gradients need one scale per tensor and one plane of storage on both sides; use fp32 "
+                  "or a dfp16 policy");
     static_assert(std::is_same_v<typename P::lhs::format, typename P::rhs::format>,
                   "convolution: in the gradients each operand stands on either side, so both need the same format");
 }

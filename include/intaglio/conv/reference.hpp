@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What the three passes of a convolution are: the normative scalar text, by explicit loops over taps and pixels. Each pass is a product
-// (gemm/reference.hpp says what that means) whose reduction runs in a stated order:
+// What the three passes of a convolution are: the normative scalar text, by explicit loops over taps and pixels. Each
+// pass is a product (gemm/reference.hpp says what that means) whose reduction runs in a stated order:
 //
-//   forward          out(b, y, x, o)     = sum over (r, s, c)   of in(tap) * filter(o, r, s, c);    taps in the padding count as zeros
-//   input gradient   d_in(b, h, w, c)    = sum over (r, s, o)   of d_out(b, y, x, o) * filter(o, r, s, c), over the taps that hit a pixel (y, x)
-//   weight gradient  d_filter(o, r, s, c)= sum over (b, y, x)   of d_out(b, y, x, o) * in(tap);     taps in the padding count as zeros
+//   forward          out(b, y, x, o)       = sum over (r, s, c) of in(tap) * filter(o, r, s, c)
+//   input gradient   d_in(b, h, w, c)      = sum over (r, s, o) of d_out(b, y, x, o) * filter(o, r, s, c)
+//   weight gradient  d_filter(o, r, s, c)  = sum over (b, y, x) of d_out(b, y, x, o) * in(tap)
 //
-// Each tuple ascends with its last index fastest. o and c stay in one group.
+// Taps in the padding count as zeros; an input gradient sums over the taps that hit a pixel (y, x). Each tuple ascends
+// with its last index fastest. o and c stay in one group.
 
 #include "intaglio/conv/geometry.hpp"
 #include "intaglio/core/config.hpp"
@@ -26,9 +27,11 @@ namespace intaglio::inline INTAGLIO_ABI {
 namespace detail {
 /// The number at a pixel of the input, which may lie outside: zero there.
 template <class Format>
-number<Format> pixel_or_zero(const conv_geometry& g, const typename Format::storage* values, index b, index h, index w, index c) {
+number<Format> pixel_or_zero(const conv_geometry& g, const typename Format::storage* values, index b, index h, index w,
+                             index c) {
     if (h < 0 || h >= g.height || w < 0 || w >= g.width) return 0;
-    return number_at<Format>(values + ((b * g.height + h) * g.width + w) * g.in_channels + c, g.in_pixels() * g.in_channels);
+    return number_at<Format>(values + ((b * g.height + h) * g.width + w) * g.in_channels + c,
+                             g.in_pixels() * g.in_channels);
 }
 
 /// The pixel of the output that input pixel `at` meets at tap `tap`, or -1 where it meets none.
@@ -39,8 +42,9 @@ constexpr index output_at(index at, index tap, index stride, index pad, index di
 }
 
 template <GemmPolicy P>
-constexpr bool one_plane_one_scale = P::lhs::planes == 1 && P::rhs::planes == 1 &&
-                                     std::is_same_v<typename P::lhs::sharing, per_tensor> && std::is_same_v<typename P::rhs::sharing, per_tensor>;
+constexpr bool one_plane_one_scale =
+    P::lhs::planes == 1 && P::rhs::planes == 1 &&
+    std::is_same_v<typename P::lhs::sharing, per_tensor>&& std::is_same_v<typename P::rhs::sharing, per_tensor>;
 
 inline constexpr auto no_block_scale = [](auto...) { return std::uint8_t{1}; };
 
@@ -53,17 +57,20 @@ void store_reference(Out& out, typename P::total total, double lhs_scale, double
 }
 } // namespace detail
 
-/// `filter` is (filter_size, out_channels): k = (r, s, c) down, a column for each filter. out is (out_pixels, out_channels), raw totals or float.
+/// `filter` is (filter_size, out_channels): k = (r, s, c) down, a column for each filter. out is (out_pixels,
+/// out_channels), raw totals or float.
 template <GemmPolicy P, class Out>
-void reference_conv_forward(const conv_geometry& g, const typename P::lhs::storage* in, double in_scale, const rhs_view<P>& filter,
-                            matrix_view<Out> out) {
-    static_assert(std::is_same_v<typename P::lhs::sharing, per_tensor>, "convolution: activations have one scale for the whole tensor");
+void reference_conv_forward(const conv_geometry& g, const typename P::lhs::storage* in, double in_scale,
+                            const rhs_view<P>& filter, matrix_view<Out> out) {
+    static_assert(std::is_same_v<typename P::lhs::sharing, per_tensor>,
+                  "convolution: activations have one scale for the whole tensor");
     g.check();
     const index k = g.filter_size(), channels = g.group_in_channels(), filters = g.group_out_channels();
-    require<shape_error>(filter.values.rows == k && filter.values.cols == g.out_channels, "convolution: the filters should be ", k, " x ",
-                         g.out_channels, " but are ", filter.values.rows, " x ", filter.values.cols);
-    require<shape_error>(out.rows == g.out_pixels() && out.cols == g.out_channels, "convolution: the output should be ", g.out_pixels(), " x ",
-                         g.out_channels, " but is ", out.rows, " x ", out.cols);
+    require<shape_error>(filter.values.rows == k && filter.values.cols == g.out_channels,
+                         "convolution: the filters should be ", k, " x ", g.out_channels, " but are ",
+                         filter.values.rows, " x ", filter.values.cols);
+    require<shape_error>(out.rows == g.out_pixels() && out.cols == g.out_channels, "convolution: the output should be ",
+                         g.out_pixels(), " x ", g.out_channels, " but is ", out.rows, " x ", out.cols);
 
     std::vector<detail::number<typename P::lhs::format>> taps(static_cast<std::size_t>(k));
     index row = 0;
@@ -75,14 +82,21 @@ void reference_conv_forward(const conv_geometry& g, const typename P::lhs::stora
                     for (index r = 0; r < g.kernel_h; ++r)
                         for (index s = 0; s < g.kernel_w; ++s)
                             for (index c = 0; c < channels; ++c)
-                                taps[at++] = detail::pixel_or_zero<typename P::lhs::format>(g, in, b, y * g.stride_h + r * g.dilation_h - g.pad_h,
-                                                                   x * g.stride_w + s * g.dilation_w - g.pad_w, group * channels + c);
+                                taps[at++] = detail::pixel_or_zero<typename P::lhs::format>(
+                                    g, in, b, y * g.stride_h + r * g.dilation_h - g.pad_h,
+                                    x * g.stride_w + s * g.dilation_w - g.pad_w, group * channels + c);
                     for (index o = group * filters; o < (group + 1) * filters; ++o) {
                         const auto& f = filter.values;
                         const auto total = reference_total<P>(
                             k, [&](index kk) { return taps[static_cast<std::size_t>(kk)]; }, detail::no_block_scale,
-                            [&](int p, index kk) { return detail::number_at<typename P::rhs::format>(&f(kk, o) + p * filter.plane_stride, filter.plane_stride); },
-                            [&](int p, index block) { return filter.scales[detail::block_scale_at<typename P::rhs>(p, o, g.out_channels, block, k)]; });
+                            [&](int p, index kk) {
+                                return detail::number_at<typename P::rhs::format>(&f(kk, o) + p * filter.plane_stride,
+                                                                                  filter.plane_stride);
+                            },
+                            [&](int p, index block) {
+                                return filter
+                                    .scales[detail::block_scale_at<typename P::rhs>(p, o, g.out_channels, block, k)];
+                            });
                         float channel_scale = 1;
                         if constexpr (detail::scales_by_row<typename P::rhs>) channel_scale = filter.scales[o];
                         detail::store_reference<P>(out(row, o), total, in_scale, filter.scale, channel_scale);
@@ -94,11 +108,13 @@ void reference_conv_forward(const conv_geometry& g, const typename P::lhs::stora
 template <GemmPolicy P, class Out>
 void reference_conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage* d_out, double d_out_scale,
                                    const typename P::rhs::storage* filter, double filter_scale, matrix_view<Out> d_in) {
-    static_assert(detail::one_plane_one_scale<P>, "convolution: gradients take operands of one plane with one scale for the whole tensor");
+    static_assert(detail::one_plane_one_scale<P>,
+                  "convolution: gradients take operands of one plane with one scale for the whole tensor");
     g.check();
     const index channels = g.group_in_channels(), filters = g.group_out_channels();
-    require<shape_error>(d_in.rows == g.in_pixels() && d_in.cols == g.in_channels, "convolution: the input gradient should be ", g.in_pixels(),
-                         " x ", g.in_channels, " but is ", d_in.rows, " x ", d_in.cols);
+    require<shape_error>(d_in.rows == g.in_pixels() && d_in.cols == g.in_channels,
+                         "convolution: the input gradient should be ", g.in_pixels(), " x ", g.in_channels, " but is ",
+                         d_in.rows, " x ", d_in.cols);
 
     std::vector<detail::number<typename P::lhs::format>> lhs;
     std::vector<detail::number<typename P::rhs::format>> rhs;
@@ -116,15 +132,18 @@ void reference_conv_input_gradient(const conv_geometry& g, const typename P::lhs
                             const index x = detail::output_at(w, s, g.stride_w, g.pad_w, g.dilation_w, g.out_width());
                             if (y < 0 || x < 0) continue;
                             for (index o = group * filters; o < (group + 1) * filters; ++o) {
-                                lhs.push_back(detail::number_at<typename P::lhs::format>(d_out + ((b * g.out_height() + y) * g.out_width() + x) * g.out_channels + o,
-                                                                                         g.out_pixels() * g.out_channels));
-                                rhs.push_back(detail::number_at<typename P::rhs::format>(filter + ((o * g.kernel_h + r) * g.kernel_w + s) * channels + c - group * channels,
-                                                                                         g.out_channels * g.filter_size()));
+                                lhs.push_back(detail::number_at<typename P::lhs::format>(
+                                    d_out + ((b * g.out_height() + y) * g.out_width() + x) * g.out_channels + o,
+                                    g.out_pixels() * g.out_channels));
+                                rhs.push_back(detail::number_at<typename P::rhs::format>(
+                                    filter + ((o * g.kernel_h + r) * g.kernel_w + s) * channels + c - group * channels,
+                                    g.out_channels * g.filter_size()));
                             }
                         }
                     const auto total = reference_total<P>(
-                        static_cast<index>(lhs.size()), [&](index kk) { return lhs[static_cast<std::size_t>(kk)]; }, detail::no_block_scale,
-                        [&](int, index kk) { return rhs[static_cast<std::size_t>(kk)]; }, detail::no_block_scale);
+                        static_cast<index>(lhs.size()), [&](index kk) { return lhs[static_cast<std::size_t>(kk)]; },
+                        detail::no_block_scale, [&](int, index kk) { return rhs[static_cast<std::size_t>(kk)]; },
+                        detail::no_block_scale);
                     detail::store_reference<P>(d_in(row, c), total, d_out_scale, filter_scale);
                 }
 }
@@ -132,12 +151,15 @@ void reference_conv_input_gradient(const conv_geometry& g, const typename P::lhs
 /// d_filter is (out_channels, filter_size), raw totals or float: KRSC where it is dense.
 template <GemmPolicy P, class Out>
 void reference_conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage* in, double in_scale,
-                                    const typename P::rhs::storage* d_out, double d_out_scale, matrix_view<Out> d_filter) {
-    static_assert(detail::one_plane_one_scale<P>, "convolution: gradients take operands of one plane with one scale for the whole tensor");
+                                    const typename P::rhs::storage* d_out, double d_out_scale,
+                                    matrix_view<Out> d_filter) {
+    static_assert(detail::one_plane_one_scale<P>,
+                  "convolution: gradients take operands of one plane with one scale for the whole tensor");
     g.check();
     const index channels = g.group_in_channels(), filters = g.group_out_channels(), pixels = g.out_pixels();
-    require<shape_error>(d_filter.rows == g.out_channels && d_filter.cols == g.filter_size(), "convolution: the weight gradient should be ",
-                         g.out_channels, " x ", g.filter_size(), " but is ", d_filter.rows, " x ", d_filter.cols);
+    require<shape_error>(d_filter.rows == g.out_channels && d_filter.cols == g.filter_size(),
+                         "convolution: the weight gradient should be ", g.out_channels, " x ", g.filter_size(),
+                         " but is ", d_filter.rows, " x ", d_filter.cols);
 
     std::vector<detail::number<typename P::lhs::format>> taps(static_cast<std::size_t>(pixels));
     for (index group = 0; group < g.groups; ++group)
@@ -148,14 +170,20 @@ void reference_conv_weight_gradient(const conv_geometry& g, const typename P::lh
                     for (index b = 0; b < g.batch; ++b)
                         for (index y = 0; y < g.out_height(); ++y)
                             for (index x = 0; x < g.out_width(); ++x)
-                                taps[at++] = detail::pixel_or_zero<typename P::lhs::format>(g, in, b, y * g.stride_h + r * g.dilation_h - g.pad_h,
-                                                                   x * g.stride_w + s * g.dilation_w - g.pad_w, group * channels + c);
+                                taps[at++] = detail::pixel_or_zero<typename P::lhs::format>(
+                                    g, in, b, y * g.stride_h + r * g.dilation_h - g.pad_h,
+                                    x * g.stride_w + s * g.dilation_w - g.pad_w, group * channels + c);
                     for (index o = group * filters; o < (group + 1) * filters; ++o) {
                         const auto total = reference_total<P>(
-                            pixels, [&](index kk) { return taps[static_cast<std::size_t>(kk)]; }, detail::no_block_scale,
-                            [&](int, index kk) { return detail::number_at<typename P::rhs::format>(d_out + kk * g.out_channels + o, pixels * g.out_channels); },
+                            pixels, [&](index kk) { return taps[static_cast<std::size_t>(kk)]; },
+                            detail::no_block_scale,
+                            [&](int, index kk) {
+                                return detail::number_at<typename P::rhs::format>(d_out + kk * g.out_channels + o,
+                                                                                  pixels * g.out_channels);
+                            },
                             detail::no_block_scale);
-                        detail::store_reference<P>(d_filter(o, (r * g.kernel_w + s) * channels + c), total, in_scale, d_out_scale);
+                        detail::store_reference<P>(d_filter(o, (r * g.kernel_w + s) * channels + c), total, in_scale,
+                                                   d_out_scale);
                     }
                 }
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// How an image is read as the left-hand side of a product (gemm/source.hpp says what a source is). A convolution has no loops of
-// its own: forward and input gradient are products whose rows are pixels and whose reduction runs over taps and channels
-// (`tap_source`); the weight gradient is a product whose rows are taps and channels and whose reduction runs over pixels: `pixel_source` for a
-// single tap, line_source.hpp for more.
-// Nothing is unrolled in memory; the driver copies the runs of one block at a time.
+// How an image is read as the left-hand side of a product (gemm/source.hpp says what a source is). A convolution has no
+// loops of its own: forward and input gradient are products whose rows are pixels and whose reduction runs over taps
+// and channels (`tap_source`); the weight gradient is a product whose rows are taps and channels and whose reduction
+// runs over pixels: `pixel_source` for a single tap, line_source.hpp for more. Nothing is unrolled in memory; the
+// driver copies the runs of one block at a time.
 
 #include <algorithm>
 #include <cmath>
@@ -48,7 +48,8 @@ private:
     }
 };
 
-/// An image (batch, height, width, channels), dense, of which `count` channels from `first_channel` on are read. A second plane follows the first.
+/// An image (batch, height, width, channels), dense, of which `count` channels from `first_channel` on are read. A
+/// second plane follows the first.
 template <class T>
 struct image_view {
     const T* data = nullptr;
@@ -56,12 +57,15 @@ struct image_view {
     index first_channel = 0, count = 0;
 
     index plane_stride() const { return batch * height * width * channels; }
-    const T* pixel(index b, index y, index x) const { return data + ((b * height + y) * width + x) * channels + first_channel; }
+    const T* pixel(index b, index y, index x) const {
+        return data + ((b * height + y) * width + x) * channels + first_channel;
+    }
 
     /// Throws unless every element is in its format's range.
     template <class Format>
     void require_range(const char* name) const {
-        detail::require_range<Format>(name, rhs_rows<T>{data + first_channel, channels, 1}, batch * height * width, count);
+        detail::require_range<Format>(name, rhs_rows<T>{data + first_channel, channels, 1}, batch * height * width,
+                                      count);
     }
 };
 
@@ -72,9 +76,12 @@ public:
     using element = T;
     static constexpr bool has_column_runs = false;
     static constexpr bool has_windows = true;
-    /// `segment` >= taps of a row * channels: each row of taps is followed by zeros up to this length, so that the next begins with a whole step of the atom.
-    tap_source(const image_view<T>& image, const window_axis& y, const window_axis& x, index segment) : image_(image), y_(y), x_(x), segment_(segment) {}
-    tap_source(const image_view<T>& image, const window_axis& y, const window_axis& x) : tap_source(image, y, x, x.taps * image.count) {}
+    /// `segment` >= taps of a row * channels: each row of taps is followed by zeros up to this length, so that the next
+    /// begins with a whole step of the atom.
+    tap_source(const image_view<T>& image, const window_axis& y, const window_axis& x, index segment)
+        : image_(image), y_(y), x_(x), segment_(segment) {}
+    tap_source(const image_view<T>& image, const window_axis& y, const window_axis& x)
+        : tap_source(image, y, x, x.taps * image.count) {}
 
     template <class Format>
     void require_range(const char* name) const {
@@ -98,15 +105,18 @@ public:
             const index y = y_.at(row, r);
             if (!y_.inside(y)) {
                 f(nullptr, to - from, index{1});
-            } else if (x_.step == 1 && channels == image_.channels) { // taps are neighbours in memory: one run, but for the padding
+                // taps are neighbours in memory: one run, but for the padding
+            } else if (x_.step == 1 && channels == image_.channels) {
                 const index x0 = x_.at(column, 0);
-                const index left = std::clamp(-x0 * channels, from, to), right = std::clamp((x_.inputs - x0) * channels, left, to);
+                const index left = std::clamp(-x0 * channels, from, to),
+                            right = std::clamp((x_.inputs - x0) * channels, left, to);
                 if (left > from) f(nullptr, left - from, index{1});
                 if (right > left) f(image_.pixel(b, y, 0) + x0 * channels + left, right - left, index{1});
                 if (to > right) f(nullptr, to - right, index{1});
             } else {
                 for (index s = from / channels; s * channels < to; ++s) {
-                    const index c0 = std::max(from - s * channels, index{0}), c1 = std::min(to - s * channels, channels);
+                    const index c0 = std::max(from - s * channels, index{0}),
+                                c1 = std::min(to - s * channels, channels);
                     const index x = x_.at(column, s);
                     f(x_.inside(x) ? image_.pixel(b, y, x) + c0 : nullptr, c1 - c0, index{1});
                 }
@@ -115,10 +125,12 @@ public:
         }
     }
 
-    /// With a single tap, windows are evenly spaced within an output row, and over the whole batch where they visit every pixel.
+    /// With a single tap, windows are evenly spaced within an output row, and over the whole batch where they visit
+    /// every pixel.
     row_span<T> in_place(index i, index count) const {
         if (y_.taps != 1 || x_.taps != 1) return {};
-        if (y_.first == 0 && x_.first == 0 && y_.stride == 1 && x_.stride == 1 && y_.outputs == y_.inputs && x_.outputs == x_.inputs)
+        if (y_.first == 0 && x_.first == 0 && y_.stride == 1 && x_.stride == 1 && y_.outputs == y_.inputs &&
+            x_.outputs == x_.inputs)
             return {image_.pixel(0, 0, 0) + i * image_.channels, image_.channels};
         const index column = i % x_.outputs, line = i / x_.outputs;
         const index y = y_.at(line % y_.outputs, 0), x = x_.at(column, 0), last = x + (count - 1) * x_.stride;
@@ -126,15 +138,18 @@ public:
         return {image_.pixel(line / y_.outputs, y, x), x_.stride * image_.channels};
     }
 
-    /// Copies the image lines that rows [i0, i1) look at, padding included, so that windows within an output row are evenly spaced; leaves `out`
-    /// empty where the kernel could not read them so: a single tap needs no copy, and a segment must be whole steps of the atom.
+    /// Copies the image lines that rows [i0, i1) look at, padding included, so that windows within an output row are
+    /// evenly spaced; leaves `out` empty where the kernel could not read them so: a single tap needs no copy, and a
+    /// segment must be whole steps of the atom.
     template <class Traits>
     void copy_patch(index i0, index i1, patch<typename Traits::lhs_digit>& out) const {
         const index channels = image_.count;
         const bool rows_of_taps = x_.step == 1; // taps of a row are neighbours, one segment; otherwise each tap is one
         const index segment = rows_of_taps ? segment_ : channels;
         out.clear();
-        if (y_.taps * x_.taps <= 1 || segment % Traits::k != 0 || Traits::atom::m != 1 || Traits::block % Traits::k != 0) return;
+        if (y_.taps * x_.taps <= 1 || segment % Traits::k != 0 || Traits::atom::m != 1 ||
+            Traits::block % Traits::k != 0)
+            return;
         const index first_x = x_.first + std::min(index{0}, (x_.taps - 1) * x_.step); // the patch's first pixel
         const index span = patch_span();
         const index low_y = std::min(index{0}, (y_.taps - 1) * y_.step), reach_y = std::abs((y_.taps - 1) * y_.step);
@@ -144,11 +159,13 @@ public:
             for (index s = 0; s < (rows_of_taps ? 1 : x_.taps); ++s)
                 out.segments.push_back(((r * y_.step - low_y) * span + x_.first - first_x + s * x_.step) * channels);
         out.segment_length = segment;
-        // lines of an image are kept together, images one after the other: f(first output line, how many, where its patch begins, how many lines it has)
+        // lines of an image are kept together, images one after the other: f(first output line, how many, where its
+        // patch begins, how many lines it has)
         const auto for_each_image = [&](auto f) {
             index lines = 0;
             for (index line = line0; line <= line1;) {
-                const index count = std::min(line1 + 1, (line / y_.outputs + 1) * y_.outputs) - line, height = (count - 1) * y_.stride + reach_y + 1;
+                const index count = std::min(line1 + 1, (line / y_.outputs + 1) * y_.outputs) - line,
+                            height = (count - 1) * y_.stride + reach_y + 1;
                 f(line, count, lines, height);
                 lines += height;
                 line += count;
@@ -166,24 +183,28 @@ public:
         out.reserve(lines * span * channels, Traits::lhs_planes);
         for_each_image([&](index line, index, index at, index height) {
             const index y0 = y_.at(line % y_.outputs, 0) + low_y;
-            for (index l = 0; l < height; ++l) copy_line<Traits>(line / y_.outputs, y0 + l, first_x, span, out, (at + l) * span * channels);
+            for (index l = 0; l < height; ++l)
+                copy_line<Traits>(line / y_.outputs, y0 + l, first_x, span, out, (at + l) * span * channels);
         });
     }
 
-    /// The channels that a piece of the reduction takes from each of its taps, bounded by the largest of any pixel of the patch; where channels are few, the
-    /// pixels of a whole row of taps, bounded by the largest of any window.
+    /// The channels that a piece of the reduction takes from each of its taps, bounded by the largest of any pixel of
+    /// the patch; where channels are few, the pixels of a whole row of taps, bounded by the largest of any window.
     template <class Traits>
     norm_table block_norms(const patch<typename Traits::lhs_digit>& image) const {
         constexpr index few = 16;
         const index channels = image_.count, span = patch_span(), pixels = channels > 0 ? image.size() / channels : 0;
         if (pixels == 0) return norm_table(depth());
-        const index unit = channels >= few || x_.step != 1 ? channels : segment_; // of elements that are measured together
+        // of elements that are measured together
+        const index unit = channels >= few || x_.step != 1 ? channels : segment_;
         square_sums most(unit);
         if (unit == channels)
             measure_rows<typename Traits::atom>(image.plane(0), pixels, channels, channels, most, true);
         else
             for (index line = 0; line < pixels / span; ++line)
-                measure_rows<typename Traits::atom>(image.plane(0) + line * span * channels, x_.outputs, x_.stride * channels, unit, most, true); // a patch has slack
+                // a patch has slack
+                measure_rows<typename Traits::atom>(image.plane(0) + line * span * channels, x_.outputs,
+                                                    x_.stride * channels, unit, most, true);
         const norm_table of_unit = norms_of(most, unit);
         norm_table norms(depth());
         const index row = unit == segment_ ? segment_ : x_.taps * channels; // of a row of taps, without what pads it
@@ -191,7 +212,8 @@ public:
             const index end = std::min((p + 1) * norm_step, depth());
             float squares = 0;
             for (index k = p * norm_step; k < end;) {
-                const index inside = k % segment_, c = inside % unit, length = std::min({end - k, unit - c, norm_step - c % norm_step});
+                const index inside = k % segment_, c = inside % unit,
+                            length = std::min({end - k, unit - c, norm_step - c % norm_step});
                 if (inside < row) squares += of_unit.at(0, c / norm_step);
                 k += inside < row ? length : segment_ - inside;
             }
@@ -238,15 +260,16 @@ private:
     index segment_;
 };
 
-/// Rows are (tap row, tap column, channel); the reduction is window positions (batch, y, x), ascending. Runs follow columns: all
-/// channels of one pixel lie together.
+/// Rows are (tap row, tap column, channel); the reduction is window positions (batch, y, x), ascending. Runs follow
+/// columns: all channels of one pixel lie together.
 template <class T>
 class pixel_source {
 public:
     using element = T;
     static constexpr bool has_row_runs = false;
     static constexpr bool has_windows = false;
-    pixel_source(const image_view<T>& image, const window_axis& y, const window_axis& x) : image_(image), y_(y), x_(x) {}
+    pixel_source(const image_view<T>& image, const window_axis& y, const window_axis& x)
+        : image_(image), y_(y), x_(x) {}
 
     template <class Format>
     void require_range(const char* name) const {

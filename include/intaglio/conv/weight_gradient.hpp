@@ -12,21 +12,30 @@ namespace intaglio::inline INTAGLIO_ABI {
 
 namespace detail {
 
-/// What the rows of a weight gradient's product are, and whether lhs is read pixel by pixel, along columns, or as lines (line_source.hpp).
+/// What the rows of a weight gradient's product are, and whether lhs is read pixel by pixel, along columns, or as lines
+/// (line_source.hpp).
 enum class gradient_rows { filters_by_pixel, filters_by_line, channels_by_line, channels_by_pixel };
 
-/// Where rows are filters the output is written in its own order. With a single tap they may be, unless that means to pack the much larger operand; with more, where the
-/// window has no stride, unless that fills panels of `cols` columns worse or filters lie so that taps are no rows. Very short lines are not worth the transposition.
+/// Where rows are filters the output is written in its own order. With a single tap they may be, unless that means to
+/// pack the much larger operand; with more, where the window has no stride, unless that fills panels of `cols` columns
+/// worse or filters lie so that taps are no rows. Very short lines are not worth the transposition.
 inline gradient_rows choose_gradient_rows(const conv_geometry& g, index cols, bool taps_are_rows) {
     const index filters = g.group_out_channels(), channels = g.group_in_channels(), taps = g.kernel_h * g.kernel_w;
-    const auto fill = [&](index count) { return static_cast<double>(count) / static_cast<double>(std::max<index>(1, round_up(count, cols))); };
+    const auto fill = [&](index count) {
+        return static_cast<double>(count) / static_cast<double>(std::max<index>(1, round_up(count, cols)));
+    };
     if (taps == 1)
-        return g.pad_h == 0 && g.pad_w == 0 && g.out_pixels() * (channels - filters) <= 4 * channels * filters ? gradient_rows::filters_by_pixel : gradient_rows::channels_by_pixel;
+        return g.pad_h == 0 && g.pad_w == 0 && g.out_pixels() * (channels - filters) <= 4 * channels * filters
+                   ? gradient_rows::filters_by_pixel
+                   : gradient_rows::channels_by_pixel;
     if (g.out_width() < 4 || channels == 0) return gradient_rows::channels_by_pixel;
-    return g.stride_h == 1 && g.stride_w == 1 && fill(channels) >= fill(filters) && taps_are_rows ? gradient_rows::filters_by_line : gradient_rows::channels_by_line;
+    return g.stride_h == 1 && g.stride_w == 1 && fill(channels) >= fill(filters) && taps_are_rows
+               ? gradient_rows::filters_by_line
+               : gradient_rows::channels_by_line;
 }
 
-/// The output gradient as it is shifted by taps: window positions are those of the input, without a stride, and taps ascend from the kernel's last.
+/// The output gradient as it is shifted by taps: window positions are those of the input, without a stride, and taps
+/// ascend from the kernel's last.
 inline window_axis shifted_axis(index size, index out, index kernel, index pad, index dilation) {
     return {size, out, kernel, pad - (kernel - 1) * dilation, 1, dilation};
 }
@@ -46,18 +55,23 @@ public:
         index batch, height, width, channels, group_channels;
 
         index pixels() const { return batch * height * width; }
-        image_view<storage> image(index group) const { return {data, batch, height, width, channels, group * group_channels, group_channels}; }
+        image_view<storage> image(index group) const {
+            return {data, batch, height, width, channels, group * group_channels, group_channels};
+        }
     };
 
-    weight_gradient_run(const conv_geometry& g, const storage* x, double x_scale, const storage* d_out, double d_out_scale, const matrix_view<T>& d_filter, executor_ref exec,
-                        audit* check)
+    weight_gradient_run(const conv_geometry& g, const storage* x, double x_scale, const storage* d_out,
+                        double d_out_scale, const matrix_view<T>& d_filter, executor_ref exec, audit* check)
         : g_(g), x_{"the input", x, x_scale, g.batch, g.height, g.width, g.in_channels, g.group_in_channels()},
-          d_out_{"the output gradient", d_out, d_out_scale, g.batch, g.out_height(), g.out_width(), g.out_channels, g.group_out_channels()}, d_filter_(d_filter), exec_(exec), check_(check),
+          d_out_{"the output gradient", d_out,         d_out_scale,    g.batch,
+                 g.out_height(),        g.out_width(), g.out_channels, g.group_out_channels()},
+          d_filter_(d_filter), exec_(exec), check_(check),
           rows_(choose_gradient_rows(g, traits::cols, d_filter.row_stride % std::max<index>(1, tap_stride()) == 0)) {}
 
     void run() const {
         require_grouped_lhs<P>(g_, lhs().name, lhs().data, lhs().pixels(), lhs().channels);
-        if (g_.groups > 1 || !traits::proven) require_dense_range<typename P::rhs::format>(rhs().name, rhs().data, rhs().pixels(), rhs().channels);
+        if (g_.groups > 1 || !traits::proven)
+            require_dense_range<typename P::rhs::format>(rhs().name, rhs().data, rhs().pixels(), rhs().channels);
         for (index group = 0; group < g_.groups; ++group) {
             if (rows_ == gradient_rows::filters_by_pixel)
                 filters_by_pixel(group);
@@ -71,11 +85,15 @@ public:
     }
 
 private:
-    bool has_filters_left() const { return rows_ == gradient_rows::filters_by_pixel || rows_ == gradient_rows::filters_by_line; }
+    bool has_filters_left() const {
+        return rows_ == gradient_rows::filters_by_pixel || rows_ == gradient_rows::filters_by_line;
+    }
     const operand& lhs() const { return has_filters_left() ? d_out_ : x_; }
     const operand& rhs() const { return has_filters_left() ? x_ : d_out_; }
     /// The filters of a group in the output.
-    matrix_view<T> filters_of(index group) const { return columns_from(d_filter_.transposed(), group * d_out_.group_channels, d_out_.group_channels).transposed(); }
+    matrix_view<T> filters_of(index group) const {
+        return columns_from(d_filter_.transposed(), group * d_out_.group_channels, d_out_.group_channels).transposed();
+    }
     /// From tap to tap in the output.
     index tap_stride() const { return x_.group_channels * d_filter_.col_stride; }
 
@@ -84,27 +102,37 @@ private:
         if (g_.stride_h * g_.stride_w > 1)
             for (index b = 0; b < g_.batch; ++b)
                 for (index r = 0; r < d_out_.height; ++r)
-                    for (index c = 0; c < d_out_.width; ++c) pixels.push_back(((b * g_.height + r * g_.stride_h) * g_.width + c * g_.stride_w) * g_.in_channels);
-        multiply_pixels(group, {d_out_.height, d_out_.height}, {d_out_.width, d_out_.width}, pixels.empty() ? nullptr : pixels.data(), filters_of(group));
+                    for (index c = 0; c < d_out_.width; ++c)
+                        pixels.push_back(((b * g_.height + r * g_.stride_h) * g_.width + c * g_.stride_w) *
+                                         g_.in_channels);
+        multiply_pixels(group, {d_out_.height, d_out_.height}, {d_out_.width, d_out_.width},
+                        pixels.empty() ? nullptr : pixels.data(), filters_of(group));
     }
 
     /// Rows of the product, tap by tap from the last, are those of the output as a matrix of (filter, tap) x channels.
     void filters_by_line(index group) const {
-        const index taps = g_.kernel_h * g_.kernel_w, filter_rows = d_filter_.row_stride / tap_stride(), filters = d_out_.group_channels;
+        const index taps = g_.kernel_h * g_.kernel_w, filter_rows = d_filter_.row_stride / tap_stride(),
+                    filters = d_out_.group_channels;
         listed_rows map;
         for (index tap = taps; tap-- > 0;)
             for (index o = group * filters; o < (group + 1) * filters; ++o) map.places.push_back(o * filter_rows + tap);
-        multiply_lines(group, shifted_axis(g_.height, d_out_.height, g_.kernel_h, g_.pad_h, g_.dilation_h), shifted_axis(g_.width, d_out_.width, g_.kernel_w, g_.pad_w, g_.dilation_w),
-                       matrix_view<T>{d_filter_.data, g_.out_channels * filter_rows, x_.group_channels, tap_stride(), d_filter_.col_stride}, map);
+        multiply_lines(group, shifted_axis(g_.height, d_out_.height, g_.kernel_h, g_.pad_h, g_.dilation_h),
+                       shifted_axis(g_.width, d_out_.width, g_.kernel_w, g_.pad_w, g_.dilation_w),
+                       matrix_view<T>{d_filter_.data, g_.out_channels * filter_rows, x_.group_channels, tap_stride(),
+                                      d_filter_.col_stride},
+                       map);
     }
 
     /// lhs along columns; `offsets`: of the pixels of rhs, if they are not all.
-    void multiply_pixels(index group, const window_axis& y, const window_axis& x, const index* offsets, const matrix_view<T>& out) const {
-        multiply(pixel_source(lhs().image(group), y, x), rhs_rows<storage>{first_of_rhs(group), rhs().channels, 1, offsets}, out, same_row{});
+    void multiply_pixels(index group, const window_axis& y, const window_axis& x, const index* offsets,
+                         const matrix_view<T>& out) const {
+        multiply(pixel_source(lhs().image(group), y, x),
+                 rhs_rows<storage>{first_of_rhs(group), rhs().channels, 1, offsets}, out, same_row{});
     }
 
     template <class RowMap>
-    void multiply_lines(index group, const window_axis& y, const window_axis& x, const matrix_view<T>& out, const RowMap& map) const {
+    void multiply_lines(index group, const window_axis& y, const window_axis& x, const matrix_view<T>& out,
+                        const RowMap& map) const {
         line_source source(lhs().image(group), y, x, traits::k, planes_of_number<typename P::lhs::format>, exec_);
         if constexpr (traits::proven) source.template measure<typename traits::atom>(exec_);
         const std::vector<index> offsets = source.rhs_offsets(rhs().channels);
@@ -116,12 +144,14 @@ private:
 
     /// Packs rhs and multiplies.
     template <class Source, class RowMap>
-    void multiply(const Source& source, const rhs_rows<storage>& rows, const matrix_view<T>& out, const RowMap& map) const {
+    void multiply(const Source& source, const rhs_rows<storage>& rows, const matrix_view<T>& out,
+                  const RowMap& map) const {
         rhs_view<P> scale_only;
         scale_only.scale = rhs().scale;
         scale_only.plane_stride = rhs().pixels() * rhs().channels;
         const auto packed = packed_rhs<P, Arch>::make(rows, source.depth(), rhs().group_channels, scale_only, exec_);
-        require_proven_range<P>(rhs().name, packed.largest(), rhs_rows<storage>{rhs().data, rhs().channels, 1}, rhs().pixels(), rhs().channels);
+        require_proven_range<P>(rhs().name, packed.largest(), rhs_rows<storage>{rhs().data, rhs().channels, 1},
+                                rhs().pixels(), rhs().channels);
         detail::multiply<P, Arch>(source, lhs().scale, nullptr, packed, out, epilogue<>{}, map, exec_, check_);
     }
 
@@ -135,17 +165,20 @@ private:
 
 } // namespace detail
 
-/// d_filter(out_channels, kernel_h kernel_w in_channels / groups) = the gradient by the filters, from x and d_out, both dense; planar_bytes plane after plane.
-/// Throws shape_error or value_error, `d_filter` untouched, where something does not fit. An operand outside of its format's range is refused; only -32768 is
-/// multiplied, exactly, where it is in the operand that stands on the left (pass.hpp).
+/// d_filter(out_channels, kernel_h kernel_w in_channels / groups) = the gradient by the filters, from x and d_out, both
+/// dense; planar_bytes plane after plane. Throws shape_error or value_error, `d_filter` untouched, where something does
+/// not fit. An operand outside of its format's range is refused; only -32768 is multiplied, exactly, where it is in the
+/// operand that stands on the left (pass.hpp).
 template <GemmPolicy P, class Arch = simd::native_arch, class T>
-void conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage* x, double x_scale, const typename P::rhs::storage* d_out, double d_out_scale,
-                          matrix_view<T> d_filter, executor_ref exec = {}, audit* check = nullptr) {
+void conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage* x, double x_scale,
+                          const typename P::rhs::storage* d_out, double d_out_scale, matrix_view<T> d_filter,
+                          executor_ref exec = {}, audit* check = nullptr) {
     detail::require_gradient_policy<P>();
     g.check();
     detail::require_data("input", x, g.in_pixels() * g.in_channels);
     detail::require_data("output gradient", d_out, g.out_pixels() * g.out_channels);
-    detail::check_output<P, matrix_view<T>, epilogue<>>("conv_weight_gradient", d_filter, g.out_channels, g.filter_size());
+    detail::check_output<P, matrix_view<T>, epilogue<>>("conv_weight_gradient", d_filter, g.out_channels,
+                                                        g.filter_size());
     detail::check_reduction<P>(g.out_pixels());
     detail::weight_gradient_run<P, Arch, T>(g, x, x_scale, d_out, d_out_scale, d_filter, exec, check).run();
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Sums of squares for the proof of chains (gemm/chains.hpp) of rows that are the same lines at many shifts, as line_source.hpp reads them: a piece of the reduction
-// then begins at another place of a line for each tap. So not pieces are measured but windows: of every line the sum over each window that begins at a
-// multiple of 8 elements and is 8 longer than a piece, which covers the piece wherever in those 8 it begins. The largest of all lines counts.
+// Sums of squares for the proof of chains (gemm/chains.hpp) of rows that are the same lines at many shifts, as
+// line_source.hpp reads them: a piece of the reduction then begins at another place of a line for each tap. So not
+// pieces are measured but windows: of every line the sum over each window that begins at a multiple of 8 elements and
+// is 8 longer than a piece, which covers the piece wherever in those 8 it begins. The largest of all lines counts.
 //
 //   element               0       8       16      24
 //   piece of 16, shifted     |---------------|
@@ -27,10 +28,12 @@ public:
     /// Of `count` lines, `length` elements each, a multiple of square_group, and as far apart.
     window_squares(const std::int16_t* data, index count, index length, executor_ref exec)
         : blocks_(length / square_piece), largest_(static_cast<std::size_t>(norm_levels * blocks_)) {
-        exec.for_each(count > 0 ? ceil_div(blocks_, strip) : 0, [&](index s, int) { measure(data, count, length, s * strip); });
+        exec.for_each(count > 0 ? ceil_div(blocks_, strip) : 0,
+                      [&](index s, int) { measure(data, count, length, s * strip); });
     }
 
-    /// A bound of the sum of (v >> 4)^2 over elements [first, first + length) of any line, for length <= longest_piece: element first / square_piece of this.
+    /// A bound of the sum of (v >> 4)^2 over elements [first, first + length) of any line, for length <= longest_piece:
+    /// element first / square_piece of this.
     const std::int32_t* largest(index length) const {
         index level = 0;
         while (norm_step << level < length) ++level;
@@ -39,7 +42,7 @@ public:
 
 private:
     static constexpr index strip = 64; ///< blocks of square_piece elements that are measured together, in L1
-    static constexpr index reach = longest_piece / square_piece; ///< blocks behind a window's first
+    static constexpr index reach = longest_piece / square_piece;       ///< blocks behind a window's first
     static constexpr int lanes = std::max(4, simd::widest_vector / 4); ///< lines that are measured together
     using sums = simd::vector<std::int32_t, lanes>;
     using modular = simd::vector<std::uint32_t, lanes>; ///< modulo 2^32, which differences of less are not
@@ -51,11 +54,16 @@ private:
         alignas(64) modular before[strip + reach + 1]; // the sums of all blocks before
         for (index line = 0; line < count; line += lanes) {
             for (index l = 0; l < lanes; l += 4) { // the last line again where there are no four
-                const auto at = [&](index i) { return data + std::min(line + l + i, count - 1) * length + first * square_piece; };
+                const auto at = [&](index i) {
+                    return data + std::min(line + l + i, count - 1) * length + first * square_piece;
+                };
                 for (index b = 0; b < squared; b += square_group<Atom> / square_piece) {
                     simd::four_lanes of_lines[square_group<Atom> / square_piece];
-                    square_rows<Atom>(at(0) + b * square_piece, at(1) + b * square_piece, at(2) + b * square_piece, at(3) + b * square_piece, of_lines);
-                    for (index p = 0; p < square_group<Atom> / square_piece; ++p) std::memcpy(reinterpret_cast<std::int32_t*>(&squares[b + p]) + l, &of_lines[p], sizeof of_lines[p]);
+                    square_rows<Atom>(at(0) + b * square_piece, at(1) + b * square_piece, at(2) + b * square_piece,
+                                      at(3) + b * square_piece, of_lines);
+                    for (index p = 0; p < square_group<Atom> / square_piece; ++p)
+                        std::memcpy(reinterpret_cast<std::int32_t*>(&squares[b + p]) + l, &of_lines[p],
+                                    sizeof of_lines[p]);
                 }
                 if (line + l + 4 >= count) break;
             }
@@ -63,14 +71,17 @@ private:
             for (index b = 0; b < strip + reach; ++b) before[b + 1] = before[b] + reinterpret_cast<modular>(squares[b]);
             for (int level = 0; level < norm_levels; ++level)
                 for (index b = 0; b < strip; ++b) {
-                    const sums window = reinterpret_cast<sums>(before[b + 1 + (norm_step << level) / square_piece] - before[b]);
+                    const sums window =
+                        reinterpret_cast<sums>(before[b + 1 + (norm_step << level) / square_piece] - before[b]);
                     most[level][b] = line == 0 || window > most[level][b] ? window : most[level][b];
                 }
         }
         for (int level = 0; level < norm_levels; ++level)
             for (index b = 0; b < windows; b += 4) {
-                const simd::four_lanes largest = simd::largest_of_each(most[level][b], most[level][b + 1], most[level][b + 2], most[level][b + 3]);
-                std::memcpy(&largest_[static_cast<std::size_t>(level * blocks_ + first + b)], &largest, std::min<std::size_t>(4, windows - b) * sizeof(std::int32_t));
+                const simd::four_lanes largest =
+                    simd::largest_of_each(most[level][b], most[level][b + 1], most[level][b + 2], most[level][b + 3]);
+                std::memcpy(&largest_[static_cast<std::size_t>(level * blocks_ + first + b)], &largest,
+                            std::min<std::size_t>(4, windows - b) * sizeof(std::int32_t));
             }
     }
 

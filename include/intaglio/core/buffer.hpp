@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Owned memory for numbers. Kernels ask two things of it that std::vector does not give: it starts on a cache line (a tile load that
-// crosses one costs twice as much), and a whole register may be read at the last element, because zero bytes follow it.
+// Owned memory for numbers. Kernels ask two things of it that std::vector does not give: it starts on a cache line (a
+// tile load that crosses one costs twice as much), and a whole register may be read at the last element, because zero
+// bytes follow it.
 
 #include <algorithm>
 #include <cstddef>
@@ -41,8 +42,10 @@ public:
         if (size > 0) std::memset(static_cast<void*>(data_), 0, bytes());
     }
     buffer(index size, uninitialized_t) {
-        constexpr index largest = (std::numeric_limits<index>::max() - static_cast<index>(slack)) / static_cast<index>(sizeof(T));
-        require(size >= 0 && size <= largest, "buffer: ", size, " elements of ", sizeof(T), " bytes can't be allocated");
+        constexpr index largest =
+            (std::numeric_limits<index>::max() - static_cast<index>(slack)) / static_cast<index>(sizeof(T));
+        require(size >= 0 && size <= largest, "buffer: ", size, " elements of ", sizeof(T),
+                " bytes can't be allocated");
         const std::size_t payload = static_cast<std::size_t>(size) * sizeof(T);
         void* memory = detail::memory_pool::shared().take(payload + slack);
         std::memset(static_cast<std::byte*>(memory) + payload, 0, slack);
@@ -54,7 +57,8 @@ public:
     }
 
     buffer(const buffer& other) : buffer(other.span()) {}
-    buffer(buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    buffer(buffer&& other) noexcept
+        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
     buffer& operator=(buffer other) noexcept {
         std::swap(data_, other.data_);
         std::swap(size_, other.size_);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The compile-time configuration: the version, and the instruction set ("arch") that this translation unit is compiled for.
+// The compile-time configuration: the version, and the instruction set ("arch") that this translation unit is compiled
+// for.
 //
-// Every name of the library lives in an inline namespace that is called after the arch. So a program may link objects that
-// were compiled with different flags: the linker never replaces one object's inline function by another's, which would
-// crash an older CPU with an instruction that it lacks. Users write `intaglio::gemm` and never see it.
+// Every name of the library lives in an inline namespace that is called after the arch. So a program may link objects
+// that were compiled with different flags: the linker never replaces one object's inline function by another's, which
+// would crash an older CPU with an instruction that it lacks. Users write `intaglio::gemm` and never see it.
 //
 // The macros of the library, all of them, are here:
 //   INTAGLIO_VERSION_*  the version, for `#if` in a user's code
@@ -19,7 +20,8 @@
 
 #ifndef INTAGLIO_ARCH
 // Clang before 16 writes __AMXINT8__.
-#if (defined(__AMX_INT8__) || defined(__AMXINT8__)) && defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#if (defined(__AMX_INT8__) || defined(__AMXINT8__)) && defined(__AVX512VNNI__) && defined(__AVX512BW__) &&             \
+    defined(__AVX512DQ__) && defined(__AVX512VL__)
 #define INTAGLIO_ARCH amx
 #elif defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #define INTAGLIO_ARCH avx512_vnni

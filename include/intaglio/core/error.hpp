@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The library's exceptions, and the two functions that throw them. A public function checks its arguments once, before any work,
-// and the message gives both sides of what does not fit:
+// The library's exceptions, and the two functions that throw them. A public function checks its arguments once, before
+// any work, and the message gives both sides of what does not fit:
 //
 //   require(lhs.cols == rhs.rows, "gemm: lhs has ", lhs.cols, " columns, rhs has ", rhs.rows, " rows");
 //
-// Like everything else these types live in the namespace of the arch. A program that links objects of several archs and lets an exception
-// pass from one to another catches std::runtime_error, which they share.
+// Like everything else these types live in the namespace of the arch. A program that links objects of several archs and
+// lets an exception pass from one to another catches std::runtime_error, which they share.
 
 #include <charconv>
 #include <concepts>
@@ -59,12 +59,11 @@ template <class T>
     requires requires(const T& part) {
         { part.to_string() } -> std::convertible_to<std::string>;
     }
-void append(std::string& text, const T& part) {
-    text += part.to_string();
-}
+void append(std::string& text, const T& part) { text += part.to_string(); }
 } // namespace detail
 
-/// The parts, one after another: strings, characters, integers, floating-point numbers (shortest exact form), and types with a to_string().
+/// The parts, one after another: strings, characters, integers, floating-point numbers (shortest exact form), and types
+/// with a to_string().
 template <class... Parts>
 std::string join(const Parts&... parts) {
     std::string text;

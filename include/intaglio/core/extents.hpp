@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Sizes of a tensor, outermost first, and the one function that multiplies sizes. A product of sizes that come from a caller or a file may be
-// negative or overflow; both throw here, so that nothing downstream has to think of it.
+// Sizes of a tensor, outermost first, and the one function that multiplies sizes. A product of sizes that come from a
+// caller or a file may be negative or overflow; both throw here, so that nothing downstream has to think of it.
 
 #include <array>
 #include <cstddef>
@@ -16,8 +16,8 @@
 
 namespace intaglio::inline INTAGLIO_ABI {
 
-/// The product of `sizes`, 1 if there are none. Throws shape_error, which lists the sizes, if one is negative or the product passes
-/// the largest `index`. A zero makes the product zero, whatever the others are.
+/// The product of `sizes`, 1 if there are none. Throws shape_error, which lists the sizes, if one is negative or the
+/// product passes the largest `index`. A zero makes the product zero, whatever the others are.
 inline index checked_product(std::span<const index> sizes) {
     const auto listed = [&] {
         std::string text;
@@ -32,7 +32,8 @@ inline index checked_product(std::span<const index> sizes) {
     if (zero) return 0;
     index product = 1;
     for (const index size : sizes) {
-        if (product > std::numeric_limits<index>::max() / size) fail<shape_error>("the product of sizes overflows: ", listed());
+        if (product > std::numeric_limits<index>::max() / size)
+            fail<shape_error>("the product of sizes overflows: ", listed());
         product *= size;
     }
     return product;
@@ -53,7 +54,8 @@ public:
     /// Throws shape_error if there are more than five, one is negative, or the product overflows.
     extents(std::initializer_list<index> sizes) : extents(std::span<const index>(sizes.begin(), sizes.size())) {}
     explicit extents(std::span<const index> sizes) {
-        require(sizes.size() <= static_cast<std::size_t>(max_rank), "extents: ", sizes.size(), " dimensions, at most ", max_rank, " are supported");
+        require(sizes.size() <= static_cast<std::size_t>(max_rank), "extents: ", sizes.size(), " dimensions, at most ",
+                max_rank, " are supported");
         size_ = checked_product(sizes);
         for (const index size : sizes) sizes_[static_cast<std::size_t>(rank_++)] = size;
     }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Large blocks that were freed, kept for the next buffer of about their size. A layer makes the same large buffers in every step, and a block that
-// went back to the system costs a page fault for each 4 KiB when it is touched again: up to a third of a weight gradient's time. At most `most_kept` bytes are kept, small
-// blocks never. Under AddressSanitizer everything goes straight to the heap, so that it sees each use after a free.
+// Large blocks that were freed, kept for the next buffer of about their size. A layer makes the same large buffers in
+// every step, and a block that went back to the system costs a page fault for each 4 KiB when it is touched again: up
+// to a third of a weight gradient's time. At most `most_kept` bytes are kept, small blocks never. Under
+// AddressSanitizer everything goes straight to the heap, so that it sees each use after a free.
 
 #include <array>
 #include <bit>
@@ -18,7 +19,7 @@ namespace intaglio::inline INTAGLIO_ABI::detail {
 class memory_pool {
 public:
     static constexpr std::size_t alignment = 64;
-    static constexpr std::size_t smallest = std::size_t{1} << 16;   ///< bytes that are worth keeping
+    static constexpr std::size_t smallest = std::size_t{1} << 16;    ///< bytes that are worth keeping
     static constexpr std::size_t most_kept = std::size_t{256} << 20; ///< bytes in all
 
     /// The pool that all buffers share. Never destroyed: buffers of static storage may outlive any other object.
@@ -29,7 +30,7 @@ public:
 
     /// At least `bytes` bytes, aligned, unset. Throws std::bad_alloc.
     void* take(std::size_t bytes) {
-        if (!keeps(bytes)) return ::operator new(bytes, std::align_val_t{alignment});
+        if (!keeps(bytes)) return ::operator new (bytes, std::align_val_t{alignment});
         const size_class c = class_of(bytes);
         {
             const std::lock_guard lock(mutex_);
@@ -39,7 +40,7 @@ public:
                 return found;
             }
         }
-        return ::operator new(c.bytes, std::align_val_t{alignment});
+        return ::operator new (c.bytes, std::align_val_t{alignment});
     }
 
     /// Takes back what `take` gave for the same `bytes`.
@@ -53,7 +54,7 @@ public:
                 return;
             }
         }
-        ::operator delete(memory, std::align_val_t{alignment});
+        ::operator delete (memory, std::align_val_t{alignment});
     }
 
     /// Bytes that wait for their next use.
@@ -71,7 +72,7 @@ private:
         std::size_t number, bytes;
     };
     static constexpr size_class class_of(std::size_t bytes) {
-        const auto width = static_cast<std::size_t>(std::bit_width(bytes - 1)); // bytes <= 2^width
+        const auto width = static_cast<std::size_t>(std::bit_width(bytes - 1));                     // bytes <= 2^width
         const std::size_t step = (std::size_t{1} << width) / 16, steps = (bytes + step - 1) / step; // 9 .. 16
         return {width * 8 + (steps - 9), steps * step};
     }

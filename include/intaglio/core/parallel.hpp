@@ -6,9 +6,10 @@
 //   int  concurrency() const;                 // how many workers may call f at once, >= 1
 //   void for_each(index count, F&& f);        // f(i, worker) for each i in [0, count); worker in [0, concurrency())
 //
-// and every function of the library that can use threads takes an executor_ref as its last argument, by default the serial one. No result
-// depends on the executor: iterations write disjoint memory, and sums across them are exact or taken in a fixed order. `worker` tells apart the
-// calls that may run at the same time, for scratch memory; it says nothing about which iterations a worker gets.
+// and every function of the library that can use threads takes an executor_ref as its last argument, by default the
+// serial one. No result depends on the executor: iterations write disjoint memory, and sums across them are exact or
+// taken in a fixed order. `worker` tells apart the calls that may run at the same time, for scratch memory; it says
+// nothing about which iterations a worker gets.
 //
 // A host application that has a pool of its own wraps it in a struct with these two members.
 
@@ -59,11 +60,11 @@ concept Executor = requires(E& executor, index count, loop_body body) {
     executor.for_each(count, body);
 };
 
-/// Threads that wait for loops. The calling thread takes part, so a pool of n has n - 1 threads of its own. Iterations are claimed one
-/// by one from a shared counter: make them large enough to be worth a claim (some microseconds).
+/// Threads that wait for loops. The calling thread takes part, so a pool of n has n - 1 threads of its own. Iterations
+/// are claimed one by one from a shared counter: make them large enough to be worth a claim (some microseconds).
 ///
-/// A loop that is started while another one runs on the same pool, from inside it or from a second thread, runs serially in
-/// the thread that started it: nesting is safe and never waits.
+/// A loop that is started while another one runs on the same pool, from inside it or from a second thread, runs
+/// serially in the thread that started it: nesting is safe and never waits.
 class thread_pool {
 public:
     /// `threads` workers in all, the caller included. Throws value_error unless 1 <= threads <= 1024.
@@ -83,8 +84,8 @@ public:
 
     int concurrency() const noexcept { return static_cast<int>(workers_.size()) + 1; }
 
-    /// Returns when all iterations have run. If one throws, no further ones are started, and the first exception is rethrown here after
-    /// all workers have stopped.
+    /// Returns when all iterations have run. If one throws, no further ones are started, and the first exception is
+    /// rethrown here after all workers have stopped.
     template <class F>
     void for_each(index count, F&& f) {
         if (count <= 1 || workers_.empty() || busy_.exchange(true, std::memory_order_acquire)) {
@@ -97,7 +98,9 @@ public:
         generation_.fetch_add(1, std::memory_order_release);
         generation_.notify_all();
         run.work(0);
-        for (int left = running_.load(std::memory_order_acquire); left != 0; left = running_.load(std::memory_order_acquire)) wait_while(running_, left);
+        for (int left = running_.load(std::memory_order_acquire); left != 0;
+             left = running_.load(std::memory_order_acquire))
+            wait_while(running_, left);
         busy_.store(false, std::memory_order_release);
         if (run.failure) std::rethrow_exception(run.failure);
     }
@@ -112,7 +115,8 @@ private:
 
         void work(int worker) noexcept {
             try {
-                for (index i = next.fetch_add(1, std::memory_order_relaxed); i < count; i = next.fetch_add(1, std::memory_order_relaxed))
+                for (index i = next.fetch_add(1, std::memory_order_relaxed); i < count;
+                     i = next.fetch_add(1, std::memory_order_relaxed))
                     body(i, worker);
             } catch (...) {
                 next.store(count, std::memory_order_relaxed);
@@ -122,7 +126,8 @@ private:
         }
     };
 
-    /// Waits until `value` is no longer `old`: first awake, since the next loop mostly follows soon and to wake a thread takes as long as a small loop, then asleep.
+    /// Waits until `value` is no longer `old`: first awake, since the next loop mostly follows soon and to wake a
+    /// thread takes as long as a small loop, then asleep.
     template <class T>
     static void wait_while(const std::atomic<T>& value, T old) noexcept {
         constexpr int turns = 300; // some hundred microseconds
@@ -152,9 +157,9 @@ private:
     }
 
     std::vector<std::thread> workers_;
-    loop* current_ = nullptr;              // written by the caller before generation_ is raised
-    std::atomic<unsigned> generation_{0};  // raised once for each loop
-    std::atomic<int> running_{0};          // workers that have not finished the current loop
+    loop* current_ = nullptr;             // written by the caller before generation_ is raised
+    std::atomic<unsigned> generation_{0}; // raised once for each loop
+    std::atomic<int> running_{0};         // workers that have not finished the current loop
     std::atomic<bool> busy_{false};
     std::atomic<bool> stopping_{false};
 };
@@ -166,7 +171,8 @@ public:
 
     template <Executor E>
         requires(!std::is_same_v<std::remove_cvref_t<E>, executor_ref>)
-    executor_ref(E& executor) noexcept
+    executor_ref(E& executor)
+    noexcept
         : object_(const_cast<void*>(static_cast<const void*>(std::addressof(executor)))),
           concurrency_([](void* object) { return static_cast<int>(static_cast<E*>(object)->concurrency()); }),
           run_([](void* object, index count, loop_body body) { static_cast<E*>(object)->for_each(count, body); }) {}

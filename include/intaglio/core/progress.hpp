@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A progress bar on standard error. On a terminal it is one line that is rewritten; elsewhere (a log file, a continuous-integration
-// run) it prints a plain line about every tenth of the way, so that logs stay short.
+// A progress bar on standard error. On a terminal it is one line that is rewritten; elsewhere (a log file, a
+// continuous-integration run) it prints a plain line about every tenth of the way, so that logs stay short.
 
 #include <algorithm>
 #include <chrono>
@@ -36,7 +36,8 @@ public:
     /// `done` of the total are done; `suffix` follows the figures (a loss, a speed).
     void update(index done, std::string_view suffix = {}) {
         done_ = std::clamp<index>(done, 0, total_);
-        const int percent = total_ == 0 ? 100 : static_cast<int>(100.0 * static_cast<double>(done_) / static_cast<double>(total_));
+        const int percent =
+            total_ == 0 ? 100 : static_cast<int>(100.0 * static_cast<double>(done_) / static_cast<double>(total_));
         const auto now = clock::now();
         const bool last = done_ == total_;
         if (finished_ || (last && shown_percent_ == 100)) return;
@@ -62,13 +63,14 @@ private:
     void print(int percent, double seconds, std::string_view suffix) const {
         const int tail = static_cast<int>(suffix.size());
         if (!terminal_) {
-            std::fprintf(file_, "%s: %3d %% after %.1f s%s%.*s\n", label_.c_str(), percent, seconds, tail ? ", " : "", tail, suffix.data());
+            std::fprintf(file_, "%s: %3d %% after %.1f s%s%.*s\n", label_.c_str(), percent, seconds, tail ? ", " : "",
+                         tail, suffix.data());
         } else {
             constexpr int width = 30;
             const std::string filled(static_cast<std::size_t>(width * percent / 100), '#');
             const double left = percent > 0 ? seconds * (100 - percent) / percent : 0;
-            std::fprintf(file_, "\r%s [%-*s] %3d %% %.0f s, %.0f s left %.*s\033[K", label_.c_str(), width, filled.c_str(), percent, seconds, left,
-                         tail, suffix.data());
+            std::fprintf(file_, "\r%s [%-*s] %3d %% %.0f s, %.0f s left %.*s\033[K", label_.c_str(), width,
+                         filled.c_str(), percent, seconds, left, tail, suffix.data());
         }
         std::fflush(file_);
     }

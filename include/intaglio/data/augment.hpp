@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Random small deformations of images: what keeps a network from learning 1,438 images by heart. Image i under a seed and a stream
-// (one per epoch) is always deformed in the same way, in whatever order and thread.
+// Random small deformations of images: what keeps a network from learning 1,438 images by heart. Image i under a seed
+// and a stream (one per epoch) is always deformed in the same way, in whatever order and thread.
 
 #include <cmath>
 #include <cstdint>
@@ -20,20 +20,23 @@ struct deformation {
     float shift = 0.7f;  ///< in pixels, both ways
 };
 
-/// Writes image `image` into place `slot` of `batch` (n x 8 x 8 x 1, values 0 .. 1). Output pixel p shows the point A (p - centre) + centre + t of the image, by linear
-/// interpolation between its four neighbours; outside the image is 0.
-inline void place_deformed_digit(const digits& from, index image, const deformation& bound, std::uint64_t seed, std::uint64_t stream, nn::feature_map& batch,
-                                 index slot) {
+/// Writes image `image` into place `slot` of `batch` (n x 8 x 8 x 1, values 0 .. 1). Output pixel p shows the point A
+/// (p - centre) + centre + t of the image, by linear interpolation between its four neighbours; outside the image is 0.
+inline void place_deformed_digit(const digits& from, index image, const deformation& bound, std::uint64_t seed,
+                                 std::uint64_t stream, nn::feature_map& batch, index slot) {
     constexpr index side = digits::side;
     constexpr float centre = static_cast<float>(side - 1) / 2;
     const auto draw = [&](std::uint64_t i, float limit) {
         return limit * (2 * random_uniform(seed, stream, 6 * static_cast<std::uint64_t>(image) + i) - 1);
     };
-    const float xx = 1 + draw(0, bound.linear), xy = draw(1, bound.linear), yx = draw(2, bound.linear), yy = 1 + draw(3, bound.linear);
+    const float xx = 1 + draw(0, bound.linear), xy = draw(1, bound.linear), yx = draw(2, bound.linear),
+                yy = 1 + draw(3, bound.linear);
     const float shift_x = draw(4, bound.shift), shift_y = draw(5, bound.shift);
     const auto pixel = [&](index y, index x) {
         const bool inside = x >= 0 && x < side && y >= 0 && y < side;
-        return inside ? static_cast<float>(from.pixels[static_cast<std::size_t>((image * side + y) * side + x)]) / static_cast<float>(digits::max_value) : 0.0f;
+        return inside ? static_cast<float>(from.pixels[static_cast<std::size_t>((image * side + y) * side + x)]) /
+                            static_cast<float>(digits::max_value)
+                      : 0.0f;
     };
     for (index y = 0; y < side; ++y)
         for (index x = 0; x < side; ++x) {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The UCI handwritten digits: 1,797 images of 8 x 8 pixels with values 0 .. 16 (E. Alpaydin, C. Kaynak 1998, CC BY 4.0). The file is text, one image
-// a line: 64 pixel values row by row and the label, 65 numbers separated by commas, without a header.
+// The UCI handwritten digits: 1,797 images of 8 x 8 pixels with values 0 .. 16 (E. Alpaydin, C. Kaynak 1998, CC BY
+// 4.0). The file is text, one image a line: 64 pixel values row by row and the label, 65 numbers separated by commas,
+// without a header.
 //
-// Files come from anywhere: a line that is too short or too long, or a number out of range, is a file_error that names file and line.
+// Files come from anywhere: a line that is too short or too long, or a number out of range, is a file_error that names
+// file and line.
 
 #include <algorithm>
 #include <charconv>
@@ -22,9 +24,9 @@
 namespace intaglio::inline INTAGLIO_ABI::data {
 
 struct digits {
-    static constexpr index side = 8;      ///< pixels
+    static constexpr index side = 8; ///< pixels
     static constexpr index classes = 10;
-    static constexpr int max_value = 16;  ///< of a pixel
+    static constexpr int max_value = 16; ///< of a pixel
 
     std::vector<std::uint8_t> pixels; ///< image after image, 64 each, 0 .. 16
     std::vector<std::uint8_t> labels; ///< 0 .. 9
@@ -55,10 +57,12 @@ inline digits parse_digits(std::string_view text, const std::string& name) {
             const bool label = i == digits::side * digits::side;
             int value = -1;
             const auto [next, fault] = std::from_chars(at, end, value);
-            require<file_error>(fault == std::errc{} && value >= 0 && value <= (label ? 9 : digits::max_value), name, ": line ", line, ", number ",
-                                i + 1, " of 65: expected 0 to ", label ? 9 : digits::max_value);
-            require<file_error>(label ? next == end : next != end && *next == ',', name, ": line ", line, ": expected 65 numbers with commas between them, number ",
-                                i + 1, " is followed by something else");
+            require<file_error>(fault == std::errc{} && value >= 0 && value <= (label ? 9 : digits::max_value), name,
+                                ": line ", line, ", number ", i + 1, " of 65: expected 0 to ",
+                                label ? 9 : digits::max_value);
+            require<file_error>(label ? next == end : next != end && *next == ',', name, ": line ", line,
+                                ": expected 65 numbers with commas between them, number ", i + 1,
+                                " is followed by something else");
             at = label ? next : next + 1;
             (label ? all.labels : all.pixels).push_back(static_cast<std::uint8_t>(value));
         }
@@ -76,8 +80,8 @@ inline digits read_digits(const std::string& path) {
     return detail::parse_digits(text, path);
 }
 
-/// Every fifth image tests (359), the others train (1,438). The file has no order by class, so both sides have all of them. It does have
-/// one by writer: the people who wrote the test images wrote training images too.
+/// Every fifth image tests (359), the others train (1,438). The file has no order by class, so both sides have all of
+/// them. It does have one by writer: the people who wrote the test images wrote training images too.
 inline digits_split split_digits(const digits& all) {
     digits_split split;
     for (index i = 0; i < all.size(); ++i) (i % 5 == 4 ? split.test : split.train).push_back(all, i);
@@ -88,7 +92,8 @@ inline digits_split split_digits(const digits& all) {
 inline nn::feature_map digit_images(const digits& from) {
     nn::feature_map all({from.size(), digits::side, digits::side, 1});
     for (index i = 0; i < all.size(); ++i)
-        all.data()[i] = static_cast<float>(from.pixels[static_cast<std::size_t>(i)]) / static_cast<float>(digits::max_value);
+        all.data()[i] =
+            static_cast<float>(from.pixels[static_cast<std::size_t>(i)]) / static_cast<float>(digits::max_value);
     return all;
 }
 

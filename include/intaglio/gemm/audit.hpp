@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The checked mode. Given an audit, the kernel shadows each chain with a sum in int64, taken from the same packed digits by plain code, and
-// counts where the two differ, that is where the accumulator overflowed. By the laws and the proofs of the library the count is always zero;
-// the audit is how anyone can see it. It costs many times the product itself.
+// The checked mode. Given an audit, the kernel shadows each chain with a sum in int64, taken from the same packed
+// digits by plain code, and counts where the two differ, that is where the accumulator overflowed. By the laws and the
+// proofs of the library the count is always zero; the audit is how anyone can see it. It costs many times the product
+// itself.
 
 #include <atomic>
 #include <cstdint>
@@ -14,14 +15,16 @@ namespace intaglio::inline INTAGLIO_ABI {
 
 class audit {
 public:
-    std::int64_t chains() const { return chains_.load(); }       ///< sums that were shadowed, one for each output and chain
+    /// Sums that were shadowed, one for each output and chain.
+    std::int64_t chains() const { return chains_.load(); }
     std::int64_t overflows() const { return overflows_.load(); } ///< sums that differ from their shadow
-    std::int64_t largest() const { return largest_.load(); }     ///< the largest magnitude that a chain's final sum reached
+    /// The largest magnitude that a chain's final sum reached.
+    std::int64_t largest() const { return largest_.load(); }
 
     // Called by the kernel: what the registers held before chain c (nullptr: zeros) and after it.
     template <class Traits, int Rows>
-    void count(const detail::lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel, const detail::chain& c,
-               const typename Traits::lane* before, const typename Traits::lane* after) {
+    void count(const detail::lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel,
+               const detail::chain& c, const typename Traits::lane* before, const typename Traits::lane* after) {
         constexpr int k = Traits::k, group = Traits::rhs_group;
         std::int64_t wrong = 0, most = 0;
         for (index i = 0; i < Rows; ++i)
@@ -32,8 +35,10 @@ public:
                     const auto* b = panel + c.offset + piece.offset * Traits::cols + j * group;
                     for (index s = 0; s < piece.length / k; ++s, b += k * Traits::cols)
                         for (index q = 0; q < k; ++q)
-                            shadow += value<Traits::lhs_planes>(piece.data[i * lhs.row_stride + s * lhs.step_stride + q], c.lhs_plane) *
-                                      value<Traits::split_planes>(b[q / group * (group * Traits::cols) + q % group], c.rhs_plane);
+                            shadow += value<Traits::lhs_planes>(
+                                          piece.data[i * lhs.row_stride + s * lhs.step_stride + q], c.lhs_plane) *
+                                      value<Traits::split_planes>(b[q / group * (group * Traits::cols) + q % group],
+                                                                  c.rhs_plane);
                 }
                 wrong += shadow != static_cast<std::int64_t>(after[i * Traits::cols + j]);
                 most = std::max(most, shadow < 0 ? -shadow : shadow);

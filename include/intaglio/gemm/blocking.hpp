@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// How large the blocks of the five loops are: from the shape of the register tile and the sizes of this machine's caches, read once a call.
+// How large the blocks of the five loops are: from the shape of the register tile and the sizes of this machine's
+// caches, read once a call.
 //
-//   kc  so that a panel of rhs (kc x nr) is about twice L1: what a step takes of it comes from L2 in time, and fewer blocks mean fewer flushes and totals that wait;
-//       but about L1 where lhs is interleaved, of which a step takes lines that other tiles share
+//   kc  so that a panel of rhs (kc x nr) is about twice L1: what a step takes of it comes from L2 in time, and fewer
+//       blocks mean fewer flushes and totals that wait; but about L1 where lhs is interleaved, of which a step takes
+//       lines that other tiles share
 //   mc  so that a block of lhs (mc x kc) stays in half of L2
 //   nc  so that the totals of a block (mc x nc) that wait for the next kc stay in L2 too
 
@@ -24,7 +26,8 @@ constexpr index ceil_div(index value, index divisor) { return (value + divisor -
 template <class Traits>
 index reduction_block(const cache_sizes& cache, bool by_rows) {
     constexpr index granule = std::max<index>(64, Traits::k);
-    const index fit = (by_rows ? 2 : 1) * cache.l1 / (Traits::narrow_bits > 0 ? 2 : 1) / (Traits::cols * static_cast<index>(sizeof(typename Traits::rhs_digit)) * Traits::split_planes);
+    const index fit = (by_rows ? 2 : 1) * cache.l1 / (Traits::narrow_bits > 0 ? 2 : 1) /
+                      (Traits::cols * static_cast<index>(sizeof(typename Traits::rhs_digit)) * Traits::split_planes);
     return std::max(granule, fit / granule * granule);
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The plan of a product's reduction: blocks of kc that are packed at a time (loop 3), and in each of them the chains that the micro-kernel runs.
-// Chains that norms prove are cut when a block of lhs is gathered and known (cut); all others here, one list for all panels.
+// The plan of a product's reduction: blocks of kc that are packed at a time (loop 3), and in each of them the chains
+// that the micro-kernel runs. Chains that norms prove are cut when a block of lhs is gathered and known (cut); all
+// others here, one list for all panels.
 
 #include <algorithm>
 #include <span>
@@ -19,10 +20,15 @@ public:
     using rhs_type = packed_rhs<typename Traits::policy, typename Traits::arch>;
 
     chain_plan(const rhs_type& rhs, index kc) : rhs_(rhs) {
-        // blocks of about kc and of about the same length, which end at multiples of the scale's block and of the norms' pieces
-        constexpr index unit = Traits::block > 0 ? Traits::block : Traits::float_total && !Traits::floats ? Traits::longest_chain() : longest_piece;
-        const index k = rhs.k(), count = std::max<index>(1, (k + kc / 2) / kc), length = std::max(unit, round_up(ceil_div(k, count), unit));
-        for (index from = 0; from == 0 || from < k; from += length) blocks_.push_back({from, std::min(k, from + length)});
+        // blocks of about kc and of about the same length, which end at multiples of the scale's block and of the
+        // norms' pieces
+        constexpr index unit = Traits::block > 0                        ? Traits::block
+                               : Traits::float_total && !Traits::floats ? Traits::longest_chain()
+                                                                        : longest_piece;
+        const index k = rhs.k(), count = std::max<index>(1, (k + kc / 2) / kc),
+                    length = std::max(unit, round_up(ceil_div(k, count), unit));
+        for (index from = 0; from == 0 || from < k; from += length)
+            blocks_.push_back({from, std::min(k, from + length)});
         if constexpr (!Traits::proven)
             for (const block& b : blocks_) {
                 fixed_.emplace_back();
@@ -36,9 +42,11 @@ public:
     const std::vector<block>& blocks() const { return blocks_; }
     std::span<const chain> chains(std::size_t b) const { return fixed_[b]; }
 
-    /// Cuts block b for a panel and a block of lhs whose norms begin at element `lhs_first` of the reduction; appends the chains to `out`.
+    /// Cuts block b for a panel and a block of lhs whose norms begin at element `lhs_first` of the reduction; appends
+    /// the chains to `out`.
     void cut(index panel, std::size_t b, const norm_table& lhs, index lhs_first, std::vector<chain>& out) const {
-        cut_proven(rhs_.runs().front(), blocks_[b].k0, blocks_[b].k1, Traits::k, Traits::cols, lhs, lhs_first, rhs_.norms(panel), out);
+        cut_proven(rhs_.runs().front(), blocks_[b].k0, blocks_[b].k1, Traits::k, Traits::cols, lhs, lhs_first,
+                   rhs_.norms(panel), out);
     }
 
 private:
@@ -50,7 +58,8 @@ private:
                 const int rp = run.plane % Traits::split_planes;
                 if (Traits::lhs_planes == 2 && !computes_planes<typename Traits::policy>(lp, rp)) continue;
                 const int shift = Traits::lhs_planes == 2 ? 8 * ((lp == 0) + (rp == 0)) : 0;
-                out.push_back({k, ceil_div(length, Traits::k), run.offset + (k - run.k) * Traits::cols, lp, rp, run.scale, shift});
+                out.push_back({k, ceil_div(length, Traits::k), run.offset + (k - run.k) * Traits::cols, lp, rp,
+                               run.scale, shift});
             }
             k += length;
         }

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Chains and their proof. A packed rhs is a list of *runs* (a piece of the reduction of one plane whose scale doesn't change); a product cuts runs
-// into chains. For proven chains the cut follows from norms: whatever a chain sums up, in whatever order,
+// Chains and their proof. A packed rhs is a list of *runs* (a piece of the reduction of one plane whose scale doesn't
+// change); a product cuts runs into chains. For proven chains the cut follows from norms: whatever a chain sums up, in
+// whatever order,
 //
 //   |sum| <= |a|_2 |b|_2        (Cauchy-Schwarz)
 //
-// for the part of a row of lhs and of a column of rhs that the chain takes. The squares of these norms are measured over pieces of 16, 32, .. 256 elements of the
-// reduction: of rhs per panel, while packing; of lhs per block of rows, when the block is gathered; each the largest of any column or row. Long pieces
-// bound tighter (the largest of many sums is nearer to their mean), short ones let a chain end where it must. A chain is closed where the next piece would take the
-// bound past 2^31 - 1 less what a carry left. All norms are rounded up, so the proof holds in the floating-point numbers that carry it.
+// for the part of a row of lhs and of a column of rhs that the chain takes. The squares of these norms are measured
+// over pieces of 16, 32, .. 256 elements of the reduction: of rhs per panel, while packing; of lhs per block of rows,
+// when the block is gathered; each the largest of any column or row. Long pieces bound tighter (the largest of many
+// sums is nearer to their mean), short ones let a chain end where it must. A chain is closed where the next piece would
+// take the bound past 2^31 - 1 less what a carry left. All norms are rounded up, so the proof holds in the
+// floating-point numbers that carry it.
 
 #include <algorithm>
 #include <cmath>
@@ -29,7 +32,8 @@ inline constexpr index norm_step = 16;
 inline constexpr int norm_levels = 5;
 inline constexpr index longest_piece = norm_step << (norm_levels - 1);
 
-/// A run of the packed rhs: elements [k, k + length) of the reduction, one plane, at `offset` digits from the panel's start.
+/// A run of the packed rhs: elements [k, k + length) of the reduction, one plane, at `offset` digits from the panel's
+/// start.
 struct rhs_run {
     index k = 0;
     index length = 0;
@@ -65,7 +69,9 @@ public:
     }
     T& at(int level, index piece) { return values_[static_cast<std::size_t>(first_[level] + piece)]; }
     const T& at(int level, index piece) const { return values_[static_cast<std::size_t>(first_[level] + piece)]; }
-    index pieces(int level) const { return (level + 1 < norm_levels ? first_[level + 1] : static_cast<index>(values_.size())) - first_[level]; }
+    index pieces(int level) const {
+        return (level + 1 < norm_levels ? first_[level + 1] : static_cast<index>(values_.size())) - first_[level];
+    }
     const std::vector<T>& values() const { return values_; }
 
 private:
@@ -93,39 +99,46 @@ inline float norm_bound(float squares, index count) {
 inline norm_table norms_of(const square_sums& sums, index length) {
     norm_table norms(length);
     for (int level = 0; level < norm_levels; ++level)
-        for (index p = 0; p < norms.pieces(level); ++p) norms.at(level, p) = norm_bound(static_cast<float>(sums.at(level, p).largest()), norm_step << level);
+        for (index p = 0; p < norms.pieces(level); ++p)
+            norms.at(level, p) = norm_bound(static_cast<float>(sums.at(level, p).largest()), norm_step << level);
     return norms;
 }
 
 /// A bound of a piece of a level above the shortest, from its two halves; the last piece may have one only.
 inline float bound_of_halves(const norm_table& norms, int level, index piece) {
     const index first = 2 * piece, second = first + 1;
-    return round_norm_up(norms.at(level - 1, first) + (second < norms.pieces(level - 1) ? norms.at(level - 1, second) : 0.0F));
+    return round_norm_up(norms.at(level - 1, first) +
+                         (second < norms.pieces(level - 1) ? norms.at(level - 1, second) : 0.0F));
 }
 
 /// A bound of |v|_1 over `length` elements, sqrt(length) |v|_2.
 inline double l1_bound(const norm_table& norms, index length) {
     double squares = 0;
-    for (index p = 0; p < norms.pieces(norm_levels - 1); ++p) squares += static_cast<double>(norms.at(norm_levels - 1, p));
+    for (index p = 0; p < norms.pieces(norm_levels - 1); ++p)
+        squares += static_cast<double>(norms.at(norm_levels - 1, p));
     return std::sqrt(static_cast<double>(length) * squares);
 }
 
-/// Cuts [k_begin, k_end) of one run into chains that can't overflow int32, appending them to `out`. `lhs` begins at element `lhs_first`, `rhs` at the
-/// run's start, both at multiples of the longest piece. A piece that is too much by itself is cut by the largest magnitudes there can be.
-inline void cut_proven(const rhs_run& run, index k_begin, index k_end, int atom_k, int panel_cols, const norm_table& lhs, index lhs_first, const norm_table& rhs,
-                       std::vector<chain>& out) {
+/// Cuts [k_begin, k_end) of one run into chains that can't overflow int32, appending them to `out`. `lhs` begins at
+/// element `lhs_first`, `rhs` at the run's start, both at multiples of the longest piece. A piece that is too much by
+/// itself is cut by the largest magnitudes there can be.
+inline void cut_proven(const rhs_run& run, index k_begin, index k_end, int atom_k, int panel_cols,
+                       const norm_table& lhs, index lhs_first, const norm_table& rhs, std::vector<chain>& out) {
     constexpr double limit = 2147483647.0 - (1 << simd::carry_bits), square = limit * limit;
     const auto append = [&](index from, index to) {
-        out.push_back({from, (to - from + atom_k - 1) / atom_k, run.offset + (from - run.k) * panel_cols, 0, run.plane, 0, 0});
+        out.push_back(
+            {from, (to - from + atom_k - 1) / atom_k, run.offset + (from - run.k) * panel_cols, 0, run.plane, 0, 0});
     };
     for (index k = k_begin; k < k_end;) {
         double a = 0, b = 0;
         index end = k;
-        for (int most = norm_levels - 1; end < k_end;) { // adds the longest piece that begins here and is not known to be too much
+        // adds the longest piece that begins here and is not known to be too much
+        for (int most = norm_levels - 1; end < k_end;) {
             int level = most;
             while (end % (norm_step << level) != 0) --level;
             const index length = norm_step << level;
-            const double more_a = a + static_cast<double>(lhs.at(level, (end - lhs_first) / length)), more_b = b + static_cast<double>(rhs.at(level, end / length));
+            const double more_a = a + static_cast<double>(lhs.at(level, (end - lhs_first) / length)),
+                         more_b = b + static_cast<double>(rhs.at(level, end / length));
             if (more_a * more_b <= square) {
                 a = more_a;
                 b = more_b;
@@ -139,10 +152,13 @@ inline void cut_proven(const rhs_run& run, index k_begin, index k_end, int atom_
         if (end > k) {
             end = std::min(end, k_end);
             append(k, end);
-        } else { // L products of one piece are at most L |a|inf |b|inf, and sqrt(L) |a|inf |b|2, and |a|2 sqrt(L) |b|inf
+            // L products of one piece are at most L |a|inf |b|inf, and sqrt(L) |a|inf |b|2, and |a|2 sqrt(L) |b|inf
+        } else {
             constexpr double largest = 32768;
-            const double a2 = static_cast<double>(lhs.at(0, (k - lhs_first) / norm_step)), b2 = static_cast<double>(rhs.at(0, k / norm_step));
-            const auto longest = static_cast<index>(std::max(limit / (largest * largest), square / (largest * largest * std::min(a2, b2))) * (1 - 0x1p-16));
+            const double a2 = static_cast<double>(lhs.at(0, (k - lhs_first) / norm_step)),
+                         b2 = static_cast<double>(rhs.at(0, k / norm_step));
+            const auto longest = static_cast<index>(
+                std::max(limit / (largest * largest), square / (largest * largest * std::min(a2, b2))) * (1 - 0x1p-16));
             const index safe = std::max<index>(atom_k, longest / atom_k * atom_k);
             for (end = std::min(k + norm_step, k_end); k + safe < end; k += safe) append(k, k + safe);
             append(k, end);

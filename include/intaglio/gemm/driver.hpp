@@ -5,14 +5,15 @@
 //
 //   loop 1  jc   columns of the output in blocks of nc            } one task each, shared by the threads
 //   loop 2  ic   rows of the output in blocks of mc               }
-//   loop 3  pc   the reduction in blocks of kc                      <- the block of lhs is packed here, or read in place
-//   loop 4  jr   panels of nr columns                               <- a panel of rhs (kc x nr) stays in L1 or close to it
+//   loop 3  pc   the reduction in blocks of kc                      <- lhs is packed here, or read in place
+//   loop 4  jr   panels of nr columns                               <- a panel of rhs (kc x nr) stays close to L1
 //   loop 5  ir   tiles of mr rows                                   <- microkernel.hpp
 //
-// Where all panels of the block stay in L2, loops 4 and 5 change places: a tile of lhs stays in L1, and the output is written from its first line to its last.
+// Where all panels of the block stay in L2, loops 4 and 5 change places: a tile of lhs stays in L1, and the output is
+// written from its first line to its last.
 //
-// The reduction lies inside the blocks of the output, unlike in BLIS: rhs is packed as a whole beforehand, and so the totals that wait for
-// the next kc are one block's and stay in L2. A reduction of one kc needs none.
+// The reduction lies inside the blocks of the output, unlike in BLIS: rhs is packed as a whole beforehand, and so the
+// totals that wait for the next kc are one block's and stay in L2. A reduction of one kc needs none.
 
 #include <algorithm>
 #include <vector>
@@ -40,10 +41,11 @@ struct product_call {
     bool streams; ///< the output passes the caches by
 };
 
-/// One tile: the micro-kernel of the right height, then the output if this was the last block of the reduction. `totals` are those of all blocks so far.
+/// One tile: the micro-kernel of the right height, then the output if this was the last block of the reduction.
+/// `totals` are those of all blocks so far.
 template <class Traits, int Down, class Call, class Panel>
-void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs, index panel, Panel digits, std::size_t block,
-              std::span<const chain> chains, typename Traits::total* totals, index i0, index rows) {
+void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs, index panel, Panel digits,
+              std::size_t block, std::span<const chain> chains, typename Traits::total* totals, index i0, index rows) {
     const std::size_t blocks = call.plan.blocks().size();
     flush_scales<Traits> scales{call.rhs.folded() ? nullptr : call.rhs.scales(panel), nullptr, 0, rows};
     if constexpr (Traits::policy::lhs::block > 0) {
@@ -53,15 +55,20 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
     const index j0 = panel * Traits::cols, cols = std::min<index>(Traits::cols, call.rhs.n() - j0);
     [[maybe_unused]] const bool scaled = Traits::integer_scales && !call.rhs.folded();
     if constexpr (Down == Traits::tile::down && leaves_registers<Traits, Call>) {
-        const bool is_total = block + 1 == blocks && (block == 0 || !Traits::carries) && (!scaled || (Traits::scales_in_flush && !chains.empty())) && !call.check;
+        const bool is_total = block + 1 == blocks && (block == 0 || !Traits::carries) &&
+                              (!scaled || (Traits::scales_in_flush && !chains.empty())) && !call.check;
         if (is_total && rows == Traits::rows && cols == Traits::cols)
             if (const auto to = output_from_registers<Traits>(call, i0, j0)) {
                 using sums = output_of_sums<Traits>;
                 if constexpr (Traits::scales_in_flush)
-                    if (scaled) return run_chains<Traits, Down>(lhs, digits, chains, scaled_flush<Traits, sums>{{*to, totals}, scales.rhs, totals, block == 0});
+                    if (scaled)
+                        return run_chains<Traits, Down>(
+                            lhs, digits, chains,
+                            scaled_flush<Traits, sums>{{*to, totals}, scales.rhs, totals, block == 0});
                 if constexpr (Traits::through) {
                     alignas(64) typename Traits::lane high[Traits::carries ? Traits::tile_size : 1];
-                    return run_chains<Traits, Down>(lhs, digits, chains, continued_flush<Traits, sums>{{*to, totals}, high, block == 0});
+                    return run_chains<Traits, Down>(lhs, digits, chains,
+                                                    continued_flush<Traits, sums>{{*to, totals}, high, block == 0});
                 }
             }
     }
@@ -85,11 +92,13 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
             return finish_tile<Traits>(call, plain_totals<std::int32_t>{low}, i0, rows, j0, cols);
         }
         for (index e = 0; e < count; ++e)
-            totals[e] = (block == 0 ? 0 : totals[e]) + (carried ? carried_totals{low, high}.exact(e) : static_cast<std::int64_t>(low[e]));
+            totals[e] = (block == 0 ? 0 : totals[e]) +
+                        (carried ? carried_totals{low, high}.exact(e) : static_cast<std::int64_t>(low[e]));
     } else {
         run(totals, nullptr, block == 0);
     }
-    if (block + 1 == blocks) finish_tile<Traits>(call, plain_totals<typename Traits::total>{totals}, i0, rows, j0, cols);
+    if (block + 1 == blocks)
+        finish_tile<Traits>(call, plain_totals<typename Traits::total>{totals}, i0, rows, j0, cols);
 }
 
 /// Whether so many rows are a tile that expands the digits of rhs itself.
@@ -103,11 +112,13 @@ template <class Traits, class Call>
 class block_run {
 public:
     block_run(const Call& call, index i0, index i1, index p0, index p1, worker_scratch<Traits>& scratch)
-        : call_(call), scratch_(scratch), i0_(i0), i1_(i1), p0_(p0), p1_(p1), tiles_(ceil_div(i1 - i0, Traits::rows)), keep_(call.plan.blocks().size() > 1) {}
+        : call_(call), scratch_(scratch), i0_(i0), i1_(i1), p0_(p0), p1_(p1), tiles_(ceil_div(i1 - i0, Traits::rows)),
+          keep_(call.plan.blocks().size() > 1) {}
 
     void run() {
         const index totals_size = (keep_ ? tiles_ * (p1_ - p0_) : 1) * Traits::tile_size;
-        if (scratch_.totals.size() < totals_size) scratch_.totals = buffer<typename Traits::total>(totals_size, uninitialized);
+        if (scratch_.totals.size() < totals_size)
+            scratch_.totals = buffer<typename Traits::total>(totals_size, uninitialized);
         const auto& blocks = call_.plan.blocks();
         for (pc_ = 0; pc_ < blocks.size(); ++pc_) {
             const index k0 = blocks[pc_].k0, k1 = blocks[pc_].k1;
@@ -127,11 +138,13 @@ public:
 private:
     static constexpr bool has_windows = std::remove_cvref_t<decltype(std::declval<Call>().source)>::has_windows;
 
-    /// Whether the panels of a block of the reduction stay in L2. An output that lies column by column is written in the order of panels in any case, and narrow
-    /// panels are expanded once.
+    /// Whether the panels of a block of the reduction stay in L2. An output that lies column by column is written in
+    /// the order of panels in any case, and narrow panels are expanded once.
     bool rows_first(index length) const {
-        const index bytes = (p1_ - p0_) * Traits::cols * length * static_cast<index>(sizeof(typename Traits::rhs_digit)) * Traits::split_planes;
-        return tiles_ > 1 && bytes <= call_.l2 / 2 && !call_.rhs.narrow() && output_traits<std::remove_cvref_t<decltype(call_.out)>>::view(call_.out).col_stride == 1;
+        const index bytes = (p1_ - p0_) * Traits::cols * length *
+                            static_cast<index>(sizeof(typename Traits::rhs_digit)) * Traits::split_planes;
+        return tiles_ > 1 && bytes <= call_.l2 / 2 && !call_.rhs.narrow() &&
+               output_traits<std::remove_cvref_t<decltype(call_.out)>>::view(call_.out).col_stride == 1;
     }
 
     /// `narrow`: the only tile of the rows expands the panels itself.
@@ -188,12 +201,14 @@ private:
         return scratch_.totals.data() + (keep_ ? ((jr - p0_) * tiles_ + ir) * Traits::tile_size : 0);
     }
 
-    /// The digits of a panel that its chains use, expanded where they are narrow, as a pointer to where its first digit would be.
+    /// The digits of a panel that its chains use, expanded where they are narrow, as a pointer to where its first digit
+    /// would be.
     const typename Traits::rhs_digit* panel_digits(index panel, std::span<const chain> used) {
         const auto& rhs = call_.rhs;
         if (!rhs.narrow()) return rhs.panel(panel);
         if (used.empty()) return nullptr;
-        const index unit = rhs.narrow_group(), first = used.front().offset / unit * unit, end = used.back().offset + used.back().steps * Traits::k * Traits::cols;
+        const index unit = rhs.narrow_group(), first = used.front().offset / unit * unit,
+                    end = used.back().offset + used.back().steps * Traits::k * Traits::cols;
         const index count = round_up(end - first, unit);
         if (scratch_.rhs.size() < count) scratch_.rhs = buffer<typename Traits::rhs_digit>(count, uninitialized);
         rhs.expand(panel, first, count, scratch_.rhs.data());
@@ -202,9 +217,11 @@ private:
 
     /// Whether the only tile of the rows expands narrow digits itself; then what puts its sums right is made.
     bool prepare_narrow(index k0, index k1) {
-        if (!expands_in_registers<Traits>(call_.rhs, i1_ - i0_) || call_.check || scratch_.panels[0].segments) return false;
+        if (!expands_in_registers<Traits>(call_.rhs, i1_ - i0_) || call_.check || scratch_.panels[0].segments)
+            return false;
         if constexpr (Traits::narrow_bits > 0 && Traits::block > 0)
-            correct_narrow<Traits>(scratch_.panels[0], atoms_for<Traits>(i1_ - i0_), k0, k1, ceil_div(call_.rhs.k(), Traits::block), scratch_.corrections);
+            correct_narrow<Traits>(scratch_.panels[0], atoms_for<Traits>(i1_ - i0_), k0, k1,
+                                   ceil_div(call_.rhs.k(), Traits::block), scratch_.corrections);
         return true;
     }
 
@@ -216,7 +233,8 @@ private:
                 auto digits = rhs.narrow_panel(jr);
                 digits.corrections = scratch_.corrections.data();
                 digits.correction_stride = ceil_div(rhs.k(), Traits::block);
-                run_tile<Traits, Down>(call_, scratch_.panels[0], jr, digits, pc_, chains(jr), totals(0, jr), i0_, i1_ - i0_);
+                run_tile<Traits, Down>(call_, scratch_.panels[0], jr, digits, pc_, chains(jr), totals(0, jr), i0_,
+                                       i1_ - i0_);
             }
         });
     }
@@ -224,7 +242,8 @@ private:
     void run_tile_at(index ir, index jr, const typename Traits::rhs_digit* digits, std::span<const chain> used) {
         const index i = i0_ + ir * Traits::rows, rows = std::min<index>(Traits::rows, i1_ - i);
         for_height(rows, [&]<int Down>(std::integral_constant<int, Down>) {
-            run_tile<Traits, Down>(call_, scratch_.panels[static_cast<std::size_t>(ir)], jr, digits, pc_, used, totals(ir, jr), i, rows);
+            run_tile<Traits, Down>(call_, scratch_.panels[static_cast<std::size_t>(ir)], jr, digits, pc_, used,
+                                   totals(ir, jr), i, rows);
         });
     }
 
@@ -260,26 +279,31 @@ void run_product(const Call& call, index kc, const cache_sizes& cache, executor_
     index column_blocks = 1;
     if (call.plan.blocks().size() > 1) { // totals wait between blocks of the reduction
         const index tile_bytes = Traits::tile_size * static_cast<index>(sizeof(typename Traits::total));
-        column_blocks = ceil_div(ceil_div(row_tiles, row_blocks) * panels * tile_bytes, std::max(tile_bytes, cache.l2 / 2));
+        column_blocks =
+            ceil_div(ceil_div(row_tiles, row_blocks) * panels * tile_bytes, std::max(tile_bytes, cache.l2 / 2));
         if (m == 1) column_blocks = panels; // nothing shares a panel: each is read from end to end, as memory likes it
     }
     if (workers > 1) {
         // the largest share of each way to cut; seven rows fill no tile, and few tiles are not shared evenly
-        const double by_rows = static_cast<double>(ceil_div(row_tiles, workers) * Traits::rows) / static_cast<double>(m);
+        const double by_rows =
+            static_cast<double>(ceil_div(row_tiles, workers) * Traits::rows) / static_cast<double>(m);
         const double by_columns = static_cast<double>(ceil_div(panels, workers)) / static_cast<double>(panels);
         if (by_columns < by_rows)
             column_blocks = round_up(column_blocks, workers);
         else
             row_blocks = std::min(row_tiles, round_up(row_blocks, workers));
-        if (row_blocks * column_blocks % workers != 0) column_blocks = std::min(panels, round_up(column_blocks, workers));
+        if (row_blocks * column_blocks % workers != 0)
+            column_blocks = std::min(panels, round_up(column_blocks, workers));
     }
     column_blocks = std::min(column_blocks, panels);
     std::vector<worker_scratch<Traits>> scratch(static_cast<std::size_t>(workers));
     exec.for_each(row_blocks * column_blocks, [&](index task, int worker) {
         [[maybe_unused]] const simd::atom_scope<typename Traits::atom> scope{};
         const index ic = task % row_blocks, jc = task / row_blocks;
-        block_run<Traits, Call>(call, row_tiles * ic / row_blocks * Traits::rows, std::min(m, row_tiles * (ic + 1) / row_blocks * Traits::rows),
-                                panels * jc / column_blocks, panels * (jc + 1) / column_blocks, scratch[static_cast<std::size_t>(worker)])
+        block_run<Traits, Call>(call, row_tiles * ic / row_blocks * Traits::rows,
+                                std::min(m, row_tiles * (ic + 1) / row_blocks * Traits::rows),
+                                panels * jc / column_blocks, panels * (jc + 1) / column_blocks,
+                                scratch[static_cast<std::size_t>(worker)])
             .run();
         if (call.streams) simd::end_streams();
     });
@@ -287,8 +311,8 @@ void run_product(const Call& call, index kc, const cache_sizes& cache, executor_
 
 /// A product of any source with a packed rhs, into any output: what gemm and all passes of a convolution come down to.
 template <GemmPolicy P, class Arch, class Source, class Out, class Stages, class RowMap>
-void multiply(const Source& source, double lhs_scale, const float* lhs_scales, const packed_rhs<P, Arch>& rhs, const Out& out, const Stages& stages,
-              const RowMap& row_map, executor_ref exec, audit* check) {
+void multiply(const Source& source, double lhs_scale, const float* lhs_scales, const packed_rhs<P, Arch>& rhs,
+              const Out& out, const Stages& stages, const RowMap& row_map, executor_ref exec, audit* check) {
     using traits = kernel_traits<P, Arch>;
     const cache_sizes cache = cache_sizes::of_this_machine();
     index kc = reduction_block<traits>(cache, source.along_rows());
@@ -296,7 +320,8 @@ void multiply(const Source& source, double lhs_scale, const float* lhs_scales, c
     if constexpr (checks_lhs<P>) source.template require_range<typename P::lhs::format>("lhs");
     const chain_plan<traits> plan(rhs, kc);
     const output_factors<traits> factors(rhs, lhs_scale);
-    const product_call<traits, Source, Out, Stages, RowMap> call{source, rhs, plan, lhs_scales, out, stages, row_map, check, factors, cache.l2, streams_output(out, cache)};
+    const product_call<traits, Source, Out, Stages, RowMap> call{
+        source, rhs, plan, lhs_scales, out, stages, row_map, check, factors, cache.l2, streams_output(out, cache)};
     run_product<traits>(call, kc, cache, exec);
 }
 

@@ -3,10 +3,12 @@
 
 // What happens to a total on its way to memory. A total t of row i and column j first becomes a real number,
 //
-//   v = float(double(t) * f)        f = output_factor<type of t>(lhs.scale * rhs.scale * (scale of column j) * (scale of row i))     (numeric/rescale.hpp)
+//   v = float(double(t) * f)                                                                 (numeric/rescale.hpp)
+//   f = output_factor<type of t>(lhs.scale * rhs.scale * (scale of column j) * (scale of row i))
 //
-// and then passes the stages from left to right; each stage is a small value that works on a piece of one row. Last it is stored, as float or
-// quantized. To add a stage write a struct with an `operator()(float* v, index row, index col, index count)`.
+// and then passes the stages from left to right; each stage is a small value that works on a piece of one row. Last it
+// is stored, as float or quantized. To add a stage write a struct with an `operator()(float* v, index row, index col,
+// index count)`.
 
 #include <atomic>
 #include <bit>
@@ -54,7 +56,8 @@ struct add {
     }
 };
 
-/// *result = max(*result, |v|) over all that passes; the caller sets *result first (to 0). The same for every thread count.
+/// *result = max(*result, |v|) over all that passes; the caller sets *result first (to 0). The same for every thread
+/// count.
 struct max_magnitude {
     float* result = nullptr;
     INTAGLIO_INLINE void operator()(const float* v, index, index, index count) const {
@@ -67,7 +70,8 @@ struct max_magnitude {
         std::atomic_ref<float> shared(*result);
         float seen = shared.load(std::memory_order_relaxed);
         const float candidate = std::bit_cast<float>(most);
-        while (most > std::bit_cast<std::uint32_t>(seen) && !shared.compare_exchange_weak(seen, candidate, std::memory_order_relaxed)) {
+        while (most > std::bit_cast<std::uint32_t>(seen) &&
+               !shared.compare_exchange_weak(seen, candidate, std::memory_order_relaxed)) {
         }
     }
 };
@@ -79,16 +83,15 @@ struct epilogue {
     static constexpr bool empty = sizeof...(Stages) == 0;
 
     epilogue() = default;
-    explicit epilogue(Stages... s)
-        requires(sizeof...(Stages) > 0)
-        : stages(s...) {}
+    explicit epilogue(Stages... s) requires(sizeof...(Stages) > 0) : stages(s...) {}
 
     INTAGLIO_INLINE void operator()(float* v, index row, index col, index count) const {
         std::apply([&](const Stages&... s) { (s(v, row, col, count), ...); }, stages);
     }
 };
 
-/// An output that is stored quantized: round_to_nearest_even(v * inverse_scale), saturated to T's range (symmetric where T is signed).
+/// An output that is stored quantized: round_to_nearest_even(v * inverse_scale), saturated to T's range (symmetric
+/// where T is signed).
 template <class T>
 struct quantized_view {
     matrix_view<T> values;
@@ -105,7 +108,8 @@ INTAGLIO_INLINE double to_double(std::int64_t t) {
 INTAGLIO_INLINE double to_double(std::int32_t t) { return static_cast<double>(t); }
 INTAGLIO_INLINE double to_double(float t) { return static_cast<double>(t); }
 
-/// Nearest even, saturated. The sum with 1.5 * 2^23 rounds in the current (nearest-even) mode, and its low bits are the integer.
+/// Nearest even, saturated. The sum with 1.5 * 2^23 rounds in the current (nearest-even) mode, and its low bits are the
+/// integer.
 template <class T>
 INTAGLIO_INLINE T requantize(float v, float inverse_scale) {
     constexpr float high = static_cast<float>(std::numeric_limits<T>::max());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A block of lhs as panels for the micro-kernel, whatever the source: read in place where its rows lie evenly spaced, from a patch where they are windows of
-// an image, packed otherwise.
+// A block of lhs as panels for the micro-kernel, whatever the source: read in place where its rows lie evenly spaced,
+// from a patch where they are windows of an image, packed otherwise.
 
 #include <algorithm>
 #include <array>
@@ -25,16 +25,17 @@ struct worker_scratch {
     buffer<typename Traits::total> totals;
     std::vector<lhs_panel<typename Traits::lhs_digit>> panels;
     buffer<typename Traits::rhs_digit> rhs; ///< a block of one panel, expanded from narrow digits
-    std::vector<std::int32_t> corrections; ///< of narrow codes (simd/expand.hpp), by row and scale block
-    norm_table norms;         ///< of the block, for proven chains
-    index norms_first = 0;    ///< element of the reduction at which they begin
-    std::vector<chain> chains; ///< of the panels of rhs that have their own
-    std::vector<std::size_t> chain_ends; ///< in `chains`, of each panel
+    std::vector<std::int32_t> corrections;  ///< of narrow codes (simd/expand.hpp), by row and scale block
+    norm_table norms;                       ///< of the block, for proven chains
+    index norms_first = 0;                  ///< element of the reduction at which they begin
+    std::vector<chain> chains;              ///< of the panels of rhs that have their own
+    std::vector<std::size_t> chain_ends;    ///< in `chains`, of each panel
 };
 
 /// How many atoms of rows the last tile of a block takes: as few as cover it, of the tiles that are compiled.
 template <class Traits>
-constexpr std::array<int, 4> tile_downs = {Traits::tile::down, std::max(1, Traits::tile::down / 2), (Traits::tile::down + 3) / 4, 1};
+constexpr std::array<int, 4> tile_downs = {Traits::tile::down, std::max(1, Traits::tile::down / 2),
+                                           (Traits::tile::down + 3) / 4, 1};
 
 template <class Traits>
 int atoms_for(index rows) {
@@ -57,7 +58,8 @@ void gather_columns(const Source& source, index i0, index i1, index k0, index k1
         scratch.lhs = buffer<typename Traits::lhs_digit>(plane * Traits::lhs_planes + beyond<Traits>, uninitialized);
     pack_interleaved<Traits>(source, i0, i1, k0, k1, scratch.lhs.data(), rows, plane);
     for (index i = i0; i < i1; i += Traits::rows)
-        scratch.panels.push_back({scratch.lhs.data() + (i - i0) * Traits::k, Traits::k, Traits::k * rows, rows, plane, k0});
+        scratch.panels.push_back(
+            {scratch.lhs.data() + (i - i0) * Traits::k, Traits::k, Traits::k * rows, rows, plane, k0});
 }
 
 /// The same by rows: in place where they lie so, else copied.
@@ -65,9 +67,11 @@ template <class Traits, class Source>
 void gather_rows(const Source& source, index i0, index i1, index k0, index k1, worker_scratch<Traits>& scratch) {
     using digit = typename Traits::lhs_digit;
     constexpr bool readable = Traits::stores_lhs_digits && Traits::block % Traits::k == 0;
-    const index length = round_up(k1 - k0, Traits::k), stride = padded_row<digit>(length), plane = round_up(i1 - i0, Traits::rows) * stride;
+    const index length = round_up(k1 - k0, Traits::k), stride = padded_row<digit>(length),
+                plane = round_up(i1 - i0, Traits::rows) * stride;
     for (index i = i0; i < i1; i += Traits::rows) {
-        const index count = std::min<index>(Traits::rows, i1 - i), tile_rows = atoms_for<Traits>(count) * Traits::atom::m;
+        const index count = std::min<index>(Traits::rows, i1 - i),
+                    tile_rows = atoms_for<Traits>(count) * Traits::atom::m;
         if constexpr (Source::has_windows) {
             if (scratch.image.in_group(i, count) && count == tile_rows) {
                 scratch.panels.push_back(scratch.image.template panel<Traits>(i));
@@ -84,13 +88,15 @@ void gather_rows(const Source& source, index i0, index i1, index k0, index k1, w
                 }
             }
         }
-        if (scratch.lhs.size() < plane * Traits::lhs_planes) scratch.lhs = buffer<digit>(plane * Traits::lhs_planes, uninitialized);
+        if (scratch.lhs.size() < plane * Traits::lhs_planes)
+            scratch.lhs = buffer<digit>(plane * Traits::lhs_planes, uninitialized);
         digit* panel = scratch.lhs.data() + (i - i0) * stride;
         for (index r = 0; r < tile_rows; ++r) {
             if (r < count)
                 pack_row<Traits>(source, i + r, k0, k1, panel + r * stride, plane);
             else
-                for (int p = 0; p < Traits::lhs_planes; ++p) std::fill_n(panel + p * plane + r * stride, length, digit{0});
+                for (int p = 0; p < Traits::lhs_planes; ++p)
+                    std::fill_n(panel + p * plane + r * stride, length, digit{0});
         }
         scratch.panels.push_back({panel, stride, Traits::k, 1, plane, k0});
     }
@@ -99,7 +105,8 @@ void gather_rows(const Source& source, index i0, index i1, index k0, index k1, w
 template <class Traits, class Source>
 void gather_block(const Source& source, index i0, index i1, index k0, index k1, worker_scratch<Traits>& scratch) {
     scratch.panels.clear();
-    // interleaved rows serve chains that start at whole steps; blocks of scales of other lengths are gathered element by element
+    // interleaved rows serve chains that start at whole steps; blocks of scales of other lengths are gathered element
+    // by element
     constexpr bool interleaves = Traits::block % Traits::k == 0 && has_column_runs<Source>;
     static_assert(interleaves || has_row_runs<Source>, "this policy's blocks can't be read along columns");
     if constexpr (interleaves)
@@ -107,10 +114,12 @@ void gather_block(const Source& source, index i0, index i1, index k0, index k1, 
     if constexpr (has_row_runs<Source>) gather_rows<Traits>(source, i0, i1, k0, k1, scratch);
 }
 
-/// What puts right a tile's sums of products with narrow codes: -bias times the sum of lhs over each scale block of [k0, k1), as an int32 or as two int16 where the
-/// accumulator has two sums an output. `blocks` is how many the whole reduction has.
+/// What puts right a tile's sums of products with narrow codes: -bias times the sum of lhs over each scale block of
+/// [k0, k1), as an int32 or as two int16 where the accumulator has two sums an output. `blocks` is how many the whole
+/// reduction has.
 template <class Traits>
-void correct_narrow(const lhs_panel<typename Traits::lhs_digit>& lhs, index rows, index k0, index k1, index blocks, std::vector<std::int32_t>& out) {
+void correct_narrow(const lhs_panel<typename Traits::lhs_digit>& lhs, index rows, index k0, index k1, index blocks,
+                    std::vector<std::int32_t>& out) {
     constexpr int parts = Traits::partial_sums, bias = simd::narrow_largest<Traits::narrow_bits>;
     using part = std::conditional_t<parts == 2, std::uint16_t, std::uint32_t>; // modulo their range
     out.resize(static_cast<std::size_t>(rows * blocks));
@@ -134,8 +143,10 @@ norm_table measure_block(const worker_scratch<Traits>& scratch, index rows, inde
     using atom = typename Traits::atom;
     square_sums most(length);
     const lhs_panel<typename Traits::lhs_digit>& first = scratch.panels.front();
-    if (first.row_stride == Traits::k && first.step_stride != Traits::k) { // interleaved: all panels are one block of pairs
-        for (index i = 0; i < rows; i += atom::n) measure_pairs<atom>(first.data + i * Traits::k, length, first.step_stride, most);
+    // interleaved: all panels are one block of pairs
+    if (first.row_stride == Traits::k && first.step_stride != Traits::k) {
+        for (index i = 0; i < rows; i += atom::n)
+            measure_pairs<atom>(first.data + i * Traits::k, length, first.step_stride, most);
     } else {
         for (const lhs_panel<typename Traits::lhs_digit>& panel : scratch.panels) {
             measure_rows<atom>(panel.data, std::min<index>(Traits::rows, rows), panel.row_stride, length, most);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The product: out(m x n) = lhs(m x k) * rhs(k x n), then an epilogue. One function for every policy. This header checks the arguments, in
-// the caller's terms and before any work; driver.hpp has the loops, microkernel.hpp the kernel, simd/atom.hpp the step.
+// The product: out(m x n) = lhs(m x k) * rhs(k x n), then an epilogue. One function for every policy. This header
+// checks the arguments, in the caller's terms and before any work; driver.hpp has the loops, microkernel.hpp the
+// kernel, simd/atom.hpp the step.
 //
 //   const auto weights = intaglio::pack_rhs<intaglio::int8_inference>(rhs);               // once
 //   intaglio::gemm<intaglio::int8_inference>(lhs, weights, out, epilogue{bias{b}, relu{}}, pool);
 //
-// `out` is a matrix_view<float>, a matrix_view of the policy's integral total (the raw exact sums; no stages then), or a quantized_view.
-// The result has the same bits for every number of threads, blocking and instruction set.
+// `out` is a matrix_view<float>, a matrix_view of the policy's integral total (the raw exact sums; no stages then), or
+// a quantized_view. The result has the same bits for every number of threads, blocking and instruction set.
 
 #include "intaglio/gemm/driver.hpp"
 #include "intaglio/gemm/presets.hpp"
@@ -21,24 +22,29 @@ namespace detail {
 template <class P, class Out, class Stages>
 void check_output(const char* name, const Out& out, index m, index n) {
     using traits = output_traits<Out>;
-    static_assert(!traits::raw || std::is_same_v<typename traits::stored, typename P::total>,
-                  "gemm: an integral output takes the policy's raw totals; its element type must be the policy's total");
-    static_assert(!traits::raw || Stages::empty, "gemm: raw totals pass no epilogue; store floats or a quantized_view, or drop the stages");
+    static_assert(
+        !traits::raw || std::is_same_v<typename traits::stored, typename P::total>,
+        "gemm: an integral output takes the policy's raw totals; its element type must be the policy's total");
+    static_assert(!traits::raw || Stages::empty,
+                  "gemm: raw totals pass no epilogue; store floats or a quantized_view, or drop the stages");
     const auto& view = traits::view(out);
-    require(view.rows == m && view.cols == n, name, ": the output is ", view.rows, " x ", view.cols, ", the product is ", m, " x ", n);
-    require<value_error>(view.data || m == 0 || n == 0, name, ": the output is ", m, " x ", n, " but its pointer is null");
+    require(view.rows == m && view.cols == n, name, ": the output is ", view.rows, " x ", view.cols,
+            ", the product is ", m, " x ", n);
+    require<value_error>(view.data || m == 0 || n == 0, name, ": the output is ", m, " x ", n,
+                         " but its pointer is null");
 }
 
 } // namespace detail
 
-/// out = lhs * rhs with a packed rhs. Throws shape_error where sizes do not fit and value_error for null pointers or elements outside
-/// their format (lhs of a proven_chain policy may be any int16); `out` is untouched then. With `check` each chain is shadowed in int64 (audit.hpp).
+/// out = lhs * rhs with a packed rhs. Throws shape_error where sizes do not fit and value_error for null pointers or
+/// elements outside their format (lhs of a proven_chain policy may be any int16); `out` is untouched then. With `check`
+/// each chain is shadowed in int64 (audit.hpp).
 template <GemmPolicy P, class Arch = simd::native_arch, class Out, class... Stages>
-void gemm(const lhs_view<P>& lhs, const packed_rhs<P, Arch>& rhs, Out out, const epilogue<Stages...>& stages = epilogue<Stages...>{}, executor_ref exec = {},
-          audit* check = nullptr) {
+void gemm(const lhs_view<P>& lhs, const packed_rhs<P, Arch>& rhs, Out out,
+          const epilogue<Stages...>& stages = epilogue<Stages...>{}, executor_ref exec = {}, audit* check = nullptr) {
     detail::check_operand<typename P::lhs>("lhs", lhs);
-    require(lhs.values.cols == rhs.k(), "gemm: lhs is ", lhs.values.rows, " x ", lhs.values.cols, ", rhs is ", rhs.k(), " x ", rhs.n(),
-            "; lhs needs as many columns as rhs has rows");
+    require(lhs.values.cols == rhs.k(), "gemm: lhs is ", lhs.values.rows, " x ", lhs.values.cols, ", rhs is ", rhs.k(),
+            " x ", rhs.n(), "; lhs needs as many columns as rhs has rows");
     detail::check_output<P, Out, epilogue<Stages...>>("gemm", out, lhs.values.rows, rhs.n());
     const detail::matrix_source<typename P::lhs::storage> source(lhs.values, lhs.plane_stride);
     detail::multiply<P, Arch>(source, lhs.scale, lhs.scales, rhs, out, stages, detail::same_row{}, exec, check);
@@ -46,10 +52,10 @@ void gemm(const lhs_view<P>& lhs, const packed_rhs<P, Arch>& rhs, Out out, const
 
 /// out = lhs * rhs, packing rhs first.
 template <GemmPolicy P, class Arch = simd::native_arch, class Out, class... Stages>
-void gemm(const lhs_view<P>& lhs, const rhs_view<P>& rhs, Out out, const epilogue<Stages...>& stages = epilogue<Stages...>{}, executor_ref exec = {},
-          audit* check = nullptr) {
-    require(lhs.values.cols == rhs.values.rows, "gemm: lhs is ", lhs.values.rows, " x ", lhs.values.cols, ", rhs is ", rhs.values.rows, " x ", rhs.values.cols,
-            "; lhs needs as many columns as rhs has rows");
+void gemm(const lhs_view<P>& lhs, const rhs_view<P>& rhs, Out out,
+          const epilogue<Stages...>& stages = epilogue<Stages...>{}, executor_ref exec = {}, audit* check = nullptr) {
+    require(lhs.values.cols == rhs.values.rows, "gemm: lhs is ", lhs.values.rows, " x ", lhs.values.cols, ", rhs is ",
+            rhs.values.rows, " x ", rhs.values.cols, "; lhs needs as many columns as rhs has rows");
     detail::check_output<P, Out, epilogue<Stages...>>("gemm", out, lhs.values.rows, rhs.values.cols);
     gemm<P, Arch>(lhs, pack_rhs<P, Arch>(rhs, exec), out, stages, exec, check);
 }

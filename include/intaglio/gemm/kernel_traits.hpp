@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// From a policy and an arch to the digits that are packed, the atom that multiplies them and the register tile. This is the only
-// place where a number format meets an instruction set:
+// From a policy and an arch to the digits that are packed, the atom that multiplies them and the register tile. This is
+// the only place where a number format meets an instruction set:
 //
 //   formats                     digits packed      accumulator   where
 //   float32                     float              float         everywhere
-//   u8 x s8 or trits            u8, s8             int32         archs that multiply bytes (VNNI, AMX, NEON dot product)
-//   s8 x s8                     s8, s8             int32         archs that multiply signed bytes (AMX, NEON dot product)
-//   u8 x codes, int16 wanted    u8, s8             int16         the others: pairs of products are summed in int16 first
+//   u8 x s8 or trits            u8, s8             int32         archs that multiply bytes (VNNI, AMX, NEON dot)
+//   s8 x s8                     s8, s8             int32         archs that multiply signed bytes (AMX, NEON dot)
+//   u8 x codes, int16 wanted    u8, s8             int16         the others: pairs are summed in int16 first
 //   any integers to 16 bits     s16, s16           int32         the others: bytes are widened while packing
 //   byte_planes, planar_bytes   two byte planes    int32         archs with byte tiles
 //     (and fixed<16> where
@@ -30,7 +30,8 @@ namespace intaglio::inline INTAGLIO_ABI::detail {
 template <class T>
 constexpr bool is_byte = sizeof(T) == 1;
 
-/// The element types of the packed operands, the type that sums them, and into how many planes an element is taken apart.
+/// The element types of the packed operands, the type that sums them, and into how many planes an element is taken
+/// apart.
 template <class Lhs, class Rhs, class Acc, int LhsPlanes, int RhsPlanes>
 struct digit_choice {
     using lhs = Lhs;
@@ -41,19 +42,22 @@ struct digit_choice {
 
 template <GemmPolicy P, class Arch>
 constexpr auto choose_digits() {
-    using simd::multiplies_byte_planes, simd::multiplies_bytes, simd::multiplies_signed_bytes; // and those of an arch that is declared elsewhere
+    // and those of an arch that is declared elsewhere
+    using simd::multiplies_byte_planes, simd::multiplies_bytes, simd::multiplies_signed_bytes;
     using L = typename P::lhs::format;
     using R = typename P::rhs::format;
     if constexpr (std::is_same_v<L, float32>) {
         return digit_choice<float, float, float, 1, 1>{};
     } else {
         constexpr bool bytes = is_byte<typename L::storage> && is_byte<typename R::storage> &&
-                               std::is_same_v<typename L::storage, std::uint8_t> && std::is_same_v<typename R::storage, std::int8_t>;
-        constexpr bool signed_bytes = std::is_same_v<typename L::storage, std::int8_t> && std::is_same_v<typename R::storage, std::int8_t> &&
+                               std::is_same_v<typename L::storage, std::uint8_t> &&
+                               std::is_same_v<typename R::storage, std::int8_t>;
+        constexpr bool signed_bytes = std::is_same_v<typename L::storage, std::int8_t> &&
+                                      std::is_same_v<typename R::storage, std::int8_t> &&
                                       multiplies_signed_bytes(Arch{});
         constexpr bool sixteen = L::max_magnitude <= 32767 && R::max_magnitude <= 32767;
-        constexpr bool tiles = multiplies_byte_planes(Arch{}) && L::bits == 16 && R::bits == 16 && scale_block<P> == 0 &&
-                               std::is_same_v<typename P::total, std::int64_t>;
+        constexpr bool tiles = multiplies_byte_planes(Arch{}) && L::bits == 16 && R::bits == 16 &&
+                               scale_block<P> == 0 && std::is_same_v<typename P::total, std::int64_t>;
         if constexpr (bytes && multiplies_bytes(Arch{}))
             return digit_choice<std::uint8_t, std::int8_t, std::int32_t, 1, 1>{};
         else if constexpr (signed_bytes)
@@ -73,7 +77,8 @@ constexpr auto choose_digits() {
 
 /// Tiles of bytes take apart planes whose high digit is signed: the types that plane `p` of two is multiplied as.
 template <class Digit, int Planes, int p>
-using plane_type = std::conditional_t<Planes == 2 && is_byte<Digit>, std::conditional_t<p == 0, std::int8_t, std::uint8_t>, Digit>;
+using plane_type =
+    std::conditional_t<Planes == 2 && is_byte<Digit>, std::conditional_t<p == 0, std::int8_t, std::uint8_t>, Digit>;
 
 template <GemmPolicy P, class Arch>
 struct kernel_traits {
@@ -84,56 +89,69 @@ struct kernel_traits {
     using lhs_digit = typename digits::lhs;
     using rhs_digit = typename digits::rhs;
     using total = typename P::total;
-    static constexpr int lhs_planes = digits::lhs_planes; ///< planes of digits of an element of lhs, as they are stored or taken apart
+    /// Planes of digits of an element of lhs, as they are stored or taken apart.
+    static constexpr int lhs_planes = digits::lhs_planes;
     static constexpr int split_planes = digits::rhs_planes;
     /// Whether operands are stored as the digits that are multiplied.
-    static constexpr bool stores_lhs_digits = std::is_same_v<lhs_digit, typename P::lhs::storage> && lhs_planes == planes_of_number<typename P::lhs::format>;
-    static constexpr bool stores_rhs_digits = std::is_same_v<rhs_digit, typename P::rhs::storage> && split_planes == planes_of_number<typename P::rhs::format>;
+    static constexpr bool stores_lhs_digits =
+        std::is_same_v<lhs_digit, typename P::lhs::storage> && lhs_planes == planes_of_number<typename P::lhs::format>;
+    static constexpr bool stores_rhs_digits = std::is_same_v<rhs_digit, typename P::rhs::storage> &&
+                                              split_planes == planes_of_number<typename P::rhs::format>;
     static constexpr int rhs_planes = split_planes * P::rhs::planes; ///< planes in the packed rhs
 
     template <int LhsPlane, int RhsPlane>
-    using product = simd::product<plane_type<lhs_digit, lhs_planes, LhsPlane>, plane_type<rhs_digit, split_planes, RhsPlane>, typename digits::acc>;
+    using product = simd::product<plane_type<lhs_digit, lhs_planes, LhsPlane>,
+                                  plane_type<rhs_digit, split_planes, RhsPlane>, typename digits::acc>;
     template <int LhsPlane, int RhsPlane>
     using plane_atom = simd::atom_for<Arch, product<LhsPlane, RhsPlane>>;
     using atom = plane_atom<0, 0>;
     using tile = simd::tile_for<Arch, product<0, 0>>;
     using lane = typename atom::lane;
 
-    static constexpr int k = atom::k;            ///< products a step adds to one sum
-    /// How many consecutive elements of a column lie together in the packed rhs: those of a step, unless the atom takes them in smaller groups.
+    static constexpr int k = atom::k; ///< products a step adds to one sum
+    /// How many consecutive elements of a column lie together in the packed rhs: those of a step, unless the atom takes
+    /// them in smaller groups.
     static constexpr int rhs_group = [] {
         if constexpr (requires { atom::rhs_group; }) return atom::rhs_group;
         return atom::k;
     }();
     static constexpr int cols = tile::across * atom::n;
     static constexpr int rows = tile::down * atom::m;
-    /// Whether a last panel that is at most half full is multiplied by half a tile: where panels are wide, and many layers have 16 or 48 columns.
+    /// Whether a last panel that is at most half full is multiplied by half a tile: where panels are wide, and many
+    /// layers have 16 or 48 columns.
     static constexpr bool halves = tile::across == 2 && cols >= 32 && atom::m == 1;
     static constexpr bool floats = std::is_same_v<lane, float>;
     static constexpr bool float_total = std::is_same_v<total, float>;
     static constexpr bool proven = std::is_same_v<typename P::chain, proven_chain> && lhs_planes == 1;
     static constexpr index block = scale_block<P>;
     static constexpr bool integer_scales = block > 0 && !float_total;
-    /// Where bytes are multiplied as fast as trits, integer scales may be folded into the digits while packing, all planes of an element into one byte:
-    /// sum over planes of scale * digit. It is done where every such sum fits a byte (packed_rhs), and then nothing is flushed between blocks.
-    static constexpr bool can_fold_scales = integer_scales && std::is_same_v<typename digits::acc, std::int32_t> && is_byte<rhs_digit>;
-    /// Bits of a digit where a packed rhs is stored narrow and expanded just before use; 0 where digits need their bytes.
+    /// Where bytes are multiplied as fast as trits, integer scales may be folded into the digits while packing, all
+    /// planes of an element into one byte: sum over planes of scale * digit. It is done where every such sum fits a
+    /// byte (packed_rhs), and then nothing is flushed between blocks.
+    static constexpr bool can_fold_scales =
+        integer_scales && std::is_same_v<typename digits::acc, std::int32_t> && is_byte<rhs_digit>;
+    /// Bits of a digit where a packed rhs is stored narrow and expanded just before use; 0 where digits need their
+    /// bytes.
     static constexpr int narrow_bits = [] {
         if constexpr (std::is_same_v<rhs_digit, std::int8_t>)
             for (const int bits : {2, 4})
                 if (P::rhs::format::max_magnitude <= (1 << (bits - 1)) - 1) return bits;
         return 0;
     }();
-    /// Whether a tile of so many atoms of rows can expand narrow digits itself: where few rows use them it is quicker than by way of memory. A chain must be a whole run,
-    /// for which the tile's sums are put right (simd/expand.hpp), and sums with trits, up to 2 << 2 each, must fit the accumulator without a sign until they are shifted;
-    /// others may wrap.
+    /// Whether a tile of so many atoms of rows can expand narrow digits itself: where few rows use them it is quicker
+    /// than by way of memory. A chain must be a whole run, for which the tile's sums are put right (simd/expand.hpp),
+    /// and sums with trits, up to 2 << 2 each, must fit the accumulator without a sign until they are shifted; others
+    /// may wrap.
     static constexpr bool expands(int down) {
         if constexpr (narrow_bits > 0 && block > 0 && requires { &atom::add; }) {
-            constexpr std::int64_t most = 2 * static_cast<std::int64_t>(std::numeric_limits<typename digits::acc>::max()) + 1;
-            constexpr bool fits = narrow_bits > 2 || (block + k - 1) / k * (k / partial_sums) * P::lhs::format::max_magnitude * 8 <= most;
+            constexpr std::int64_t most =
+                2 * static_cast<std::int64_t>(std::numeric_limits<typename digits::acc>::max()) + 1;
+            constexpr bool fits =
+                narrow_bits > 2 || (block + k - 1) / k * (k / partial_sums) * P::lhs::format::max_magnitude * 8 <= most;
             const int sets = simd::sets_of_sums<atom>(down * tile::across);
-            return fits && block <= longest_chain() && sets > 1 && sets * cols * k % (2 * 64) == 0 && atom::m == 1 && sizeof(typename atom::rhs_fragment) == atom::n * atom::k &&
-                   64 % (atom::n * atom::k) == 0 && atom::n * atom::k <= simd::widest_vector;
+            return fits && block <= longest_chain() && sets > 1 && sets * cols * k % (2 * 64) == 0 && atom::m == 1 &&
+                   sizeof(typename atom::rhs_fragment) == atom::n * atom::k && 64 % (atom::n * atom::k) == 0 &&
+                   atom::n * atom::k <= simd::widest_vector;
         }
         return false;
     }
@@ -147,11 +165,13 @@ struct kernel_traits {
             return true;
     }();
 
-    /// Sums go on from chain to chain and are the totals, unless a packed rhs has scales per block that could not be folded.
+    /// Sums go on from chain to chain and are the totals, unless a packed rhs has scales per block that could not be
+    /// folded.
     static constexpr bool through = floats || proven ||
-                                    (std::is_same_v<typename digits::acc, total> && lhs_planes == 1 && split_planes == 1 && (!integer_scales || can_fold_scales));
-    /// The sum of proven chains over a block of the reduction is kept in two parts, high * 2^carry_bits + low: a flush then writes half as much, and nothing
-    /// is widened. Blocks are summed in the policy's total.
+                                    (std::is_same_v<typename digits::acc, total> && lhs_planes == 1 &&
+                                     split_planes == 1 && (!integer_scales || can_fold_scales));
+    /// The sum of proven chains over a block of the reduction is kept in two parts, high * 2^carry_bits + low: a flush
+    /// then writes half as much, and nothing is widened. Blocks are summed in the policy's total.
     static constexpr bool carries = proven;
     using block_total = std::conditional_t<carries, std::int32_t, total>;
     static constexpr index tile_size = rows * cols;
@@ -162,8 +182,9 @@ struct kernel_traits {
         return 1;
     }();
 
-    /// The longest chain in products, a multiple of the atom's k. With an exact total where a chain is cut has no effect on the result,
-    /// so it is as long as the formats and the accumulator in use allow; with a float total it is the policy's own.
+    /// The longest chain in products, a multiple of the atom's k. With an exact total where a chain is cut has no
+    /// effect on the result, so it is as long as the formats and the accumulator in use allow; with a float total it is
+    /// the policy's own.
     static constexpr index longest_chain() {
         if constexpr (floats) {
             return std::numeric_limits<index>::max();
@@ -172,7 +193,8 @@ struct kernel_traits {
         } else {
             constexpr std::int64_t l = lhs_planes == 2 ? 255 : P::lhs::format::max_magnitude;
             constexpr std::int64_t r = split_planes == 2 ? 255 : can_fold_scales ? 127 : P::rhs::format::max_magnitude;
-            constexpr auto safe = static_cast<index>(static_cast<std::int64_t>(std::numeric_limits<typename digits::acc>::max()) / (l * r));
+            constexpr auto safe = static_cast<index>(
+                static_cast<std::int64_t>(std::numeric_limits<typename digits::acc>::max()) / (l * r));
             static_assert(safe >= k, "one step of the atom can overflow its accumulator");
             return safe / k * k * partial_sums;
         }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Sums of squares for the proof of chains (chains.hpp), over rows that lie contiguous and over packed pairs. Archs with a pairwise multiply-add measure with
-// their atom's `add_squares`; the plain text beside it gives the same numbers.
+// Sums of squares for the proof of chains (chains.hpp), over rows that lie contiguous and over packed pairs. Archs with
+// a pairwise multiply-add measure with their atom's `add_squares`; the plain text beside it gives the same numbers.
 
 #include <algorithm>
 #include <cstdint>
@@ -14,13 +14,16 @@
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
 template <class Atom>
-constexpr bool measures = requires(typename Atom::accumulator a, typename Atom::rhs_fragment r) { Atom::add_squares(a, r); };
+constexpr bool measures = requires(typename Atom::accumulator a, typename Atom::rhs_fragment r) {
+    Atom::add_squares(a, r);
+};
 
 /// From the sums of pieces, one after the other, those of the longer pieces that they complete.
 template <class Sums>
 class piece_levels {
 public:
-    /// f(level, piece, sums) for a piece of the shortest level and for each longer one that ends with it, or with the `last`.
+    /// f(level, piece, sums) for a piece of the shortest level and for each longer one that ends with it, or with the
+    /// `last`.
     template <class F>
     INTAGLIO_INLINE void add(index piece, Sums sums, bool last, F&& f) {
         f(0, piece, sums);
@@ -41,12 +44,13 @@ private:
 inline constexpr index square_piece = 8;
 /// Elements of a row that are squared at a time: whole registers, and whole pieces that are measured.
 template <class Atom>
-constexpr index square_group = std::max<index>(norm_step, Atom::n * Atom::k);
+constexpr index square_group = std::max<index>(norm_step, Atom::n* Atom::k);
 
-/// sums[p][r] = the squares of the p-th square_piece of square_group elements of row r; only elements where `keep` has ones, if it is given.
+/// sums[p][r] = the squares of the p-th square_piece of square_group elements of row r; only elements where `keep` has
+/// ones, if it is given.
 template <class Atom>
-INTAGLIO_INLINE void square_rows(const std::int16_t* a, const std::int16_t* b, const std::int16_t* c, const std::int16_t* d, simd::four_lanes* sums,
-                                 const std::int16_t* keep = nullptr) {
+INTAGLIO_INLINE void square_rows(const std::int16_t* a, const std::int16_t* b, const std::int16_t* c,
+                                 const std::int16_t* d, simd::four_lanes* sums, const std::int16_t* keep = nullptr) {
     constexpr index group = square_group<Atom>;
     if constexpr (measures<Atom>) {
         using fragment = typename Atom::rhs_fragment;
@@ -55,7 +59,9 @@ INTAGLIO_INLINE void square_rows(const std::int16_t* a, const std::int16_t* b, c
             const auto squares = [&](const std::int16_t* row) __attribute__((always_inline)) {
                 const fragment r = Atom::load_rhs(row + e);
                 auto sum = Atom::zero();
-                Atom::add_squares(sum, keep ? reinterpret_cast<fragment>(reinterpret_cast<words>(r) & simd::load_vector<words>(keep + e)) : r);
+                Atom::add_squares(sum, keep ? reinterpret_cast<fragment>(reinterpret_cast<words>(r) &
+                                                                         simd::load_vector<words>(keep + e))
+                                            : r);
                 return sum;
             };
             simd::sum_fours(squares(a), squares(b), squares(c), squares(d), sums + e / square_piece);
@@ -70,16 +76,18 @@ INTAGLIO_INLINE void square_rows(const std::int16_t* a, const std::int16_t* b, c
     }
 }
 
-/// Raises `most` by the squares of `rows` rows of `columns` contiguous elements, `stride` apart. Behind each row there are elements of a whole group that may be read, if
-/// so `followed`.
+/// Raises `most` by the squares of `rows` rows of `columns` contiguous elements, `stride` apart. Behind each row there
+/// are elements of a whole group that may be read, if so `followed`.
 template <class Atom>
-void measure_rows(const std::int16_t* data, index rows, index stride, index columns, square_sums& most, bool followed = false) {
+void measure_rows(const std::int16_t* data, index rows, index stride, index columns, square_sums& most,
+                  bool followed = false) {
     constexpr index group = square_group<Atom>;
     static_assert(norm_step == 2 * square_piece);
     std::int16_t keep[group] = {}; // of the last elements
     std::fill_n(keep, columns % group, std::int16_t{-1});
     for (index i = 0; i < rows; i += 4) { // the last row again where there are no four
-        const std::int16_t *a = data + i * stride, *b = data + std::min(i + 1, rows - 1) * stride, *c = data + std::min(i + 2, rows - 1) * stride,
+        const std::int16_t *a = data + i * stride, *b = data + std::min(i + 1, rows - 1) * stride,
+                           *c = data + std::min(i + 2, rows - 1) * stride,
                            *d = data + std::min(i + 3, rows - 1) * stride;
         piece_levels<simd::four_lanes> levels;
         const auto add = [&](index first, const simd::four_lanes* sums) __attribute__((always_inline)) {
@@ -106,7 +114,8 @@ void measure_rows(const std::int16_t* data, index rows, index stride, index colu
     }
 }
 
-/// Raises `most` by the squares of Atom::n columns of `length` elements: packed in pairs, Atom::n of them in a step, `step_stride` elements from step to step.
+/// Raises `most` by the squares of Atom::n columns of `length` elements: packed in pairs, Atom::n of them in a step,
+/// `step_stride` elements from step to step.
 template <class Atom>
 void measure_pairs(const std::int16_t* pairs, index length, index step_stride, square_sums& most) {
     static_assert(Atom::k == 2 && Atom::m == 1);
@@ -123,9 +132,12 @@ void measure_pairs(const std::int16_t* pairs, index length, index step_stride, s
             sums = reinterpret_cast<sums_type>(s);
         } else {
             for (index step = 0; step < steps; ++step)
-                for (int e = 0; e < 2 * Atom::n; ++e) sums[e / 2] += (v[step * step_stride + e] >> 4) * (v[step * step_stride + e] >> 4);
+                for (int e = 0; e < 2 * Atom::n; ++e)
+                    sums[e / 2] += (v[step * step_stride + e] >> 4) * (v[step * step_stride + e] >> 4);
         }
-        levels.add(p, sums, p + 1 == pieces, [&](int level, index piece, sums_type s) { most.at(level, piece).raise(simd::largest_of_fours(s)); });
+        levels.add(p, sums, p + 1 == pieces, [&](int level, index piece, sums_type s) {
+            most.at(level, piece).raise(simd::largest_of_fours(s));
+        });
     }
 }
 

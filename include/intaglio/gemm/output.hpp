@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// From the totals of a finished tile to the output: the factor of each column, the stages, the store. epilogue.hpp says what the value of an output is; this
-// header says how a tile of them is computed.
+// From the totals of a finished tile to the output: the factor of each column, the stages, the store. epilogue.hpp says
+// what the value of an output is; this header says how a tile of them is computed.
 
 #include <algorithm>
 #include <bit>
@@ -57,7 +57,8 @@ INTAGLIO_INLINE auto single_total(Ints high, Ints low) {
     return single_total(high + (low >> simd::carry_bits)) * static_cast<float>(unit) + single_total(low & (unit - 1));
 }
 
-/// An int32 total below 2^26 times a factor of 22 bits, rounded once: without its lowest two bits the total is exact in float, and those times the factor are, too.
+/// An int32 total below 2^26 times a factor of 22 bits, rounded once: without its lowest two bits the total is exact in
+/// float, and those times the factor are, too.
 template <class Ints>
 INTAGLIO_INLINE auto split_product(Ints total, const float* factors) {
     const Ints low = total & 3;
@@ -78,19 +79,23 @@ struct plain_totals {
     INTAGLIO_INLINE void scale(index e, const double* factors, float* v) const {
         constexpr int lanes = output_lanes<Count> / 2;
         if constexpr (sizeof(Total) == 4)
-            for (int j = 0; j < Count; j += lanes) store_scaled(convert_vector<double, Total, lanes>(t + e + j), factors + j, v + j);
+            for (int j = 0; j < Count; j += lanes)
+                store_scaled(convert_vector<double, Total, lanes>(t + e + j), factors + j, v + j);
         else
             for (int j = 0; j < Count; ++j) v[j] = static_cast<float>(wide(e + j) * factors[j]);
     }
     template <int Count>
     INTAGLIO_INLINE void scale(index e, const float* factors, float* v) const {
         constexpr int lanes = output_lanes<Count>;
-        for (int j = 0; j < Count; j += lanes) store_scaled(convert_vector<float, Total, lanes>(t + e + j), factors + j, v + j);
+        for (int j = 0; j < Count; j += lanes)
+            store_scaled(convert_vector<float, Total, lanes>(t + e + j), factors + j, v + j);
     }
     template <int Count>
     INTAGLIO_INLINE void scale_split(index e, const float* factors, float* v) const {
         constexpr int lanes = output_lanes<Count>;
-        for (int j = 0; j < Count; j += lanes) simd::store_vector(v + j, split_product(simd::load_vector<simd::vector<std::int32_t, lanes>>(t + e + j), factors + j));
+        for (int j = 0; j < Count; j += lanes)
+            simd::store_vector(
+                v + j, split_product(simd::load_vector<simd::vector<std::int32_t, lanes>>(t + e + j), factors + j));
     }
 };
 
@@ -100,29 +105,34 @@ struct carried_totals {
     static constexpr bool has_single = true;
     static constexpr std::int64_t unit = std::int64_t{1} << simd::carry_bits;
     std::int64_t exact(index e) const { return high[e] * unit + low[e]; }
-    double wide(index e) const { return static_cast<double>(high[e]) * static_cast<double>(unit) + static_cast<double>(low[e]); }
+    double wide(index e) const {
+        return static_cast<double>(high[e]) * static_cast<double>(unit) + static_cast<double>(low[e]);
+    }
     template <int Count>
     INTAGLIO_INLINE void scale(index e, const double* factors, float* v) const {
         constexpr int lanes = output_lanes<Count> / 2;
         for (int j = 0; j < Count; j += lanes) {
-            const auto h = convert_vector<double, std::int32_t, lanes>(high + e + j), l = convert_vector<double, std::int32_t, lanes>(low + e + j);
+            const auto h = convert_vector<double, std::int32_t, lanes>(high + e + j),
+                       l = convert_vector<double, std::int32_t, lanes>(low + e + j);
             store_scaled(h * static_cast<double>(unit) + l, factors + j, v + j);
         }
     }
-    /// In float: rounds once for sums up to this magnitude, of which both parts are exact, and so is their sum's product with a power of two.
+    /// In float: rounds once for sums up to this magnitude, of which both parts are exact, and so is their sum's
+    /// product with a power of two.
     static constexpr double largest_single = static_cast<double>(unit << 24);
     template <int Count>
     INTAGLIO_INLINE void scale(index e, const float* factors, float* v) const {
         constexpr int lanes = output_lanes<Count>;
         using ints = simd::vector<std::int32_t, lanes>;
         for (int j = 0; j < Count; j += lanes)
-            store_scaled(single_total(simd::load_vector<ints>(high + e + j), simd::load_vector<ints>(low + e + j)), factors + j, v + j);
+            store_scaled(single_total(simd::load_vector<ints>(high + e + j), simd::load_vector<ints>(low + e + j)),
+                         factors + j, v + j);
     }
 };
 
-/// The factors of the columns, as doubles and as floats, and for each panel how totals are multiplied by them. In float where the result is the same: float(t) rounds
-/// once and the product is exact where the factor is a power of two; where totals stay below 2^24, float(t) is exact and the product rounds once; and up to 2^26 in two
-/// parts.
+/// The factors of the columns, as doubles and as floats, and for each panel how totals are multiplied by them. In float
+/// where the result is the same: float(t) rounds once and the product is exact where the factor is a power of two;
+/// where totals stay below 2^24, float(t) is exact and the product rounds once; and up to 2^26 in two parts.
 template <class Traits>
 struct output_factors {
     std::vector<double> wide; ///< output_factor of each column; without it where lhs has row scales still to come
@@ -133,7 +143,8 @@ struct output_factors {
 
     template <class Rhs>
     output_factors(const Rhs& rhs, double lhs_scale)
-        : wide(static_cast<std::size_t>(rhs.panels() * Traits::cols)), single(wide.size()), paths(static_cast<std::size_t>(rhs.panels())) {
+        : wide(static_cast<std::size_t>(rhs.panels() * Traits::cols)), single(wide.size()),
+          paths(static_cast<std::size_t>(rhs.panels())) {
         for (std::size_t j = 0; j < wide.size(); ++j) {
             wide[j] = lhs_scale * rhs.factors()[j];
             if constexpr (!row_scales) wide[j] = output_factor<typename Traits::total>(wide[j]);
@@ -148,7 +159,9 @@ struct output_factors {
                 powers &= bits << 12 == 0;
                 normal &= exponent > -126 && exponent < 95;
             }
-            if constexpr (Traits::carries) powers = powers && 32768 * l1_bound(rhs.norms(static_cast<index>(p)), rhs.k()) < carried_totals::largest_single;
+            if constexpr (Traits::carries)
+                powers = powers &&
+                         32768 * l1_bound(rhs.norms(static_cast<index>(p)), rhs.k()) < carried_totals::largest_single;
             std::int64_t bound = std::numeric_limits<std::int64_t>::max();
             if constexpr (std::is_same_v<typename Traits::total, std::int32_t>)
                 bound = rhs.unit_bound(static_cast<index>(p)) * Traits::policy::lhs::format::max_magnitude;
@@ -162,23 +175,27 @@ struct output_factors {
 
 /// Rows [from, to) of a tile times the factors of their columns, without row scales; row i goes to place(i).
 template <class Traits, class Call, class Totals, class Place>
-INTAGLIO_INLINE void scale_rows(const Call& call, const Totals& totals, index from, index to, index j0, const Place& place) {
+INTAGLIO_INLINE void scale_rows(const Call& call, const Totals& totals, index from, index to, index j0,
+                                const Place& place) {
     const auto each = [&](auto scale) __attribute__((always_inline)) {
         for (index i = from; i < to; ++i) scale(i * Traits::cols, place(i));
     };
     if constexpr (Totals::has_single) {
         const float* const factors = call.factors.single.data() + j0;
         const output_path path = call.factors.paths[static_cast<std::size_t>(j0 / Traits::cols)];
-        if (path == output_path::single) return each([&](index e, float* v) { totals.template scale<Traits::cols>(e, factors, v); });
+        if (path == output_path::single)
+            return each([&](index e, float* v) { totals.template scale<Traits::cols>(e, factors, v); });
         if constexpr (output_factors<Traits>::splits)
-            if (path == output_path::split) return each([&](index e, float* v) { totals.template scale_split<Traits::cols>(e, factors, v); });
+            if (path == output_path::split)
+                return each([&](index e, float* v) { totals.template scale_split<Traits::cols>(e, factors, v); });
     }
     const double* const factors = call.factors.wide.data() + j0;
     each([&](index e, float* v) { totals.template scale<Traits::cols>(e, factors, v); });
 }
 
-/// The output of a product that is stored column by column, as a weight gradient is: blocks of eight rows and columns are transposed on their way to memory, the last
-/// eight rows beside those that were written before. What fills no block is stored one by one.
+/// The output of a product that is stored column by column, as a weight gradient is: blocks of eight rows and columns
+/// are transposed on their way to memory, the last eight rows beside those that were written before. What fills no
+/// block is stored one by one.
 template <class Traits, class Call, class Totals>
 void finish_transposed(const Call& call, const Totals& totals, index i0, index rows, index j0, index cols) {
     alignas(64) float v[Traits::rows * Traits::cols];
@@ -194,7 +211,8 @@ void finish_transposed(const Call& call, const Totals& totals, index i0, index r
         for (; rows >= 8 && j + 8 <= cols; j += 8)
             for (index i = 0; i < rows; i += 8) {
                 const index first = std::min(i, rows - 8);
-                simd::detail::transpose_eight(v + first * Traits::cols + j, Traits::cols, out + j * stride + first, stride);
+                simd::detail::transpose_eight(v + first * Traits::cols + j, Traits::cols, out + j * stride + first,
+                                              stride);
             }
     if (rows == Traits::rows)
         copy_columns(j, Traits::rows); // a constant count
@@ -202,7 +220,8 @@ void finish_transposed(const Call& call, const Totals& totals, index i0, index r
         copy_columns(j, rows);
 }
 
-/// Where a whole tile goes straight from its registers: rows of floats, without stages, where the sums are the totals and may be scaled in float.
+/// Where a whole tile goes straight from its registers: rows of floats, without stages, where the sums are the totals
+/// and may be scaled in float.
 struct register_output {
     float* out;
     index stride;
@@ -225,11 +244,15 @@ struct output_of_sums {
     INTAGLIO_INLINE void end(Tile& tile, const typename Traits::lane* high) const {
         const auto each = [&](auto&& f) __attribute__((always_inline)) { tile.for_each_sums(f); };
         if constexpr (Traits::floats)
-            store_each(each, [&](int, int col, auto total) __attribute__((always_inline)) { return times_factors(total, col); });
+            store_each(
+                each, [&](int, int col, auto total)
+                          __attribute__((always_inline)) { return times_factors(total, col); });
         else if (high)
-            store_each(each, [&](int row, int col, auto low) __attribute__((always_inline)) {
-                return times_factors(single_total(simd::load_vector<decltype(low)>(high + row * Traits::cols + col), low), col);
-            });
+            store_each(
+                each, [&](int row, int col, auto low) __attribute__((always_inline)) {
+                    return times_factors(
+                        single_total(simd::load_vector<decltype(low)>(high + row * Traits::cols + col), low), col);
+                });
         else
             scale_each(each);
     }
@@ -248,26 +271,36 @@ private:
     template <class Each, class Value>
     INTAGLIO_INLINE void store_each(const Each& each, const Value& value) const {
         if (to.streams)
-            each([&](int row, int col, auto total) __attribute__((always_inline)) { simd::stream_vector(to.out + row * to.stride + col, value(row, col, total)); });
+            each([&](int row, int col, auto total) __attribute__((always_inline)) {
+                simd::stream_vector(to.out + row * to.stride + col, value(row, col, total));
+            });
         else
-            each([&](int row, int col, auto total) __attribute__((always_inline)) { simd::store_vector(to.out + row * to.stride + col, value(row, col, total)); });
+            each([&](int row, int col, auto total) __attribute__((always_inline)) {
+                simd::store_vector(to.out + row * to.stride + col, value(row, col, total));
+            });
     }
     /// Stores int32 totals times their factors.
     template <class Each>
     INTAGLIO_INLINE void scale_each(const Each& each) const {
         if constexpr (output_factors<Traits>::splits)
             if (to.path == output_path::split)
-                return store_each(each, [&](int, int col, auto total) __attribute__((always_inline)) { return split_product(total, to.factors + col); });
-        store_each(each, [&](int, int col, auto total) __attribute__((always_inline)) { return times_factors(single_total(total), col); });
+                return store_each(
+                    each, [&](int, int col, auto total)
+                              __attribute__((always_inline)) { return split_product(total, to.factors + col); });
+        store_each(
+            each, [&](int, int col, auto total)
+                      __attribute__((always_inline)) { return times_factors(single_total(total), col); });
     }
 };
 
-/// Whether an output is so large that what is written first would not be found in a cache when it is read; and lies as streamed stores need it.
+/// Whether an output is so large that what is written first would not be found in a cache when it is read; and lies as
+/// streamed stores need it.
 template <class Out>
 bool streams_output(const Out& out, const cache_sizes& cache) {
     if constexpr (std::is_same_v<Out, matrix_view<float>>) {
         constexpr index line = 64 / static_cast<index>(sizeof(float));
-        return out.rows * out.row_stride > cache.l3 / 2 / static_cast<index>(sizeof(float)) && out.row_stride % line == 0 && out.col_stride == 1 &&
+        return out.rows * out.row_stride > cache.l3 / 2 / static_cast<index>(sizeof(float)) &&
+               out.row_stride % line == 0 && out.col_stride == 1 &&
                reinterpret_cast<std::uintptr_t>(out.data) % 64 == 0;
     }
     return false;
@@ -286,23 +319,27 @@ index row_step(const RowMap& map, index first, index rows) {
 /// Whether tiles may be stored so: plain floats, from sums that are the totals.
 template <class Traits, class Call>
 constexpr bool leaves_registers = [] {
-    if constexpr (!(Traits::through || Traits::scales_in_flush) || !std::is_same_v<std::remove_cvref_t<decltype(std::declval<Call>().out)>, matrix_view<float>> ||
+    if constexpr (!(Traits::through || Traits::scales_in_flush) ||
+                  !std::is_same_v<std::remove_cvref_t<decltype(std::declval<Call>().out)>, matrix_view<float>> ||
                   output_factors<Traits>::row_scales)
         return false;
     else if constexpr (!requires { typename Traits::atom::accumulator; })
         return false;
     else
-        return std::remove_cvref_t<decltype(std::declval<Call>().stages)>::empty && sizeof(typename Traits::lane) == 4 && Traits::atom::m == 1 &&
-               4 * Traits::atom::n <= simd::widest_vector;
+        return std::remove_cvref_t<decltype(std::declval<Call>().stages)>::empty &&
+               sizeof(typename Traits::lane) == 4 && Traits::atom::m == 1 && 4 * Traits::atom::n <= simd::widest_vector;
 }();
 
-/// Where the whole tile at (i0, j0) may be stored so: its rows are evenly spaced, each contiguous, and its totals may be scaled in float.
+/// Where the whole tile at (i0, j0) may be stored so: its rows are evenly spaced, each contiguous, and its totals may
+/// be scaled in float.
 template <class Traits, class Call>
 std::optional<register_output> output_from_registers(const Call& call, index i0, index j0) {
     const output_path path = call.factors.paths[static_cast<std::size_t>(j0 / Traits::cols)];
-    const index step = path != output_path::wide && call.out.col_stride == 1 ? row_step(call.row_map, i0, Traits::rows) : 0;
+    const index step =
+        path != output_path::wide && call.out.col_stride == 1 ? row_step(call.row_map, i0, Traits::rows) : 0;
     if (step == 0) return std::nullopt;
-    return register_output{call.out.data + call.row_map(i0) * call.out.row_stride + j0, step * call.out.row_stride, call.factors.single.data() + j0, path, call.streams};
+    return register_output{call.out.data + call.row_map(i0) * call.out.row_stride + j0, step * call.out.row_stride,
+                           call.factors.single.data() + j0, path, call.streams};
 }
 
 /// From the totals of one tile to the output.
@@ -310,9 +347,12 @@ template <class Traits, class Call, class Totals>
 [[gnu::noinline]] void finish_tile(const Call& call, const Totals& totals, index i0, index rows, index j0, index cols) {
     using out_traits = output_traits<std::remove_cvref_t<decltype(call.out)>>;
     constexpr bool row_scales = output_factors<Traits>::row_scales;
-    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.out)>, matrix_view<float>> && !row_scales && std::remove_cvref_t<decltype(call.stages)>::empty) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.out)>, matrix_view<float>> && !row_scales &&
+                  std::remove_cvref_t<decltype(call.stages)>::empty) {
         if (cols == Traits::cols && call.out.col_stride == 1) // nothing is left to do on the way to memory
-            return scale_rows<Traits>(call, totals, 0, rows, j0, [&](index i) { return call.out.data + call.row_map(i0 + i) * call.out.row_stride + j0; });
+            return scale_rows<Traits>(call, totals, 0, rows, j0, [&](index i) {
+                return call.out.data + call.row_map(i0 + i) * call.out.row_stride + j0;
+            });
         if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.row_map)>, same_row>)
             if (call.out.row_stride == 1) return finish_transposed<Traits>(call, totals, i0, rows, j0, cols);
     }
@@ -321,13 +361,16 @@ template <class Traits, class Call, class Totals>
         const index row = call.row_map(i0 + i);
         if constexpr (out_traits::raw) {
             const auto& view = out_traits::view(call.out);
-            for (index j = 0; j < cols; ++j) view(row, j0 + j) = static_cast<typename out_traits::stored>(totals.exact(first + j));
+            for (index j = 0; j < cols; ++j)
+                view(row, j0 + j) = static_cast<typename out_traits::stored>(totals.exact(first + j));
         } else {
             alignas(64) float v[Traits::cols];
             if constexpr (row_scales) {
                 const double* wide = call.factors.wide.data() + j0;
                 const auto row_scale = static_cast<double>(call.lhs_scales[i0 + i]);
-                for (int j = 0; j < Traits::cols; ++j) v[j] = static_cast<float>(totals.wide(first + j) * output_factor<typename Traits::total>(wide[j] * row_scale));
+                for (int j = 0; j < Traits::cols; ++j)
+                    v[j] = static_cast<float>(totals.wide(first + j) *
+                                              output_factor<typename Traits::total>(wide[j] * row_scale));
             } else {
                 scale_rows<Traits>(call, totals, i, i + 1, j0, [&](index) { return v; });
             }

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// How a block of lhs gets to the kernel. Rows that lie evenly spaced in memory are read where they are. Others are copied, converted to the
-// kernel's digits, into a block that stays in L2, in one of two layouts that the kernel reads with the same two strides:
+// How a block of lhs gets to the kernel. Rows that lie evenly spaced in memory are read where they are. Others are
+// copied, converted to the kernel's digits, into a block that stays in L2, in one of two layouts that the kernel reads
+// with the same two strides:
 //
-//   by rows      each row contiguous:              row i, element k  at  i * row_stride + k                (sources whose runs follow rows)
-//   interleaved  the atom's k elements of one row, then those of the next:
-//                                                  row i, element k  at  (k / K) * K * rows + i * K + k % K   (sources whose runs follow columns)
+//   by rows      each row contiguous (sources whose runs follow rows):
+//                row i, element k  at  i * row_stride + k
+//   interleaved  the atom's K elements of one row, then those of the next (sources whose runs follow columns):
+//                row i, element k  at  (k / K) * K * rows + i * K + k % K
 //
-// The copy is a few per cent of the products that use it, since a row of lhs serves all columns of rhs; in exchange the kernel sees neither taps nor padding.
+// The copy is a few per cent of the products that use it, since a row of lhs serves all columns of rhs; in exchange the
+// kernel sees neither taps nor padding.
 
 #include <algorithm>
 #include <limits>
@@ -19,16 +22,18 @@
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
-/// Element k of the reduction lies in the image for some row of a panel of windows if first <= k % period < end. Others are zeros for all of its rows.
+/// Element k of the reduction lies in the image for some row of a panel of windows if first <= k % period < end. Others
+/// are zeros for all of its rows.
 struct live_elements {
     index period = 1, first = 0, end = 1;
 };
 
-/// A panel of lhs as the kernel reads it: element k of row i starts at data + i * row_stride + (k - first) * k_scale, a step of the atom
-/// further on at + step_stride, and the next plane at + plane_stride.
+/// A panel of lhs as the kernel reads it: element k of row i starts at data + i * row_stride + (k - first) * k_scale, a
+/// step of the atom further on at + step_stride, and the next plane at + plane_stride.
 ///
-/// The windows of a convolution are read from an image: there the reduction falls into segments of `segment_length`, one for each row of taps (or each
-/// tap, or each image), and segment g starts at data + segments[g]. What is zeros for all rows is passed over, in whole steps of the atom.
+/// The windows of a convolution are read from an image: there the reduction falls into segments of `segment_length`,
+/// one for each row of taps (or each tap, or each image), and segment g starts at data + segments[g]. What is zeros for
+/// all rows is passed over, in whole steps of the atom.
 template <class Digit>
 struct lhs_panel {
     const Digit* data = nullptr;
@@ -42,8 +47,8 @@ struct lhs_panel {
     live_elements live = {};
 };
 
-/// Walks the pieces of one range of the reduction after the other that lie evenly in memory, but for zeros:
-/// `for (walk.begin(plane, k, length); walk.next();)`. A range that begins where the one before ended needs no division.
+/// Walks the pieces of one range of the reduction after the other that lie evenly in memory, but for zeros: `for
+/// (walk.begin(plane, k, length); walk.next();)`. A range that begins where the one before ended needs no division.
 template <class Digit>
 class segment_walk {
 public:
@@ -96,7 +101,10 @@ private:
     INTAGLIO_INLINE void next_run() {
         const live_elements& live = lhs_.live;
         alive_ = place_ >= live.first && place_ < live.end;
-        run_left_ = std::min(lhs_.segment_length - inside_, (alive_ ? live.end : place_ < live.first ? live.first : live.period) - place_);
+        run_left_ = std::min(lhs_.segment_length - inside_, (alive_                ? live.end
+                                                             : place_ < live.first ? live.first
+                                                                                   : live.period) -
+                                                                place_);
         run_ = start_ + lhs_.segments[segment_] + inside_;
         if ((inside_ += run_left_) == lhs_.segment_length) {
             inside_ = 0;
@@ -115,7 +123,8 @@ private:
     index place_ = 0;                ///< the same, % live.period
 };
 
-/// A row length, in digits, for the layout by rows: whole cache lines, an odd number of them so that the rows of a tile spread over the sets of L1.
+/// A row length, in digits, for the layout by rows: whole cache lines, an odd number of them so that the rows of a tile
+/// spread over the sets of L1.
 template <class Digit>
 constexpr index padded_row(index length) {
     constexpr index line = 64 / static_cast<index>(sizeof(Digit));
@@ -128,7 +137,8 @@ index plane_offset(const Source& source, int plane) {
     return plane % planes_of_number<typename Traits::policy::lhs::format> * source.plane_stride();
 }
 
-/// Copies row i, elements [k0, k1), of the source to `out` (one plane after the other, `plane_stride` apart), followed by zeros up to the next step of the atom.
+/// Copies row i, elements [k0, k1), of the source to `out` (one plane after the other, `plane_stride` apart), followed
+/// by zeros up to the next step of the atom.
 template <class Traits, class Source>
 void pack_row(const Source& source, index i, index k0, index k1, typename Traits::lhs_digit* out, index plane_stride) {
     using digit = typename Traits::lhs_digit;
@@ -151,8 +161,8 @@ void pack_row(const Source& source, index i, index k0, index k1, typename Traits
         std::fill(out + plane * plane_stride + at, out + plane * plane_stride + round_up(at, Traits::k), digit{0});
 }
 
-/// Columns of a source lie evenly spaced for the most part, and copying one asks for another some KiB further on: the hardware's own prefetch stops where a pixel's
-/// channels end.
+/// Columns of a source lie evenly spaced for the most part, and copying one asks for another some KiB further on: the
+/// hardware's own prefetch stops where a pixel's channels end.
 template <class T>
 class column_prefetch {
 public:
@@ -160,22 +170,27 @@ public:
     column_prefetch(const Source& source, index i0, index i1, index k0, index k1) {
         const T* first[2] = {};
         for (index c = 0; c < std::min<index>(2, k1 - k0); ++c)
-            source.for_each_column_run(k0 + c, i0, std::min(i0 + 1, i1), [&](const T* p, index, index) { first[c] = p; });
+            source.for_each_column_run(k0 + c, i0, std::min(i0 + 1, i1),
+                                       [&](const T* p, index, index) { first[c] = p; });
         const index bytes = static_cast<index>(sizeof(T)) * (i1 - i0);
-        if (first[0] && first[1]) distance_ = (first[1] - first[0]) * static_cast<index>(sizeof(T)) * (8192 / bytes + 1);
+        if (first[0] && first[1])
+            distance_ = (first[1] - first[0]) * static_cast<index>(sizeof(T)) * (8192 / bytes + 1);
     }
     INTAGLIO_INLINE void operator()(const T* p, index length) const {
         const auto from = reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(distance_);
-        for (index e = 0; e < length * static_cast<index>(sizeof(T)); e += 64) __builtin_prefetch(reinterpret_cast<const void*>(from + static_cast<std::uintptr_t>(e)));
+        for (index e = 0; e < length * static_cast<index>(sizeof(T)); e += 64)
+            __builtin_prefetch(reinterpret_cast<const void*>(from + static_cast<std::uintptr_t>(e)));
     }
 
 private:
     index distance_ = 0; ///< in bytes
 };
 
-/// Copies rows [i0, i1), elements [k0, k1), interleaved; `rows` >= i1 - i0 is the padded number of rows, the ones beyond i1 are zeros.
+/// Copies rows [i0, i1), elements [k0, k1), interleaved; `rows` >= i1 - i0 is the padded number of rows, the ones
+/// beyond i1 are zeros.
 template <class Traits, class Source>
-void pack_interleaved(const Source& source, index i0, index i1, index k0, index k1, typename Traits::lhs_digit* out, index rows, index plane_stride) {
+void pack_interleaved(const Source& source, index i0, index i1, index k0, index k1, typename Traits::lhs_digit* out,
+                      index rows, index plane_stride) {
     using digit = typename Traits::lhs_digit;
     using element = typename Source::element;
     constexpr index k = Traits::k;
@@ -188,11 +203,15 @@ void pack_interleaved(const Source& source, index i0, index i1, index k0, index 
     std::vector<run> pending;
     for (index s = k0; s < k1; s += k, out += k * rows) {
         if (ragged || s + k > k1)
-            for (int plane = 0; plane < Traits::lhs_planes; ++plane) std::fill_n(out + plane * plane_stride, k * rows, digit{0});
-        if constexpr (k == 2 && Traits::lhs_planes == 1) { // int16 pairs: two columns at a time, so that the copy vectorises
+            for (int plane = 0; plane < Traits::lhs_planes; ++plane)
+                std::fill_n(out + plane * plane_stride, k * rows, digit{0});
+        // int16 pairs: two columns at a time, so that the copy vectorises
+        if constexpr (k == 2 && Traits::lhs_planes == 1) {
             if (s + 2 <= k1) {
                 pending.clear();
-                source.for_each_column_run(s, i0, i1, [&](const element* p, index length, index step) { pending.push_back({p, length, step}); });
+                source.for_each_column_run(s, i0, i1, [&](const element* p, index length, index step) {
+                    pending.push_back({p, length, step});
+                });
                 std::size_t r = 0;
                 index at = 0;
                 source.for_each_column_run(s + 1, i0, i1, [&](const element* q, index length, index step) {
@@ -223,7 +242,8 @@ void pack_interleaved(const Source& source, index i0, index i1, index k0, index 
                     digit* to = out + plane * plane_stride + at * k + q;
                     const element* from = p ? p + plane_offset<Traits>(source, plane) : nullptr;
                     if (from && step == 1 && (plane == 0 || from != p)) prefetch(from, length);
-                    for (index e = 0; e < length; ++e) to[e * k] = from ? digit_of<digit, Traits::lhs_planes>(from[e * step], plane) : digit{0};
+                    for (index e = 0; e < length; ++e)
+                        to[e * k] = from ? digit_of<digit, Traits::lhs_planes>(from[e * step], plane) : digit{0};
                 }
                 at += length;
             });

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The right-hand side as the kernel reads it: panels of nr columns, in each of them the steps of the atom one after the other. It is packed once,
-// never changes, and any number of products and threads may use it at a time.
+// The right-hand side as the kernel reads it: panels of nr columns, in each of them the steps of the atom one after the
+// other. It is packed once, never changes, and any number of products and threads may use it at a time.
 //
-//   panel (nr = 4, k = 2)      step 0: b00 b10 b01 b11 b02 b12 b03 b13   step 1: b20 b30 b21 b31 ...        b(k, column)
+//   panel (nr = 4, k = 2)      step 0: b00 b10 b01 b11 b02 b12 b03 b13   step 1: b20 b30 b21 b31 ...   b(k, column)
 //
-// Columns beyond n and elements beyond the end of a run are zeros. A panel is a list of runs: one per plane where a scale holds for the whole
-// reduction, one per block and plane where it holds for a block.
+// Columns beyond n and elements beyond the end of a run are zeros. A panel is a list of runs: one per plane where a
+// scale holds for the whole reduction, one per block and plane where it holds for a block.
 
 #include <algorithm>
 #include <cmath>
@@ -30,7 +30,8 @@ namespace intaglio::inline INTAGLIO_ABI {
 
 namespace detail {
 
-/// Plane `p` of `planes` that a value is taken apart into: all of it, or its high (signed) and low byte. A value of one byte is that plane already.
+/// Plane `p` of `planes` that a value is taken apart into: all of it, or its high (signed) and low byte. A value of one
+/// byte is that plane already.
 template <class Digit, int planes, class T>
 constexpr Digit digit_of(T value, int p) {
     if constexpr (planes == 1)
@@ -43,8 +44,9 @@ constexpr Digit digit_of(T value, int p) {
 
 } // namespace detail
 
-/// How a packed rhs of codes is stored. `fast` folds scales into bytes where that saves the flush of each block; `small` keeps codes of up to 4 bits narrow in any case, which
-/// is also faster where few rows of lhs read weights that lie outside the caches; `smallest` stores five trits in a byte, a fifth less memory than `small`, and is slower to
+/// How a packed rhs of codes is stored. `fast` folds scales into bytes where that saves the flush of each block;
+/// `small` keeps codes of up to 4 bits narrow in any case, which is also faster where few rows of lhs read weights that
+/// lie outside the caches; `smallest` stores five trits in a byte, a fifth less memory than `small`, and is slower to
 /// expand. It is the same as `small` for other codes. Results are the same.
 enum class rhs_storage { fast, small, smallest };
 
@@ -61,8 +63,10 @@ public:
     std::int32_t largest() const { return largest_.empty() ? 0 : *std::max_element(largest_.begin(), largest_.end()); }
     /// Memory held: digits, scales and norms.
     index bytes() const {
-        return data_.size() * static_cast<index>(sizeof(digit)) + narrow_data_.size() + scales_.size() * static_cast<index>(sizeof(block_scale)) +
-               (norms_.empty() ? 0 : panels() * static_cast<index>(norms_.front().values().size() * sizeof(float))) + static_cast<index>(factors_.size() * sizeof(double));
+        return data_.size() * static_cast<index>(sizeof(digit)) + narrow_data_.size() +
+               scales_.size() * static_cast<index>(sizeof(block_scale)) +
+               (norms_.empty() ? 0 : panels() * static_cast<index>(norms_.front().values().size() * sizeof(float))) +
+               static_cast<index>(factors_.size() * sizeof(double));
     }
 
     // Read by the driver.
@@ -75,7 +79,9 @@ public:
     /// Five digits in a byte; otherwise narrow ones have traits::narrow_bits each, and every run begins with a group.
     bool five_in_a_byte() const { return fives_; }
     /// Digits of a group.
-    index narrow_group() const { return fives_ ? simd::trit_group : simd::narrow_group<std::max(1, traits::narrow_bits)>; }
+    index narrow_group() const {
+        return fives_ ? simd::trit_group : simd::narrow_group<std::max(1, traits::narrow_bits)>;
+    }
     /// Panel p, only where its digits have traits::narrow_bits each.
     simd::narrow_codes<traits::narrow_bits> narrow_panel(index p) const { return {narrow_groups(p, 0)}; }
     /// Expands `count` digits of panel p from `first` on, both multiples of a group, to `out`.
@@ -92,7 +98,8 @@ public:
     /// By scale index, whether that run is all zeros in panel p; products skip such runs. Empty where there is none.
     std::span<const char> zero_runs(index p) const {
         if (!any_zero_run_[static_cast<std::size_t>(p)]) return {};
-        return std::span(zero_runs_).subspan(static_cast<std::size_t>(p * scale_rows_), static_cast<std::size_t>(scale_rows_));
+        return std::span(zero_runs_)
+            .subspan(static_cast<std::size_t>(p * scale_rows_), static_cast<std::size_t>(scale_rows_));
     }
     /// The norms of panel p.
     const detail::norm_table& norms(index p) const { return norms_[static_cast<std::size_t>(p)]; }
@@ -104,8 +111,9 @@ public:
     const double* factors() const { return factors_.data(); }
 
     template <class V>
-    static packed_rhs make(const detail::rhs_rows<typename P::rhs::storage>& rows, index k, index n, const V& view, executor_ref exec,
-                           rhs_storage storage = rhs_storage::fast, detail::zero_padding padding = {}) {
+    static packed_rhs make(const detail::rhs_rows<typename P::rhs::storage>& rows, index k, index n, const V& view,
+                           executor_ref exec, rhs_storage storage = rhs_storage::fast,
+                           detail::zero_padding padding = {}) {
         packed_rhs out;
         out.k_ = k;
         out.n_ = n;
@@ -119,7 +127,8 @@ public:
         exec.for_each(out.panels(), [&](index p, int) {
             buffer<digit> own(out.narrow_ ? out.panel_digits_ : 0);
             digit* panel = out.narrow_ ? own.data() : out.data_.data() + p * out.panel_digits_;
-            if (!out.narrow_ && !(fills && (p + 1) * traits::cols <= n)) std::fill_n(panel, out.panel_digits_, digit{0});
+            if (!out.narrow_ && !(fills && (p + 1) * traits::cols <= n))
+                std::fill_n(panel, out.panel_digits_, digit{0});
             if (!out.folded_)
                 out.pack_panel(rows, view.plane_stride, padding, p, panel);
             else if constexpr (traits::can_fold_scales)
@@ -132,7 +141,8 @@ public:
     }
 
 private:
-    /// True where the runs are whole steps and fill a panel, as its elements do where columns are whole and no zeros are put in.
+    /// True where the runs are whole steps and fill a panel, as its elements do where columns are whole and no zeros
+    /// are put in.
     bool lay_out() {
         index offset = 0;
         const auto add = [&](index from, index length, int plane, int scale) {
@@ -145,32 +155,40 @@ private:
         } else if constexpr (traits::block > 0) {
             int scale = 0;
             for (index b = 0; b * traits::block < k_; ++b)
-                for (int p = 0; p < traits::rhs_planes; ++p) add(b * traits::block, std::min(traits::block, k_ - b * traits::block), p, scale++);
+                for (int p = 0; p < traits::rhs_planes; ++p)
+                    add(b * traits::block, std::min(traits::block, k_ - b * traits::block), p, scale++);
             scale_rows_ = scale;
             zero_runs_.assign(static_cast<std::size_t>(panels() * scale_rows_), 0);
-        } else if constexpr (traits::float_total && !traits::floats) { // the policy's chains, each padded to whole steps
-            for (index from = 0; from < k_; from += traits::longest_chain()) add(from, std::min(traits::longest_chain(), k_ - from), 0, 0);
+            // the policy's chains, each padded to whole steps
+        } else if constexpr (traits::float_total && !traits::floats) {
+            for (index from = 0; from < k_; from += traits::longest_chain())
+                add(from, std::min(traits::longest_chain(), k_ - from), 0, 0);
         } else {
             for (int p = 0; p < traits::rhs_planes; ++p) add(0, k_, p, 0);
         }
-        panel_digits_ = detail::round_up(offset, narrow_ ? narrow_group() : std::max<index>(1, 64 / static_cast<index>(sizeof(digit))));
+        panel_digits_ = detail::round_up(offset, narrow_ ? narrow_group()
+                                                         : std::max<index>(1, 64 / static_cast<index>(sizeof(digit))));
         if (narrow_)
             narrow_data_ = buffer<std::uint8_t>(panels() * panel_digits_ / narrow_group() * 64);
         else
             data_ = buffer<digit>(panels() * panel_digits_, uninitialized);
         scales_ = buffer<block_scale>(panels() * scale_rows_ * traits::cols);
-        if constexpr (std::is_same_v<typename P::total, std::int32_t>) unit_bounds_.assign(static_cast<std::size_t>(panels()), 0);
+        if constexpr (std::is_same_v<typename P::total, std::int32_t>)
+            unit_bounds_.assign(static_cast<std::size_t>(panels()), 0);
         any_zero_run_.assign(static_cast<std::size_t>(panels()), 0);
         factors_.assign(static_cast<std::size_t>(panels() * traits::cols), 0.0);
         if constexpr (traits::proven) {
             norms_.resize(static_cast<std::size_t>(panels()));
             largest_.resize(norms_.size());
         }
-        return offset == panel_digits_ && std::all_of(runs_.begin(), runs_.end(), [](const auto& run) { return run.length % traits::k == 0; });
+        return offset == panel_digits_ &&
+               std::all_of(runs_.begin(), runs_.end(), [](const auto& run) { return run.length % traits::k == 0; });
     }
 
     /// The groups of panel p from digit `first` on, a multiple of a group.
-    const std::uint8_t* narrow_groups(index p, index first) const { return narrow_data_.data() + (p * panel_digits_ + first) / narrow_group() * 64; }
+    const std::uint8_t* narrow_groups(index p, index first) const {
+        return narrow_data_.data() + (p * panel_digits_ + first) / narrow_group() * 64;
+    }
 
     void store_narrow(index p, const digit* panel) {
         const index groups = panel_digits_ / narrow_group();
@@ -186,7 +204,8 @@ private:
     [[gnu::noinline]] void copy_scales(const V& view) {
         constexpr bool by_column = P::rhs::sharing::by_row && P::rhs::block == 0;
         if constexpr (by_column)
-            for (index j = 0; j < n_; ++j) factors_[static_cast<std::size_t>(j)] = view.scale * static_cast<double>(view.scales[j]);
+            for (index j = 0; j < n_; ++j)
+                factors_[static_cast<std::size_t>(j)] = view.scale * static_cast<double>(view.scales[j]);
         else
             std::fill_n(factors_.begin(), n_, view.scale);
         if (folded_) return;
@@ -196,7 +215,8 @@ private:
                 for (index b = 0; b < blocks; ++b)
                     for (index p = 0; p < traits::rhs_planes; ++p) {
                         const index row = j / traits::cols * scale_rows_ + b * traits::rhs_planes + p;
-                        scales_[row * traits::cols + j % traits::cols] = static_cast<block_scale>(view.scales[(p * n_ + j) * blocks + b]);
+                        scales_[row * traits::cols + j % traits::cols] =
+                            static_cast<block_scale>(view.scales[(p * n_ + j) * blocks + b]);
                     }
         } else if constexpr (traits::block > 0) { // only lhs has scales per block
             std::fill(scales_.begin(), scales_.end(), block_scale{1});
@@ -216,23 +236,29 @@ private:
     }
 
     template <class V>
-    void pack_folded(const detail::rhs_rows<typename P::rhs::storage>& rows, const V& view, index depth, detail::zero_padding padding, index panel, digit* out) const {
-        const index first = panel * traits::cols, count = std::min<index>(traits::cols, n_ - first), blocks = detail::ceil_div(depth, traits::block);
+    void pack_folded(const detail::rhs_rows<typename P::rhs::storage>& rows, const V& view, index depth,
+                     detail::zero_padding padding, index panel, digit* out) const {
+        const index first = panel * traits::cols, count = std::min<index>(traits::cols, n_ - first),
+                    blocks = detail::ceil_div(depth, traits::block);
         for (index j = 0; j < count; ++j)
             for (index k = 0; k < depth; ++k) {
                 const index at = padding.place(k);
                 int sum = 0;
                 for (index p = 0; p < traits::rhs_planes; ++p)
-                    sum += rows.row(k)[p * view.plane_stride + (first + j) * rows.col_stride] * view.scales[(p * n_ + first + j) * blocks + k / traits::block];
-                out[at / traits::rhs_group * (traits::rhs_group * traits::cols) + j * traits::rhs_group + at % traits::rhs_group] = static_cast<digit>(sum);
+                    sum += rows.row(k)[p * view.plane_stride + (first + j) * rows.col_stride] *
+                           view.scales[(p * n_ + first + j) * blocks + k / traits::block];
+                out[at / traits::rhs_group * (traits::rhs_group * traits::cols) + j * traits::rhs_group +
+                    at % traits::rhs_group] = static_cast<digit>(sum);
             }
     }
 
-    void pack_panel(const detail::rhs_rows<typename P::rhs::storage>& rows, index plane_stride, detail::zero_padding padding, index p, digit* panel) {
+    void pack_panel(const detail::rhs_rows<typename P::rhs::storage>& rows, index plane_stride,
+                    detail::zero_padding padding, index p, digit* panel) {
         const index first = p * traits::cols, count = std::min<index>(traits::cols, n_ - first);
         for (const detail::rhs_run& run : runs_) {
             auto source = rows;
-            const int storage_plane = run.plane % detail::stored_planes<typename P::rhs::format>, split = run.plane % traits::split_planes;
+            const int storage_plane = run.plane % detail::stored_planes<typename P::rhs::format>,
+                      split = run.plane % traits::split_planes;
             source.data += storage_plane * plane_stride;
             digit* out = panel + run.offset;
             for (index piece = 0; piece < padding.pieces(run.length); ++piece) { // with zeros behind each
@@ -257,9 +283,10 @@ private:
         if constexpr (traits::proven) measure(p);
     }
 
-    /// Rows of rhs are contiguous (n ascending): k of them are interleaved, by vectors where they hold the digits as they are.
-    static void pack_by_rows(const detail::rhs_rows<typename P::rhs::storage>& rows, index first, index count, const detail::rhs_run& run, int split,
-                             digit* __restrict out) {
+    /// Rows of rhs are contiguous (n ascending): k of them are interleaved, by vectors where they hold the digits as
+    /// they are.
+    static void pack_by_rows(const detail::rhs_rows<typename P::rhs::storage>& rows, index first, index count,
+                             const detail::rhs_run& run, int split, digit* __restrict out) {
         constexpr int k = traits::rhs_group;
         constexpr bool whole_digits = traits::cols % 8 == 0 && traits::stores_rhs_digits;
         for (index s = 0; s < run.length; s += k, out += k * traits::cols) {
@@ -275,23 +302,27 @@ private:
             }
             for (index q = 0; q < std::min<index>(k, run.length - s); ++q) {
                 const auto* values = row(q);
-                for (index j = 0; j < count; ++j) out[j * k + q] = detail::digit_of<digit, traits::split_planes>(values[j], split);
+                for (index j = 0; j < count; ++j)
+                    out[j * k + q] = detail::digit_of<digit, traits::split_planes>(values[j], split);
             }
         }
     }
 
-    /// Columns of rhs are contiguous (k ascending), as the rows of a weight matrix are: k elements of each are copied at a time. Where those are four bytes, as they
-    /// mostly are, the panel is the transposed matrix of such words.
-    static void pack_by_columns(const detail::rhs_rows<typename P::rhs::storage>& rows, index first, index count, const detail::rhs_run& run, int split,
-                                digit* __restrict out) {
+    /// Columns of rhs are contiguous (k ascending), as the rows of a weight matrix are: k elements of each are copied
+    /// at a time. Where those are four bytes, as they mostly are, the panel is the transposed matrix of such words.
+    static void pack_by_columns(const detail::rhs_rows<typename P::rhs::storage>& rows, index first, index count,
+                                const detail::rhs_run& run, int split, digit* __restrict out) {
         constexpr int k = traits::rhs_group;
         if constexpr (traits::stores_rhs_digits && k * sizeof(digit) == 4) {
             typedef std::int32_t word __attribute__((may_alias));
             const auto* in = rows.data + run.k + first * rows.col_stride;
-            if (!rows.offsets && rows.row_stride == 1 && rows.col_stride % k == 0 && reinterpret_cast<std::uintptr_t>(in) % sizeof(word) == 0 && run.length % k == 0) {
-                constexpr index strip = 64; // words of each column at a time, so that the panel's lines stay in L1 until they are full
+            if (!rows.offsets && rows.row_stride == 1 && rows.col_stride % k == 0 &&
+                reinterpret_cast<std::uintptr_t>(in) % sizeof(word) == 0 && run.length % k == 0) {
+                // words of each column at a time, so that the panel's lines stay in L1 until they are full
+                constexpr index strip = 64;
                 for (index w = 0; w < run.length / k; w += strip)
-                    simd::transpose(reinterpret_cast<const word*>(in) + w, rows.col_stride / k, count, std::min(strip, run.length / k - w),
+                    simd::transpose(reinterpret_cast<const word*>(in) + w, rows.col_stride / k, count,
+                                    std::min(strip, run.length / k - w),
                                     reinterpret_cast<word*>(out) + w * traits::cols, traits::cols);
                 return;
             }
@@ -302,11 +333,12 @@ private:
             if (!rows.offsets && rows.row_stride == 1) {
                 const auto* in = rows.row(run.k) + (first + j) * rows.col_stride;
                 for (; s + k <= run.length; s += k)
-                    for (index q = 0; q < k; ++q) column[s * traits::cols + q] = detail::digit_of<digit, traits::split_planes>(in[s + q], split);
+                    for (index q = 0; q < k; ++q)
+                        column[s * traits::cols + q] = detail::digit_of<digit, traits::split_planes>(in[s + q], split);
             }
             for (; s < run.length; ++s)
-                column[s / k * (k * traits::cols) + s % k] =
-                    detail::digit_of<digit, traits::split_planes>(rows.row(run.k + s)[(first + j) * rows.col_stride], split);
+                column[s / k * (k * traits::cols) + s % k] = detail::digit_of<digit, traits::split_planes>(
+                    rows.row(run.k + s)[(first + j) * rows.col_stride], split);
         }
     }
 
@@ -332,7 +364,8 @@ private:
     void measure(index p) {
         using atom = typename traits::atom;
         detail::square_sums most(k_);
-        for (index j = 0; j < traits::cols; j += atom::n) detail::measure_pairs<atom>(panel(p) + j * traits::k, k_, traits::k * traits::cols, most);
+        for (index j = 0; j < traits::cols; j += atom::n)
+            detail::measure_pairs<atom>(panel(p) + j * traits::k, k_, traits::k * traits::cols, most);
         norms_[static_cast<std::size_t>(p)] = detail::norms_of(most, k_);
         digit low = 0, high = 0;
         for (const digit *v = panel(p), *end = v + detail::round_up(k_, traits::k) * traits::cols; v != end; ++v) {
@@ -356,10 +389,12 @@ private:
     std::vector<std::int32_t> largest_; ///< by panel
 };
 
-/// Packs rhs (k x n). Throws shape_error or value_error if the view is inconsistent, a reduction is too long for the policy's total, or an element is outside its format.
-/// Convolutions ask for `padding` within the reduction, which is left out where it would cut a block of scales.
+/// Packs rhs (k x n). Throws shape_error or value_error if the view is inconsistent, a reduction is too long for the
+/// policy's total, or an element is outside its format. Convolutions ask for `padding` within the reduction, which is
+/// left out where it would cut a block of scales.
 template <GemmPolicy P, class Arch = simd::native_arch>
-packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, executor_ref exec = {}, rhs_storage stored = rhs_storage::fast, detail::zero_padding padding = {}) {
+packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, executor_ref exec = {}, rhs_storage stored = rhs_storage::fast,
+                             detail::zero_padding padding = {}) {
     detail::check_operand<typename P::rhs>("rhs", rhs);
     detail::check_reduction<P>(rhs.values.rows);
     using storage = typename P::rhs::storage;
@@ -368,7 +403,9 @@ packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, executor_ref exec = {}, rhs
     const index k = rhs.values.rows, n = rhs.values.cols;
     if constexpr (!detail::kernel_traits<P, Arch>::proven)
         for (int p = 0; p < (k > 0 && n > 0 ? detail::stored_planes<format> : 0); ++p)
-            detail::require_range<format>("rhs", detail::rhs_rows<storage>{rows.data + p * rhs.plane_stride, rows.row_stride, rows.col_stride}, k, n);
+            detail::require_range<format>(
+                "rhs", detail::rhs_rows<storage>{rows.data + p * rhs.plane_stride, rows.row_stride, rows.col_stride}, k,
+                n);
     auto packed = packed_rhs<P, Arch>::make(rows, k, n, rhs, exec, stored, padding);
     detail::require_proven_range<P>("rhs", packed.largest(), rows, k, n);
     return packed;

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A patch: the lines of an image that the windows of one block look at, copied once with their padding, in the kernel's digits. Windows
-// overlap, so a patch is smaller than their rows laid out one by one (nine times for a 3 x 3 kernel), and so is the copying. The kernel reads windows from it in place:
-// those of one output line are evenly spaced, and within a window each row of taps is one contiguous segment.
+// A patch: the lines of an image that the windows of one block look at, copied once with their padding, in the kernel's
+// digits. Windows overlap, so a patch is smaller than their rows laid out one by one (nine times for a 3 x 3 kernel),
+// and so is the copying. The kernel reads windows from it in place: those of one output line are evenly spaced, and
+// within a window each row of taps is one contiguous segment.
 //
-//   lines of the patch, span = 6 pixels      | 0 | a | b | c | d | 0 |        window of output 0, 3 x 3 taps:  0 a b   segment 0
-//   (padding 1, four pixels wide)            | 0 | e | f | g | h | 0 |                                         0 e f   segment 1
-//                                            | 0 | i | j | k | l | 0 |                                         0 i j   segment 2
+//   lines of the patch, span = 6 pixels   | 0 | a | b | c | d | 0 |   window of output 0, 3 x 3 taps:  0 a b  segment 0
+//   (padding 1, four pixels wide)         | 0 | e | f | g | h | 0 |                                    0 e f  segment 1
+//                                         | 0 | i | j | k | l | 0 |                                    0 i j  segment 2
 //
-// Rows come in groups that are evenly spaced (the windows of one output line); a tile that crosses from one group to the next is packed row by row
-// instead (pack.hpp). A patch may also refer to memory of its source that is already laid out so.
+// Rows come in groups that are evenly spaced (the windows of one output line); a tile that crosses from one group to
+// the next is packed row by row instead (pack.hpp). A patch may also refer to memory of its source that is already laid
+// out so.
 
 #include <vector>
 
@@ -60,7 +62,15 @@ public:
     template <class Traits>
     lhs_panel<Digit> panel(index i) const {
         const auto group = static_cast<std::size_t>(i / rows_ - first_);
-        return {data_ + starts[group] + i % rows_ * row_stride_, row_stride_, Traits::k, 1, plane_stride_, 0, segments.data(), segment_length, live[group]};
+        return {data_ + starts[group] + i % rows_ * row_stride_,
+                row_stride_,
+                Traits::k,
+                1,
+                plane_stride_,
+                0,
+                segments.data(),
+                segment_length,
+                live[group]};
     }
 
 private:

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A policy says in one struct how a product is computed: the two operands (element format and sharing), the accumulator inside a chain, the
-// total across chains, and where a chain ends. All five are independent; presets.hpp has the usual combinations.
+// A policy says in one struct how a product is computed: the two operands (element format and sharing), the accumulator
+// inside a chain, the total across chains, and where a chain ends. All five are independent; presets.hpp has the usual
+// combinations.
 //
-// A *chain* is a run of products that are summed in the accumulator. It ends where the sum could overflow, and where a shared scale
-// changes; then it is flushed, times its scale, into the total. The laws below are the proof that a chain can't overflow.
+// A *chain* is a run of products that are summed in the accumulator. It ends where the sum could overflow, and where a
+// shared scale changes; then it is flushed, times its scale, into the total. The laws below are the proof that a chain
+// can't overflow.
 
 #include <concepts>
 #include <limits>
@@ -25,7 +27,8 @@ struct fixed_chain {
     static constexpr index length = N;
 };
 
-/// A chain ends where a bound computed from the operands' norms would pass the accumulator. Needs exact totals, since where it ends depends on the data.
+/// A chain ends where a bound computed from the operands' norms would pass the accumulator. Needs exact totals, since
+/// where it ends depends on the data.
 struct proven_chain {};
 
 /// One chain over the whole reduction, for accumulators that can't overflow (float).
@@ -61,7 +64,8 @@ constexpr std::int64_t max_digit = has_byte_planes<Format> ? 255 : Format::max_m
 } // namespace detail
 
 namespace detail {
-/// Of the products of byte planes, how many a policy computes, the weightiest first: all four, all but low x low, or high x high alone.
+/// Of the products of byte planes, how many a policy computes, the weightiest first: all four, all but low x low, or
+/// high x high alone.
 template <class P>
 constexpr int plane_products = [] {
     if constexpr (requires { P::plane_products; }) return P::plane_products;
@@ -74,7 +78,8 @@ constexpr bool computes_planes(int lhs, int rhs) {
 }
 } // namespace detail
 
-/// The longest chain that can't overflow the policy's accumulator whatever the data: floor(max(accumulator) / (|lhs| |rhs|)).
+/// The longest chain that can't overflow the policy's accumulator whatever the data: floor(max(accumulator) / (|lhs|
+/// |rhs|)).
 template <GemmPolicy P>
 constexpr index max_safe_chain() {
     static_assert(IntegerFormat<typename P::lhs::format> && IntegerFormat<typename P::rhs::format>,
@@ -98,7 +103,8 @@ struct check_policy {
     static constexpr bool floats = std::is_same_v<lhs_format, float32> && std::is_same_v<rhs_format, float32>;
 
     static_assert(integers || floats, "gemm policy: one operand is float32 and the other is not; convert one of them");
-    static_assert(!floats || (std::is_same_v<typename P::accumulator, float> && std::is_same_v<typename P::total, float>),
+    static_assert(!floats ||
+                      (std::is_same_v<typename P::accumulator, float> && std::is_same_v<typename P::total, float>),
                   "gemm policy: float32 operands need a float accumulator and a float total");
     static_assert(!floats || std::is_same_v<typename P::chain, whole_chain>,
                   "gemm policy: a float accumulator sums the reduction in one chain; use whole_chain");
@@ -108,39 +114,45 @@ struct check_policy {
                   "gemm policy: an integer accumulator can overflow; use fixed_chain<N> or proven_chain");
     static constexpr bool of_byte_planes = detail::has_byte_planes<lhs_format> || detail::has_byte_planes<rhs_format>;
     static_assert(!of_byte_planes || std::is_same_v<lhs_format, rhs_format>,
-                  "gemm policy: one operand has byte planes and the other has not, or stores them in another way; give both the same format");
+                  "gemm policy: one operand has byte planes and the other has not, or stores them in another way; give "
+                  "both the same format");
     static_assert(!of_byte_planes || (std::is_same_v<typename P::total, std::int64_t> && scale_block<P> == 0),
-                  "gemm policy: products of byte planes are summed with shifts; use a std::int64_t total and no scales per block");
+                  "gemm policy: products of byte planes are summed with shifts; use a std::int64_t total and no scales "
+                  "per block");
     static constexpr bool chain_is_safe() {
         if constexpr (integers && chain::fixed) return chain::length <= max_safe_chain<P>();
         return true;
     }
     static_assert(chain_is_safe(), "gemm policy: the chain can overflow the accumulator; "
                                    "shorten it, narrow an element format or widen the accumulator");
-    static_assert(!chain::fixed || scale_block<P> == 0 || scale_block<P> % (chain::length ? chain::length : 1) == 0,
-                  "gemm policy: a chain crosses the end of a block that shares a scale; make the block a multiple of the chain");
+    static_assert(
+        !chain::fixed || scale_block<P> == 0 || scale_block<P> % (chain::length ? chain::length : 1) == 0,
+        "gemm policy: a chain crosses the end of a block that shares a scale; make the block a multiple of the chain");
     static_assert(P::lhs::block == 0 || P::rhs::block == 0 || P::lhs::block == P::rhs::block,
                   "gemm policy: both operands have scales per block, of different lengths; use one length");
     static_assert(!std::is_same_v<typename P::chain, proven_chain> || std::is_same_v<typename P::total, std::int64_t>,
-                  "gemm policy: a proven chain ends where the data say, so only an exact total gives the same result everywhere; use std::int64_t");
+                  "gemm policy: a proven chain ends where the data say, so only an exact total gives the same result "
+                  "everywhere; use std::int64_t");
     static_assert(!std::is_same_v<typename P::chain, proven_chain> || scale_block<P> == 0,
                   "gemm policy: a proven chain with scales per block is not supported; use fixed_chain<N>");
     static_assert(detail::plane_products<P> == 1 || detail::plane_products<P> == 3 || detail::plane_products<P> == 4,
                   "gemm policy: of the four products of two byte planes, one, three or four are computed");
     static_assert(detail::plane_products<P> == 4 || of_byte_planes,
-                  "gemm policy: plane_products leaves out products of byte planes; give both operands byte_planes or planar_bytes");
+                  "gemm policy: plane_products leaves out products of byte planes; give both operands byte_planes or "
+                  "planar_bytes");
     static_assert(P::lhs::block == 0 || std::is_same_v<typename P::total, float>,
                   "gemm policy: scales per block of lhs are real numbers; use a float total");
     static_assert(std::is_same_v<typename P::total, float> || std::is_same_v<typename P::total, std::int32_t> ||
                       std::is_same_v<typename P::total, std::int64_t>,
                   "gemm policy: a total is float, std::int32_t or std::int64_t");
-    static_assert(sizeof(typename P::total) >= sizeof(typename P::accumulator) || std::is_same_v<typename P::total, float>,
+    static_assert(sizeof(typename P::total) >= sizeof(typename P::accumulator) ||
+                      std::is_same_v<typename P::total, float>,
                   "gemm policy: the total is narrower than the accumulator; widen it");
     static constexpr bool value = true;
 };
 
-/// The type of a block's scale: an 8-bit integer where the total is exact, otherwise a real number. Scales per row and per
-/// tensor never enter the sums and are real numbers always.
+/// The type of a block's scale: an 8-bit integer where the total is exact, otherwise a real number. Scales per row and
+/// per tensor never enter the sums and are real numbers always.
 template <class Operand, class Total>
 using scale_type = std::conditional_t<(Operand::block > 0) && std::is_integral_v<Total>, std::uint8_t, float>;
 
@@ -153,7 +165,8 @@ struct operand_view {
     matrix_view<const typename Operand::storage> values;
     double scale = 1;              ///< common factor, 2^exponent for dynamic fixed point
     const Scale* scales = nullptr; ///< per_row: [row]. per_block<N>: [plane][row][ceil(k / N)], dense
-    index plane_stride = 0;        ///< from one plane of `values` to the next, in elements: trits with several planes, planar_bytes (not 0)
+    /// From one plane of `values` to the next, in elements: trits with several planes, planar_bytes (not 0).
+    index plane_stride = 0;
 };
 
 template <GemmPolicy P>

@@ -36,14 +36,16 @@ struct dfp16_bytes {
     using chain = fixed_chain<32768>;
 };
 
-/// The same numbers again, each plane in memory of its own, as quantizers write it: where bytes are multiplied they are packed as they are, and rows are read in place.
+/// The same numbers again, each plane in memory of its own, as quantizers write it: where bytes are multiplied they are
+/// packed as they are, and rows are read in place.
 struct dfp16_planar : dfp16_bytes {
     using lhs = operand<planar_bytes, per_tensor>;
     using rhs = operand<planar_bytes, per_tensor>;
 };
 
-/// The dial of dfp16_bytes or dfp16_planar: the `Products` weightiest of its four products of planes. Three are coarser by the low bytes' own product, one is an 8-bit product of
-/// the high bytes alone; both are cheaper where planes are multiplied one by one.
+/// The dial of dfp16_bytes or dfp16_planar: the `Products` weightiest of its four products of planes. Three are coarser
+/// by the low bytes' own product, one is an 8-bit product of the high bytes alone; both are cheaper where planes are
+/// multiplied one by one.
 template <int Products, class Base = dfp16_bytes>
 struct dfp16_dial : Base {
     static constexpr int plane_products = Products;
@@ -63,7 +65,8 @@ struct int8_signed : int8_inference {
     using lhs = operand<fixed<8>, per_tensor>;
 };
 
-/// "8-2": unsigned 8-bit activations, `Planes` planes of trits with a scale per 64 input channels (Kundu et al., arXiv 1707.04679).
+/// "8-2": unsigned 8-bit activations, `Planes` planes of trits with a scale per 64 input channels (Kundu et al., arXiv
+/// 1707.04679).
 template <int Planes = 1, index Block = 64>
 struct ternary8_inference {
     using lhs = operand<unsigned_fixed<8>, per_tensor>;

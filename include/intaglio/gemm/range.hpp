@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What the edge of the library refuses: operands whose parts do not agree, reductions and elements that its bounds do not cover. The first offender is named.
+// What the edge of the library refuses: operands whose parts do not agree, reductions and elements that its bounds do
+// not cover. The first offender is named.
 
 #include <algorithm>
 #include <cstdint>
@@ -13,8 +14,8 @@
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
-/// How the rows of rhs are found: row k starts at row(k), its columns lie `col_stride` apart. Rows need not be evenly spaced, so a
-/// subset of a filter's taps is a source too.
+/// How the rows of rhs are found: row k starts at row(k), its columns lie `col_stride` apart. Rows need not be evenly
+/// spaced, so a subset of a filter's taps is a source too.
 template <class T>
 struct rhs_rows {
     const T* data = nullptr;
@@ -23,10 +24,13 @@ struct rhs_rows {
     const index* offsets = nullptr; ///< of each row, instead of k * row_stride; negative: a row of zeros
     const T* zeros = nullptr;       ///< such a row
 
-    const T* row(index k) const { return !offsets ? data + k * row_stride : offsets[k] < 0 ? zeros : data + offsets[k]; }
+    const T* row(index k) const {
+        return !offsets ? data + k * row_stride : offsets[k] < 0 ? zeros : data + offsets[k];
+    }
 };
 
-/// Zeros that are put into the reduction: each piece of `length` elements takes up `padded`, a multiple of the atom's step.
+/// Zeros that are put into the reduction: each piece of `length` elements takes up `padded`, a multiple of the atom's
+/// step.
 struct zero_padding {
     index length = 0, padded = 0; ///< equal: none
     bool none() const { return length == padded; }
@@ -39,7 +43,8 @@ struct zero_padding {
 template <class Format, class T>
 void require_range(const char* name, const rhs_rows<T>& v, index rows, index cols) {
     if constexpr (IntegerFormat<Format>) {
-        if constexpr (Format::min_value > std::numeric_limits<T>::min() || Format::max_magnitude < std::numeric_limits<T>::max()) {
+        if constexpr (Format::min_value > std::numeric_limits<T>::min() ||
+                      Format::max_magnitude < std::numeric_limits<T>::max()) {
             const bool by_column = v.col_stride != 1 && !v.offsets && v.row_stride == 1;
             for (index outer = 0; outer < (by_column ? cols : rows); ++outer) {
                 const T* line = by_column ? v.data + outer * v.col_stride : v.row(outer);
@@ -52,8 +57,9 @@ void require_range(const char* name, const rhs_rows<T>& v, index rows, index col
                 if (low >= Format::min_value && high <= Format::max_magnitude) continue;
                 for (index e = 0; e < count; ++e) {
                     const auto value = static_cast<std::int64_t>(line[e * step]);
-                    require<value_error>(value >= Format::min_value && value <= Format::max_magnitude, "gemm: ", name, " holds ", value, " at (",
-                                         by_column ? e : outer, ", ", by_column ? outer : e, "), outside its format's range ", Format::min_value, " .. ",
+                    require<value_error>(value >= Format::min_value && value <= Format::max_magnitude, "gemm: ", name,
+                                         " holds ", value, " at (", by_column ? e : outer, ", ", by_column ? outer : e,
+                                         "), outside its format's range ", Format::min_value, " .. ",
                                          Format::max_magnitude, "; quantize it again or use a wider format");
                 }
             }
@@ -61,14 +67,17 @@ void require_range(const char* name, const rhs_rows<T>& v, index rows, index col
     }
 }
 
-/// Whether elements of lhs have to be in their format's range. The proof of a chain covers every int16, and so -32768 too, on the side that is measured when it is used.
+/// Whether elements of lhs have to be in their format's range. The proof of a chain covers every int16, and so -32768
+/// too, on the side that is measured when it is used.
 template <GemmPolicy P>
 constexpr bool checks_lhs = !std::is_same_v<typename P::chain, proven_chain>;
 
-/// The same for proven policies, whose norms know the largest magnitude already: the elements are looked at only to name the first offender.
+/// The same for proven policies, whose norms know the largest magnitude already: the elements are looked at only to
+/// name the first offender.
 template <GemmPolicy P, class T>
 void require_proven_range(const char* name, std::int64_t largest, const rhs_rows<T>& v, index rows, index cols) {
-    using format = std::conditional_t<std::is_same_v<T, typename P::rhs::storage>, typename P::rhs::format, typename P::lhs::format>;
+    using format = std::conditional_t<std::is_same_v<T, typename P::rhs::storage>, typename P::rhs::format,
+                                      typename P::lhs::format>;
     if constexpr (IntegerFormat<format>)
         if (largest > format::max_magnitude) require_range<format>(name, v, rows, cols);
 }
@@ -76,12 +85,15 @@ void require_proven_range(const char* name, std::int64_t largest, const rhs_rows
 /// Throws unless the view's parts agree with each other and with the policy.
 template <class Operand, class View>
 void check_operand(const char* name, const View& v) {
-    require(v.values.rows >= 0 && v.values.cols >= 0, "gemm: ", name, " is ", v.values.rows, " x ", v.values.cols, "; sizes can't be negative");
-    require<value_error>(v.values.data || v.values.rows == 0 || v.values.cols == 0, "gemm: ", name, " is ", v.values.rows, " x ", v.values.cols,
-                         " but its pointer is null");
-    require<value_error>(planes_of_number<typename Operand::format> == 1 || v.plane_stride != 0 || v.values.rows == 0 || v.values.cols == 0, "gemm: ", name,
-                         " has its high and low bytes in two planes, but its plane_stride is 0");
-    require<value_error>(!Operand::sharing::by_row || v.scales || v.values.rows == 0 || v.values.cols == 0, "gemm: ", name,
+    require(v.values.rows >= 0 && v.values.cols >= 0, "gemm: ", name, " is ", v.values.rows, " x ", v.values.cols,
+            "; sizes can't be negative");
+    require<value_error>(v.values.data || v.values.rows == 0 || v.values.cols == 0, "gemm: ", name, " is ",
+                         v.values.rows, " x ", v.values.cols, " but its pointer is null");
+    require<value_error>(planes_of_number<typename Operand::format> == 1 || v.plane_stride != 0 || v.values.rows == 0 ||
+                             v.values.cols == 0,
+                         "gemm: ", name, " has its high and low bytes in two planes, but its plane_stride is 0");
+    require<value_error>(!Operand::sharing::by_row || v.scales || v.values.rows == 0 || v.values.cols == 0,
+                         "gemm: ", name,
                          " has one scale per row or block by its policy, but its pointer to scales is null");
 }
 
@@ -92,7 +104,9 @@ constexpr index longest_reduction() {
         return std::numeric_limits<index>::max();
     } else {
         // int64 totals stay below 2^51, where the conversion to double in the epilogue is exact
-        constexpr std::int64_t most = std::is_same_v<typename P::total, std::int64_t> ? std::int64_t{1} << 51 : std::numeric_limits<typename P::total>::max();
+        constexpr std::int64_t most = std::is_same_v<typename P::total, std::int64_t>
+                                          ? std::int64_t{1} << 51
+                                          : std::numeric_limits<typename P::total>::max();
         constexpr std::int64_t scale = P::rhs::block > 0 ? 255 * P::rhs::planes : 1;
         return static_cast<index>(most / (P::lhs::format::max_magnitude * P::rhs::format::max_magnitude * scale));
     }
@@ -100,7 +114,8 @@ constexpr index longest_reduction() {
 
 template <GemmPolicy P>
 void check_reduction(index k) {
-    require<value_error>(k <= longest_reduction<P>(), "gemm: the reduction is ", k, " long, and sums of more than ", longest_reduction<P>(),
+    require<value_error>(k <= longest_reduction<P>(), "gemm: the reduction is ", k, " long, and sums of more than ",
+                         longest_reduction<P>(),
                          " products of this policy may not fit its total; use a wider total or split the product");
 }
 

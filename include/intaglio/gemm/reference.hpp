@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a product is: the normative scalar text. Every kernel, on every instruction set and for every thread count, gives the numbers of this
-// file bit for bit; the tests compare with ==. It is written to be read, not to be quick.
+// What a product is: the normative scalar text. Every kernel, on every instruction set and for every thread count,
+// gives the numbers of this file bit for bit; the tests compare with ==. It is written to be read, not to be quick.
 //
-//   total(i, j) = sum over k, p of  lhs(i, k) * rhs_p(k, j) * (scale of lhs's block) * (scale of rhs's block in plane p)
+//   total(i, j) = sum over k, p of lhs(i, k) * rhs_p(k, j) * (scale of lhs's block) * (scale of rhs's block in plane p)
 //   value(i, j) = total(i, j) * lhs.scale * rhs.scale * (scale of lhs's row i) * (scale of rhs's column j)
 //
-// - Integral total: block scales are integers, the sum is exact, and so the order, the chains and the digits don't matter.
-// - Float total of integers: exact inside a chain; the chains are added in a fixed order, each by one fused multiply-add.
+// - Integral total: block scales are integers, the sum is exact, and so the order, the chains and the digits don't
+//   matter.
+// - Float total of integers: exact inside a chain; the chains are added in a fixed order, each by one fused
+//   multiply-add.
 // - Float operands: one fused multiply-add for each product, k ascending.
 // - The value is formed in double and rounded to float once.
 
@@ -25,7 +27,7 @@ namespace intaglio::inline INTAGLIO_ABI {
 
 namespace detail {
 template <class Operand>
-constexpr bool scales_by_row = Operand::sharing::by_row && Operand::block == 0;
+constexpr bool scales_by_row = Operand::sharing::by_row&& Operand::block == 0;
 
 /// The product of two integers, or what is left of it where a policy leaves out products of their byte planes.
 template <class P>
@@ -39,7 +41,8 @@ constexpr std::int64_t reference_product(std::int64_t a, std::int64_t b) {
     return product;
 }
 
-/// Where the scale of a block lies: [plane][row][block], dense. 0 for operands without blocks, whose scales nobody asks for.
+/// Where the scale of a block lies: [plane][row][block], dense. 0 for operands without blocks, whose scales nobody asks
+/// for.
 template <class Operand>
 constexpr index block_scale_at(index plane, index row, index rows, index block, index k) {
     constexpr index length = Operand::block;
@@ -50,10 +53,11 @@ constexpr index block_scale_at(index plane, index row, index rows, index block, 
 }
 } // namespace detail
 
-/// One total. `lhs(k)` and `rhs(p, k)` give the integers (or floats), `lhs_scale(b)` and `rhs_scale(p, b)` the scales of block b, which are
-/// asked for only where the policy has blocks. The reduction is 0 .. k - 1.
+/// One total. `lhs(k)` and `rhs(p, k)` give the integers (or floats), `lhs_scale(b)` and `rhs_scale(p, b)` the scales
+/// of block b, which are asked for only where the policy has blocks. The reduction is 0 .. k - 1.
 template <GemmPolicy P, class Lhs, class LhsScale, class Rhs, class RhsScale>
-typename P::total reference_total(index k, const Lhs& lhs, const LhsScale& lhs_scale, const Rhs& rhs, const RhsScale& rhs_scale) {
+typename P::total reference_total(index k, const Lhs& lhs, const LhsScale& lhs_scale, const Rhs& rhs,
+                                  const RhsScale& rhs_scale) {
     using total = typename P::total;
     constexpr int planes = P::rhs::planes;
     static_assert(check_policy<P>::value);
@@ -73,7 +77,9 @@ typename P::total reference_total(index k, const Lhs& lhs, const LhsScale& lhs_s
             }
         }
         return static_cast<total>(t);
-    } else { // integers inside a chain, floats across chains: blocks ascending, in a block planes ascending, in a plane chains ascending
+        // integers inside a chain, floats across chains: blocks ascending, in a block planes ascending, in a plane
+        // chains ascending
+    } else {
         static_assert(detail::chain_traits<typename P::chain>::fixed);
         constexpr index chain = detail::chain_traits<typename P::chain>::length;
         const index block = scale_block<P> > 0 ? scale_block<P> : (k > 0 ? k : 1);
@@ -86,7 +92,8 @@ typename P::total reference_total(index k, const Lhs& lhs, const LhsScale& lhs_s
                 if constexpr (P::rhs::block > 0) weight *= rhs_scale(p, b);
                 for (index start = b * block; start < end; start += chain) {
                     std::int64_t sum = 0;
-                    for (index kk = start; kk < end && kk < start + chain; ++kk) sum += std::int64_t{lhs(kk)} * std::int64_t{rhs(p, kk)};
+                    for (index kk = start; kk < end && kk < start + chain; ++kk)
+                        sum += std::int64_t{lhs(kk)} * std::int64_t{rhs(p, kk)};
                     t = std::fma(static_cast<float>(sum), weight, t);
                 }
             }
@@ -95,29 +102,39 @@ typename P::total reference_total(index k, const Lhs& lhs, const LhsScale& lhs_s
     }
 }
 
-/// The value of a total: double products in this order, their product rounded (output_factor), one rounding to float at the end. Scales that the sharing rules don't have are 1.
-/// What belongs to rhs comes first, so that packing can multiply it once for all.
+/// The value of a total: double products in this order, their product rounded (output_factor), one rounding to float at
+/// the end. Scales that the sharing rules don't have are 1. What belongs to rhs comes first, so that packing can
+/// multiply it once for all.
 template <class Total>
 float reference_value(Total t, double lhs_scale, double rhs_scale, float lhs_row_scale = 1, float rhs_row_scale = 1) {
     const double column = lhs_scale * (rhs_scale * static_cast<double>(rhs_row_scale));
-    return static_cast<float>(static_cast<double>(t) * output_factor<Total>(column * static_cast<double>(lhs_row_scale)));
+    return static_cast<float>(static_cast<double>(t) *
+                              output_factor<Total>(column * static_cast<double>(lhs_row_scale)));
 }
 
-/// out(m, n) = lhs(m, k) * rhs(k, n): the totals where `Out` is the policy's integral total, otherwise the values (Out = float).
-/// Throws shape_error, both shapes named, where the sizes don't fit.
+/// out(m, n) = lhs(m, k) * rhs(k, n): the totals where `Out` is the policy's integral total, otherwise the values (Out
+/// = float). Throws shape_error, both shapes named, where the sizes don't fit.
 template <GemmPolicy P, class Out>
 void reference_gemm(const lhs_view<P>& lhs, const rhs_view<P>& rhs, matrix_view<Out> out) {
-    static_assert(std::is_same_v<Out, float> || std::is_same_v<Out, typename P::total>, "reference_gemm: an output is float or the policy's total");
+    static_assert(std::is_same_v<Out, float> || std::is_same_v<Out, typename P::total>,
+                  "reference_gemm: an output is float or the policy's total");
     const index m = lhs.values.rows, k = lhs.values.cols, n = rhs.values.cols;
     require<shape_error>(rhs.values.rows == k, "gemm: lhs is ", m, " x ", k, " but rhs is ", rhs.values.rows, " x ", n);
-    require<shape_error>(out.rows == m && out.cols == n, "gemm: the product is ", m, " x ", n, " but out is ", out.rows, " x ", out.cols);
+    require<shape_error>(out.rows == m && out.cols == n, "gemm: the product is ", m, " x ", n, " but out is ", out.rows,
+                         " x ", out.cols);
 
     for (index i = 0; i < m; ++i) {
         for (index j = 0; j < n; ++j) {
             const auto total = reference_total<P>(
-                k, [&](index kk) { return detail::number_at<typename P::lhs::format>(&lhs.values(i, kk), lhs.plane_stride); },
+                k,
+                [&](index kk) {
+                    return detail::number_at<typename P::lhs::format>(&lhs.values(i, kk), lhs.plane_stride);
+                },
                 [&](index b) { return lhs.scales[detail::block_scale_at<typename P::lhs>(0, i, m, b, k)]; },
-                [&](int p, index kk) { return detail::number_at<typename P::rhs::format>(&rhs.values(kk, j) + p * rhs.plane_stride, rhs.plane_stride); },
+                [&](int p, index kk) {
+                    return detail::number_at<typename P::rhs::format>(&rhs.values(kk, j) + p * rhs.plane_stride,
+                                                                      rhs.plane_stride);
+                },
                 [&](int p, index b) { return rhs.scales[detail::block_scale_at<typename P::rhs>(p, j, n, b, k)]; });
             if constexpr (std::is_same_v<Out, float>) {
                 float row = 1, column = 1;

@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Where the rows of lhs lie. The driver never sees a matrix or an image: it asks a *source* for runs of elements that are adjacent in
-// memory, and so a convolution is a product whose source knows about strides, padding and taps. A source states
+// Where the rows of lhs lie. The driver never sees a matrix or an image: it asks a *source* for runs of elements that
+// are adjacent in memory, and so a convolution is a product whose source knows about strides, padding and taps. A
+// source states
 //
 //   element                       the element type
 //   rows(), depth()               the size of the matrix
-//   plane_stride()                from an element's first plane to its second, where the format stores two (planar_bytes)
+//   plane_stride()                from an element's first plane to its second, where the format stores two
+//                                 (planar_bytes)
 //   along_rows()                  whether runs follow a row (k ascending) or a column (i ascending)
-//   for_each_run(i, k0, k1, f)    f(const element* p, index length, index step) covers k0 .. k1 of row i in order; p = nullptr stands for zeros
+//   for_each_run(i, k0, k1, f)    f(const element* p, index length, index step) covers k0 .. k1 of row i in order;
+//                                 p = nullptr stands for zeros
 //   for_each_column_run(k, i0, i1, f)   the same along column k; a source that can do only one of the two says so by
 //                                 has_row_runs or has_column_runs = false
-//   in_place(i, count)            the pointer to row i and the stride between rows if `count` whole rows lie evenly spaced, each contiguous
+//   in_place(i, count)            the pointer to row i and the stride between rows if `count` whole rows lie evenly
+//                                 spaced, each contiguous
 //   has_windows, copy_patch(...)  see patch.hpp; only sources whose rows overlap in memory
-//   block_norms(patch)            int16 sources with windows: norms of every row that lies in the patch (chains.hpp); other blocks are measured row by row
+//   block_norms(patch)            int16 sources with windows: norms of every row that lies in the patch (chains.hpp);
+//                                 other blocks are measured row by row
 //   require_range<Format>(name)   throws unless every element is in its format's range
-
 
 #include "intaglio/gemm/blocking.hpp"
 #include "intaglio/gemm/range.hpp"

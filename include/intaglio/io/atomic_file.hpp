@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Files read whole, and files written so that nobody ever sees half of one: into a temporary file beside the target, flushed to
-// the disk, then renamed over it. A failure leaves the old file as it was, removes the temporary one, and is a file_error.
+// Files read whole, and files written so that nobody ever sees half of one: into a temporary file beside the target,
+// flushed to the disk, then renamed over it. A failure leaves the old file as it was, removes the temporary one, and is
+// a file_error.
 
 #include <cerrno>
 #include <cstdio>
@@ -32,7 +33,8 @@ inline std::vector<char> read_file(const std::string& path) {
     require<file_error>(file.is_open(), path, ": can't be opened");
     std::vector<char> bytes(static_cast<std::size_t>(size));
     file.read(bytes.data(), static_cast<std::streamsize>(size));
-    require<file_error>(static_cast<std::uintmax_t>(file.gcount()) == size, path, ": read ", file.gcount(), " of ", size, " bytes");
+    require<file_error>(static_cast<std::uintmax_t>(file.gcount()) == size, path, ": read ", file.gcount(), " of ",
+                        size, " bytes");
     return bytes;
 }
 

@@ -19,8 +19,8 @@ inline void save_parameters(nn::sequential& network, const std::string& path) {
     writer.write(path);
 }
 
-/// Reads all parameters; tensors of the file that the network does not have are ignored. file_error where one is missing or has another
-/// shape, and then the network is as it was.
+/// Reads all parameters; tensors of the file that the network does not have are ignored. file_error where one is
+/// missing or has another shape, and then the network is as it was.
 inline void load_parameters(nn::sequential& network, const std::string& path) {
     const safetensors_file file = safetensors_file::read(path);
     std::vector<tensor<float>> values;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A coded network (nn/coded_network.hpp) as a safetensors file. The structure is JSON text in the metadata entry "intaglio.network":
+// A coded network (nn/coded_network.hpp) as a safetensors file. The structure is JSON text in the metadata entry
+// "intaglio.network":
 //
-//   {"version": 1, "stages": [{"kind": "conv", "name": "conv1", "in_channels": 1, "out_channels": 32, "kernel": 3, "stride": 1, "padding": 1,
-//                              "coding": "int8" | "greedy" | "locked", "planes": 2, "factor": x, "in_scale": x, "out_scale": x},
+//   {"version": 1, "stages": [{"kind": "conv", "name": "conv1", "in_channels": 1, "out_channels": 32, "kernel": 3,
+//   "stride": 1, "padding": 1,
+//                              "coding": "int8" | "greedy" | "locked", "planes": 2, "factor": x, "in_scale": x,
+//                              "out_scale": x},
 //                             {"kind": "max_pool", "window": 2, "stride": 2}, {"kind": "average_pool"}, ...]}
 //
 // and each convolution `name` of n filters with k weights, in b blocks, has the tensors
@@ -61,9 +64,11 @@ inline nlohmann::json store_conv(const nn::coded_conv& conv, safetensors_writer&
     };
     if (const auto* greedy = std::get_if<ternary_tensor>(&conv.weights)) {
         line.update({{"coding", "greedy"}, {"planes", greedy->planes()}, {"factor", greedy->factor()}});
-        add_trits({greedy->trits(), static_cast<std::size_t>(greedy->planes() * greedy->plane_stride())}, greedy->planes());
+        add_trits({greedy->trits(), static_cast<std::size_t>(greedy->planes() * greedy->plane_stride())},
+                  greedy->planes());
         const extents shape{greedy->planes(), rows, greedy->blocks()};
-        writer.add<std::uint8_t>(conv.name + ".weight_scales", shape, {greedy->scales(), static_cast<std::size_t>(shape.size())});
+        writer.add<std::uint8_t>(conv.name + ".weight_scales", shape,
+                                 {greedy->scales(), static_cast<std::size_t>(shape.size())});
     } else if (const auto* locked = std::get_if<locked_tensor>(&conv.weights)) {
         line.update({{"coding", "locked"}, {"planes", locked->digits()}, {"factor", locked->factor()}});
         const auto size = static_cast<std::size_t>(rows * locked->cols());
@@ -71,11 +76,13 @@ inline nlohmann::json store_conv(const nn::coded_conv& conv, safetensors_writer&
         split_locked({locked->codes(), size}, locked->digits(), trits);
         add_trits(trits, locked->digits());
         const extents shape{rows, locked->blocks()};
-        writer.add<std::uint8_t>(conv.name + ".weight_scales", shape, {locked->scales(), static_cast<std::size_t>(shape.size())});
+        writer.add<std::uint8_t>(conv.name + ".weight_scales", shape,
+                                 {locked->scales(), static_cast<std::size_t>(shape.size())});
     } else {
         const auto& bytes = std::get<block_tensor<fixed<8>>>(conv.weights);
         line.update({{"coding", "int8"}, {"planes", 1}, {"factor", 1.0}});
-        writer.add<std::int8_t>(conv.name + ".weights", {rows, bytes.cols()}, {bytes.values(), static_cast<std::size_t>(rows * bytes.cols())});
+        writer.add<std::int8_t>(conv.name + ".weights", {rows, bytes.cols()},
+                                {bytes.values(), static_cast<std::size_t>(rows * bytes.cols())});
         writer.add<float>(conv.name + ".weight_scales", {rows}, {bytes.scales(), static_cast<std::size_t>(rows)});
     }
     writer.add<float>(conv.name + ".scale", {rows}, conv.scale);
@@ -90,9 +97,11 @@ public:
 
     nn::coded_network load() {
         const auto found = file_.metadata().find(structure_key);
-        require<file_error>(found != file_.metadata().end(), file_.name(), ": the metadata have no '", structure_key, "'");
+        require<file_error>(found != file_.metadata().end(), file_.name(), ": the metadata have no '", structure_key,
+                            "'");
         const json structure = json::parse(found->second, nullptr, false);
-        require<file_error>(structure.is_object() && number(structure, "version", 1, 1) == 1 && structure.contains("stages") && structure["stages"].is_array(),
+        require<file_error>(structure.is_object() && number(structure, "version", 1, 1) == 1 &&
+                                structure.contains("stages") && structure["stages"].is_array(),
                             file_.name(), ": '", structure_key, "' is not the structure of a network");
         nn::coded_network network;
         for (const json& line : structure["stages"]) network.stages.push_back(stage(line));
@@ -105,7 +114,8 @@ private:
     nn::coded_stage stage(const json& line) {
         const std::string kind = text(line, "kind");
         if (kind == "conv") return conv(line);
-        if (kind == "max_pool") return nn::max_pool_stage{number(line, "window", 1, max_size), number(line, "stride", 1, max_size)};
+        if (kind == "max_pool")
+            return nn::max_pool_stage{number(line, "window", 1, max_size), number(line, "stride", 1, max_size)};
         require<file_error>(kind == "average_pool", file_.name(), ": a stage of the unknown kind '", kind, "'");
         return nn::average_pool_stage{};
     }
@@ -120,7 +130,8 @@ private:
                    .padding = number(line, "padding", 0, max_kernel)};
         c.in_scale = static_cast<float>(real(line, "in_scale"));
         c.out_scale = static_cast<float>(real(line, "out_scale"));
-        require<file_error>(c.in_scale > 0 && c.out_scale >= 0, file_.name(), ": ", c.name, " has activation scales of ", c.in_scale, " and ", c.out_scale);
+        require<file_error>(c.in_scale > 0 && c.out_scale >= 0, file_.name(), ": ", c.name,
+                            " has activation scales of ", c.in_scale, " and ", c.out_scale);
         const index planes = number(line, "planes", 1, nn::max_planes);
         const double factor = real(line, "factor");
         require<file_error>(factor > 0, file_.name(), ": ", c.name, " has a factor of ", factor);
@@ -130,7 +141,8 @@ private:
             const auto values = file_.get<std::int8_t>(c.name + ".weights", {rows, cols});
             const auto scales = floats(c.name + ".weight_scales", rows);
             for (index i = 0; i < values.size(); ++i)
-                require<file_error>(values[i] >= -127, file_.name(), ": ", c.name, ".weights, element ", i, " is ", int{values[i]}, ", below -127");
+                require<file_error>(values[i] >= -127, file_.name(), ": ", c.name, ".weights, element ", i, " is ",
+                                    int{values[i]}, ", below -127");
             block_tensor<fixed<8>> weights(rows, cols, cols);
             std::copy(values.begin(), values.end(), weights.values());
             std::copy(scales.begin(), scales.end(), weights.scales());
@@ -144,7 +156,8 @@ private:
             weights.set_factor(factor);
             c.weights = std::move(weights);
         } else {
-            require<file_error>(coding == "locked", file_.name(), ": ", c.name, " has the unknown coding '", coding, "'");
+            require<file_error>(coding == "locked", file_.name(), ": ", c.name, " has the unknown coding '", coding,
+                                "'");
             const auto trits = read_trits(c.name, planes, rows * cols);
             locked_tensor weights(static_cast<int>(planes), rows, cols, nn::scale_run);
             fuse_locked(trits, static_cast<int>(planes), {weights.codes(), static_cast<std::size_t>(rows * cols)});
@@ -164,16 +177,19 @@ private:
         const auto packed = file_.get<std::uint8_t>(name + ".weights", {planes, bytes});
         std::vector<std::int8_t> trits(static_cast<std::size_t>(planes * each));
         for (index p = 0; p < planes; ++p) {
-            const bool good = nn::unpack_trits(packed.span().subspan(static_cast<std::size_t>(p * bytes), static_cast<std::size_t>(bytes)),
-                                               std::span(trits).subspan(static_cast<std::size_t>(p * each), static_cast<std::size_t>(each)));
-            require<file_error>(good, file_.name(), ": ", name, ".weights, plane ", p, ": a byte above ", nn::largest_trit_byte, " does not hold five trits");
+            const bool good = nn::unpack_trits(
+                packed.span().subspan(static_cast<std::size_t>(p * bytes), static_cast<std::size_t>(bytes)),
+                std::span(trits).subspan(static_cast<std::size_t>(p * each), static_cast<std::size_t>(each)));
+            require<file_error>(good, file_.name(), ": ", name, ".weights, plane ", p, ": a byte above ",
+                                nn::largest_trit_byte, " does not hold five trits");
         }
         return trits;
     }
 
     std::vector<float> floats(const std::string& name, index size) const {
         const auto values = file_.get<float>(name, {size});
-        for (index i = 0; i < size; ++i) require<file_error>(std::isfinite(values[i]), file_.name(), ": ", name, ", element ", i, " is not finite");
+        for (index i = 0; i < size; ++i)
+            require<file_error>(std::isfinite(values[i]), file_.name(), ": ", name, ", element ", i, " is not finite");
         return {values.begin(), values.end()};
     }
 
@@ -182,18 +198,21 @@ private:
     static constexpr index max_kernel = 64;
 
     const json& member(const json& line, const char* key) const {
-        require<file_error>(line.is_object() && line.contains(key), file_.name(), ": a stage of the network lacks '", key, "'");
+        require<file_error>(line.is_object() && line.contains(key), file_.name(), ": a stage of the network lacks '",
+                            key, "'");
         return line[key];
     }
     index number(const json& line, const char* key, index least, index most) const {
         const json& value = member(line, key);
-        const bool good = value.is_number_integer() && value.get<std::int64_t>() >= least && value.get<std::int64_t>() <= most;
+        const bool good =
+            value.is_number_integer() && value.get<std::int64_t>() >= least && value.get<std::int64_t>() <= most;
         require<file_error>(good, file_.name(), ": '", key, "' is ", value.dump(), ", expected ", least, " to ", most);
         return value.get<index>();
     }
     double real(const json& line, const char* key) const {
         const json& value = member(line, key);
-        require<file_error>(value.is_number() && std::isfinite(value.get<double>()), file_.name(), ": '", key, "' is not a finite number");
+        require<file_error>(value.is_number() && std::isfinite(value.get<double>()), file_.name(), ": '", key,
+                            "' is not a finite number");
         return value.get<double>();
     }
     std::string text(const json& line, const char* key) const {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The element types of a safetensors file: their names, their sizes, and which C++ type each one is. Files are little-endian, as
-// are all machines this library runs on.
+// The element types of a safetensors file: their names, their sizes, and which C++ type each one is. Files are
+// little-endian, as are all machines this library runs on.
 
 #include <array>
 #include <bit>
@@ -13,7 +13,8 @@
 
 namespace intaglio::inline INTAGLIO_ABI::io {
 
-static_assert(std::endian::native == std::endian::little, "io: tensors are stored little-endian; a big-endian machine would have to swap bytes");
+static_assert(std::endian::native == std::endian::little,
+              "io: tensors are stored little-endian; a big-endian machine would have to swap bytes");
 
 struct element_type {
     std::string_view name;
@@ -21,9 +22,20 @@ struct element_type {
 };
 
 /// All types that the format knows. Those without a C++ type here can be listed and skipped, not read.
-inline constexpr std::array<element_type, 14> element_types{{{"F32", 4}, {"F16", 2}, {"I8", 1}, {"U8", 1}, {"I16", 2}, {"I32", 4}, {"BF16", 2},
-                                                            {"F64", 8}, {"I64", 8}, {"U16", 2}, {"U32", 4}, {"U64", 8}, {"BOOL", 1},
-                                                            {"F8_E4M3", 1}}};
+inline constexpr std::array<element_type, 14> element_types{{{"F32", 4},
+                                                             {"F16", 2},
+                                                             {"I8", 1},
+                                                             {"U8", 1},
+                                                             {"I16", 2},
+                                                             {"I32", 4},
+                                                             {"BF16", 2},
+                                                             {"F64", 8},
+                                                             {"I64", 8},
+                                                             {"U16", 2},
+                                                             {"U32", 4},
+                                                             {"U64", 8},
+                                                             {"BOOL", 1},
+                                                             {"F8_E4M3", 1}}};
 
 /// The name of T in files.
 template <class T>

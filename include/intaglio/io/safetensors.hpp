@@ -4,11 +4,13 @@
 // Reader and writer of safetensors files: named tensors and a few strings.
 //
 //   8 bytes    length n of the header, little-endian
-//   n bytes    JSON: {"name": {"dtype": "F32", "shape": [64, 3, 3, 32], "data_offsets": [begin, end]}, ..., "__metadata__": {"key": "value"}}
+//   n bytes    JSON: {"name": {"dtype": "F32", "shape": [64, 3, 3, 32], "data_offsets": [begin, end]}, ...,
+//                     "__metadata__": {"key": "value"}}
 //   the rest   the elements, row-major, at offsets that count from here; tensors follow each other without gaps
 //
-// Files are not trusted. Every number of the header is checked against the file's real size, offsets may neither overlap nor leave gaps, and the first
-// fault is a file_error that names the file, the tensor and the offset. No memory is asked for beyond the file's own size.
+// Files are not trusted. Every number of the header is checked against the file's real size, offsets may neither
+// overlap nor leave gaps, and the first fault is a file_error that names the file, the tensor and the offset. No memory
+// is asked for beyond the file's own size.
 //
 // The JSON is nlohmann's (Debian: nlohmann-json3-dev); this is one of two headers of the library that need it.
 
@@ -76,8 +78,8 @@ public:
                 }
                 return values;
             }
-        require<file_error>(e.type.name == element_name<T>, name_, ": tensor '", tensor_name, "' at offset ", e.begin, " holds ", e.type.name, ", expected ",
-                            element_name<T>);
+        require<file_error>(e.type.name == element_name<T>, name_, ": tensor '", tensor_name, "' at offset ", e.begin,
+                            " holds ", e.type.name, ", expected ", element_name<T>);
         tensor<T> values(e.shape);
         if (e.end > e.begin) std::memcpy(values.data(), from, static_cast<std::size_t>(e.end - e.begin));
         return values;
@@ -87,7 +89,8 @@ public:
     template <StoredElement T>
     tensor<T> get(const std::string& tensor_name, const extents& shape) const {
         tensor<T> values = get<T>(tensor_name);
-        require<file_error>(values.shape() == shape, name_, ": tensor '", tensor_name, "' is ", values.shape(), ", expected ", shape);
+        require<file_error>(values.shape() == shape, name_, ": tensor '", tensor_name, "' is ", values.shape(),
+                            ", expected ", shape);
         return values;
     }
 
@@ -100,8 +103,8 @@ private:
         require<file_error>(size >= 8, name_, ": ends at offset ", size, ", inside the 8 bytes of the header's length");
         std::uint64_t length = 0;
         std::memcpy(&length, bytes_.data(), 8);
-        require<file_error>(length <= static_cast<std::uint64_t>(std::min(max_header, size - 8)), name_, ": the header claims ", length,
-                            " bytes from offset 8, the file has ", size, " bytes");
+        require<file_error>(length <= static_cast<std::uint64_t>(std::min(max_header, size - 8)), name_,
+                            ": the header claims ", length, " bytes from offset 8, the file has ", size, " bytes");
         const index data = 8 + static_cast<index>(length);
         const json header = parse_json(bytes_.data() + 8, bytes_.data() + data);
         for (const auto& [key, value] : header.items()) {
@@ -117,8 +120,8 @@ private:
         std::set<std::string> seen;
         const auto refuse_twins = [&](int depth, json::parse_event_t event, json& value) {
             if (event == json::parse_event_t::key && depth == 1)
-                require<file_error>(seen.insert(value.get_ref<const std::string&>()).second, name_, ": the header names '",
-                                    value.get_ref<const std::string&>(), "' twice");
+                require<file_error>(seen.insert(value.get_ref<const std::string&>()).second, name_,
+                                    ": the header names '", value.get_ref<const std::string&>(), "' twice");
             return true;
         };
         json header;
@@ -126,7 +129,8 @@ private:
             header = json::parse(begin, end, refuse_twins);
         } catch (const json::exception& fault) {
             const auto* const where = dynamic_cast<const json::parse_error*>(&fault);
-            fail<file_error>(name_, ": the header is not JSON at offset ", 8 + (where ? where->byte : 0), ": ", fault.what());
+            fail<file_error>(name_, ": the header is not JSON at offset ", 8 + (where ? where->byte : 0), ": ",
+                             fault.what());
         }
         require<file_error>(header.is_object(), name_, ": the header at offset 8 is not a JSON object");
         return header;
@@ -141,8 +145,10 @@ private:
     }
 
     index read_size(const std::string& tensor_name, const json& value) const {
-        const bool fits = value.is_number_unsigned() && value.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<index>::max());
-        require<file_error>(fits, name_, ": tensor '", tensor_name, "' has a size or offset that is not a whole number in range: ", value.dump());
+        const bool fits = value.is_number_unsigned() &&
+                          value.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<index>::max());
+        require<file_error>(fits, name_, ": tensor '", tensor_name,
+                            "' has a size or offset that is not a whole number in range: ", value.dump());
         return static_cast<index>(value.get<std::uint64_t>());
     }
 
@@ -150,14 +156,16 @@ private:
         const auto whole = [&] {
             if (!value.is_object()) return false;
             const auto type = value.find("dtype"), shape = value.find("shape"), offsets = value.find("data_offsets");
-            return type != value.end() && type->is_string() && shape != value.end() && shape->is_array() && offsets != value.end() &&
-                   offsets->is_array() && offsets->size() == 2;
+            return type != value.end() && type->is_string() && shape != value.end() && shape->is_array() &&
+                   offsets != value.end() && offsets->is_array() && offsets->size() == 2;
         };
         require<file_error>(whole(), name_, ": tensor '", tensor_name, "' lacks a dtype, a shape or two data_offsets");
         entry e;
         const auto& type_name = value["dtype"].get_ref<const std::string&>();
-        const auto type = std::find_if(element_types.begin(), element_types.end(), [&](const element_type& t) { return t.name == type_name; });
-        require<file_error>(type != element_types.end(), name_, ": tensor '", tensor_name, "' has the unknown dtype '", type_name, "'");
+        const auto type = std::find_if(element_types.begin(), element_types.end(),
+                                       [&](const element_type& t) { return t.name == type_name; });
+        require<file_error>(type != element_types.end(), name_, ": tensor '", tensor_name, "' has the unknown dtype '",
+                            type_name, "'");
         e.type = *type;
 
         std::vector<index> sizes;
@@ -170,11 +178,12 @@ private:
             fail<file_error>(name_, ": tensor '", tensor_name, "': ", fault.what());
         }
         const index room = static_cast<index>(bytes_.size()) - data;
-        const index begin = read_size(tensor_name, value["data_offsets"][0]), end = read_size(tensor_name, value["data_offsets"][1]);
-        require<file_error>(begin <= end && end <= room, name_, ": tensor '", tensor_name, "' claims the bytes ", begin, " to ", end, " of ", room,
-                            " after offset ", data);
-        require<file_error>(end - begin == bytes, name_, ": tensor '", tensor_name, "' of shape ", e.shape, " and type ", e.type.name, " takes ", bytes,
-                            " bytes, but its offsets hold ", end - begin);
+        const index begin = read_size(tensor_name, value["data_offsets"][0]),
+                    end = read_size(tensor_name, value["data_offsets"][1]);
+        require<file_error>(begin <= end && end <= room, name_, ": tensor '", tensor_name, "' claims the bytes ", begin,
+                            " to ", end, " of ", room, " after offset ", data);
+        require<file_error>(end - begin == bytes, name_, ": tensor '", tensor_name, "' of shape ", e.shape,
+                            " and type ", e.type.name, " takes ", bytes, " bytes, but its offsets hold ", end - begin);
         e.begin = data + begin;
         e.end = data + end;
         return e;
@@ -189,12 +198,12 @@ private:
         });
         index at = data;
         for (const auto& [key, e] : order) {
-            require<file_error>(e->begin == at, name_, ": tensor '", *key, "' starts at offset ", e->begin, ", expected ", at,
-                                e->begin < at ? ": it overlaps another one" : ": there is a gap");
+            require<file_error>(e->begin == at, name_, ": tensor '", *key, "' starts at offset ", e->begin,
+                                ", expected ", at, e->begin < at ? ": it overlaps another one" : ": there is a gap");
             at = e->end;
         }
-        require<file_error>(at == static_cast<index>(bytes_.size()), name_, ": the last tensor ends at offset ", at, ", the file at ",
-                            static_cast<index>(bytes_.size()));
+        require<file_error>(at == static_cast<index>(bytes_.size()), name_, ": the last tensor ends at offset ", at,
+                            ", the file at ", static_cast<index>(bytes_.size()));
     }
 
     std::vector<char> bytes_;
@@ -206,11 +215,14 @@ private:
 /// Collects tensors and writes them as one file, atomically.
 class safetensors_writer {
 public:
-    /// Copies the values. value_error for a name that is there already, or that the format reserves; shape_error where sizes differ.
+    /// Copies the values. value_error for a name that is there already, or that the format reserves; shape_error where
+    /// sizes differ.
     template <StoredElement T>
     void add(const std::string& tensor_name, const extents& shape, std::span<const T> values) {
-        require<value_error>(tensor_name != "__metadata__" && !header_.contains(tensor_name), "safetensors: the name '", tensor_name, "' is taken");
-        require(static_cast<index>(values.size()) == shape.size(), "safetensors: '", tensor_name, "' of shape ", shape, " but ", values.size(), " values");
+        require<value_error>(tensor_name != "__metadata__" && !header_.contains(tensor_name), "safetensors: the name '",
+                             tensor_name, "' is taken");
+        require(static_cast<index>(values.size()) == shape.size(), "safetensors: '", tensor_name, "' of shape ", shape,
+                " but ", values.size(), " values");
         const std::size_t begin = data_.size();
         const auto bytes = std::as_bytes(values);
         data_.resize(begin + bytes.size());
@@ -235,7 +247,8 @@ public:
         const std::uint64_t length = header.size();
         char prefix[8];
         std::memcpy(prefix, &length, 8);
-        write_file_atomically(path, {std::span<const char>(prefix), std::span<const char>(header), std::span<const char>(data_)});
+        write_file_atomically(
+            path, {std::span<const char>(prefix), std::span<const char>(header), std::span<const char>(data_)});
     }
 
 private:

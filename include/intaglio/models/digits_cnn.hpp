@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The small network of the quickstart, for 8 x 8 images of one channel and ten classes. Widths are multiples of 32, so that most
-// reductions are whole blocks of 64:
+// The small network of the quickstart, for 8 x 8 images of one channel and ten classes. Widths are multiples of 32, so
+// that most reductions are whole blocks of 64:
 //
 //   layer                               output          reduction of one output
 //   conv1 3x3,  1 ->  32, norm, ReLU    8 x 8 x  32       9
@@ -29,7 +29,8 @@ template <class Numerics>
 nn::sequential digits_cnn() {
     nn::sequential net;
     const auto block = [&](const std::string& number, index in, index out) {
-        net.add<nn::conv2d<Numerics>>("conv" + number, nn::conv2d_shape{.in_channels = in, .out_channels = out, .kernel = 3, .padding = 1});
+        net.add<nn::conv2d<Numerics>>(
+            "conv" + number, nn::conv2d_shape{.in_channels = in, .out_channels = out, .kernel = 3, .padding = 1});
         net.add<nn::batch_norm>("norm" + number, out);
         net.add<nn::relu>();
     };

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a coded network costs at a level of its dial. All counts are of what the coding needs, not of what a kernel happens to do.
+// What a coded network costs at a level of its dial. All counts are of what the coding needs, not of what a kernel
+// happens to do.
 //
-//   bits of weights    8-8: 8 a weight and 32 a scale (one per output channel). Ternary: 1.6 a trit (trit_packing.hpp) and 8 a block scale
-//   bytes              the stored tensors: weights as above, and the folded batch norm (two floats per output channel) in every coding
-//   multiplications    8-8: one for each multiply-add. Trits only add and subtract: one for each block, plane and output, its scale (locked planes
-//                      count as planes too). One more for each output (the folded batch norm) in every coding
+//   bits of weights    8-8: 8 a weight and 32 a scale (one per output channel). Ternary: 1.6 a trit (trit_packing.hpp)
+//                      and 8 a block scale
+//   bytes              the stored tensors: weights as above, and the folded batch norm (two floats per output channel)
+//                      in every coding
+//   multiplications    8-8: one for each multiply-add. Trits only add and subtract: one for each block, plane and
+//                      output, its scale (locked planes count as planes too). One more for each output (the folded
+//                      batch norm) in every coding
 //
-// These are the conventions of quantize/report.hpp, applied to a real network: short blocks and what is not weights are counted too.
+// These are the conventions of quantize/report.hpp, applied to a real network: short blocks and what is not weights are
+// counted too.
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/nn/coded_network.hpp"
@@ -17,12 +22,12 @@
 namespace intaglio::inline INTAGLIO_ABI::nn {
 
 struct network_cost {
-    index weights = 0;          ///< of all convolutions and linear layers
-    index planes = 0;           ///< summed over the weights; an 8-bit weight counts as none
-    index weight_bytes = 0;     ///< codes and their scales
-    index bytes = 0;            ///< with the folded batch norm
-    index multiplications = 0;  ///< for one image
-    index multiply_adds = 0;    ///< for one image, however they are done
+    index weights = 0;         ///< of all convolutions and linear layers
+    index planes = 0;          ///< summed over the weights; an 8-bit weight counts as none
+    index weight_bytes = 0;    ///< codes and their scales
+    index bytes = 0;           ///< with the folded batch norm
+    index multiplications = 0; ///< for one image
+    index multiply_adds = 0;   ///< for one image, however they are done
 
     double planes_per_weight() const { return static_cast<double>(planes) / static_cast<double>(weights); }
     double bits_per_weight() const { return 8.0 * static_cast<double>(weight_bytes) / static_cast<double>(weights); }

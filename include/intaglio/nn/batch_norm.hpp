@@ -5,10 +5,12 @@
 //
 //   out = scale (in - mean) / sqrt(variance + epsilon) + shift
 //
-// In training, mean and (biased) variance are those of the batch and the running ones move towards them; otherwise the running
-// ones are used. With x = (in - mean) / sqrt(variance + epsilon) and averages over the pixels, the gradients are
+// In training, mean and (biased) variance are those of the batch and the running ones move towards them; otherwise the
+// running ones are used. With x = (in - mean) / sqrt(variance + epsilon) and averages over the pixels, the gradients
+// are
 //
-//   d_scale = sum d_out x,   d_shift = sum d_out,   d_in = scale / sqrt(variance + epsilon) (d_out - avg(d_out) - x avg(d_out x)).
+//   d_scale = sum d_out x,   d_shift = sum d_out,
+//   d_in = scale / sqrt(variance + epsilon) (d_out - avg(d_out) - x avg(d_out x)).
 //
 // FP32 in every network; sums in double, in an order that does not depend on the threads (chunks.hpp).
 
@@ -28,9 +30,9 @@ public:
     static constexpr float momentum = 0.1f; ///< weight of the batch in the running statistics
 
     batch_norm(std::string name, index channels)
-        : name_(std::move(name)), scale_(name_ + ".weight", {channels}, true, false), shift_(name_ + ".bias", {channels}, true, false),
-          running_mean_(name_ + ".running_mean", {channels}, false), running_variance_(name_ + ".running_var", {channels}, false),
-          mean_(channels), inverse_deviation_(channels) {
+        : name_(std::move(name)), scale_(name_ + ".weight", {channels}, true, false),
+          shift_(name_ + ".bias", {channels}, true, false), running_mean_(name_ + ".running_mean", {channels}, false),
+          running_variance_(name_ + ".running_var", {channels}, false), mean_(channels), inverse_deviation_(channels) {
         for (float& v : scale_.value) v = 1;
         for (float& v : running_variance_.value) v = 1;
     }
@@ -43,7 +45,8 @@ public:
     const tensor<float>& running_variance() const { return running_variance_.value; }
 
     extents output_shape(const extents& in) const override {
-        require(in.rank() == 4 && in[3] == channels(), name_, ": expected ", channels(), " channels, got an input of ", in);
+        require(in.rank() == 4 && in[3] == channels(), name_, ": expected ", channels(), " channels, got an input of ",
+                in);
         return in;
     }
 
@@ -58,18 +61,21 @@ public:
         const index n = channels();
         for_each_row_chunk(in.pixels(), p.exec, [&, x = in.data(), y = out.data()](index row) {
             for (index c = 0; c < n; ++c)
-                y[row * n + c] = scale_.value[c] * ((x[row * n + c] - mean_[c]) * inverse_deviation_[c]) + shift_.value[c];
+                y[row * n + c] =
+                    scale_.value[c] * ((x[row * n + c] - mean_[c]) * inverse_deviation_[c]) + shift_.value[c];
         });
     }
 
     /// Of the training pass; statistics are those of the last forward.
-    void backward(const feature_map& in, const feature_map&, const feature_map& d_out, feature_map* d_in, const pass& p) override {
+    void backward(const feature_map& in, const feature_map&, const feature_map& d_out, feature_map* d_in,
+                  const pass& p) override {
         const index n = channels(), rows = in.pixels();
         const float *const x = in.data(), *const d = d_out.data();
         std::vector<double> sum(static_cast<std::size_t>(n)), sum_x(static_cast<std::size_t>(n));
         column_sums(rows, n, sum.data(), p.exec, [=](index r, index c) { return static_cast<double>(d[r * n + c]); });
         column_sums(rows, n, sum_x.data(), p.exec, [=, this](index r, index c) {
-            return static_cast<double>(d[r * n + c]) * static_cast<double>((x[r * n + c] - mean_[c]) * inverse_deviation_[c]);
+            return static_cast<double>(d[r * n + c]) *
+                   static_cast<double>((x[r * n + c] - mean_[c]) * inverse_deviation_[c]);
         });
         buffer<float> average(n), average_x(n);
         for (index c = 0; c < n; ++c) {
@@ -83,7 +89,8 @@ public:
         for_each_row_chunk(rows, p.exec, [&, y = d_in->data()](index row) {
             for (index c = 0; c < n; ++c) {
                 const float normal = (x[row * n + c] - mean_[c]) * inverse_deviation_[c];
-                y[row * n + c] = scale_.value[c] * inverse_deviation_[c] * (d[row * n + c] - average[c] - normal * average_x[c]);
+                y[row * n + c] =
+                    scale_.value[c] * inverse_deviation_[c] * (d[row * n + c] - average[c] - normal * average_x[c]);
             }
         });
     }
@@ -94,14 +101,18 @@ public:
 private:
     template <class Work>
     static void for_each_row_chunk(index rows, executor_ref exec, Work&& work) {
-        for_each_chunk(rows, exec, [&](index begin, index end) {
-            for (index row = begin; row < end; ++row) work(row);
-        }, 128);
+        for_each_chunk(
+            rows, exec,
+            [&](index begin, index end) {
+                for (index row = begin; row < end; ++row) work(row);
+            },
+            128);
     }
 
     void take_batch_statistics(const feature_map& in, executor_ref exec) {
         const index n = channels(), rows = in.pixels();
-        require<value_error>(rows > 1, name_, ": statistics of a batch need at least two pixels, got an input of ", in.shape());
+        require<value_error>(rows > 1, name_, ": statistics of a batch need at least two pixels, got an input of ",
+                             in.shape());
         const float* const x = in.data();
         std::vector<double> sum(static_cast<std::size_t>(n)), squares(static_cast<std::size_t>(n));
         column_sums(rows, n, sum.data(), exec, [=](index r, index c) { return static_cast<double>(x[r * n + c]); });
@@ -112,7 +123,8 @@ private:
         });
         for (index c = 0; c < n; ++c) {
             const double mean = sum[static_cast<std::size_t>(c)], square = squares[static_cast<std::size_t>(c)];
-            const double variance = square / static_cast<double>(rows), unbiased = square / static_cast<double>(rows - 1);
+            const double variance = square / static_cast<double>(rows),
+                         unbiased = square / static_cast<double>(rows - 1);
             mean_[c] = static_cast<float>(mean);
             inverse_deviation_[c] = static_cast<float>(1 / std::sqrt(variance + static_cast<double>(epsilon)));
             running_mean_.value[c] += momentum * (static_cast<float>(mean) - running_mean_.value[c]);

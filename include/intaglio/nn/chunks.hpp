@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// How layers share element-wise work and sums between threads. A range is cut into chunks whose borders depend on its length
-// alone, never on the number of threads; sums are formed per chunk and added up in the order of the chunks. So a network's
-// results have the same bits for any number of threads.
+// How layers share element-wise work and sums between threads. A range is cut into chunks whose borders depend on its
+// length alone, never on the number of threads; sums are formed per chunk and added up in the order of the chunks. So a
+// network's results have the same bits for any number of threads.
 
 #include <algorithm>
 #include <vector>
@@ -20,7 +20,8 @@ void for_each_chunk(index n, executor_ref exec, Work&& work, index chunk = 16384
     exec.for_each(chunks, [&](index i, int) { work(i * chunk, std::min(n, (i + 1) * chunk)); });
 }
 
-/// sums[c] = sum over rows r of term(r, c), for c in 0 .. cols: double sums over 128 rows at a time, then over those in order.
+/// sums[c] = sum over rows r of term(r, c), for c in 0 .. cols: double sums over 128 rows at a time, then over those in
+/// order.
 template <class Term>
 void column_sums(index rows, index cols, double* sums, executor_ref exec, Term&& term) {
     constexpr index chunk = 128;

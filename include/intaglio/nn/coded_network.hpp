@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A network for integer inference as data: what encode.hpp makes of a folded network, io/coded_network_file.hpp stores and loads, accounting.hpp weighs,
-// and integer_network.hpp runs.
+// A network for integer inference as data: what encode.hpp makes of a folded network, io/coded_network_file.hpp stores
+// and loads, accounting.hpp weighs, and integer_network.hpp runs.
 //
-// Activations are unsigned 8-bit with one scale per tensor. Each convolution has its weights in one of three codings; the
-// greedy one is a dial: its first L planes are a coarser network in the same memory.
+// Activations are unsigned 8-bit with one scale per tensor. Each convolution has its weights in one of three codings;
+// the greedy one is a dial: its first L planes are a coarser network in the same memory.
 
 #include <string>
 #include <variant>
@@ -36,7 +36,8 @@ struct weight_coding {
 inline constexpr index scale_run = 64;
 inline constexpr int max_planes = 3;
 
-using coded_weights = std::variant<block_tensor<fixed<8>>, ternary_tensor, locked_tensor>; // rows: out_channels, cols: (r, s, c)
+// rows: out_channels, cols: (r, s, c)
+using coded_weights = std::variant<block_tensor<fixed<8>>, ternary_tensor, locked_tensor>;
 
 struct coded_conv {
     std::string name;
@@ -44,7 +45,8 @@ struct coded_conv {
     coded_weights weights;
     std::vector<float> scale, shift; ///< per output channel: out = scale * (sum of in * weight) + shift
     float in_scale = 1;              ///< value of one step of the input activations
-    float out_scale = 0;             ///< value of one step of the outputs, which are rectified; 0: outputs are real numbers and are not
+    /// Value of one step of the outputs, which are rectified; 0: outputs are real numbers and are not.
+    float out_scale = 0;
 };
 
 using coded_stage = std::variant<coded_conv, max_pool_stage, average_pool_stage>;
@@ -57,7 +59,8 @@ struct coded_network {
         int most = 1;
         for (const auto& stage : stages)
             if (const auto* conv = std::get_if<coded_conv>(&stage))
-                if (const auto* planes = std::get_if<ternary_tensor>(&conv->weights)) most = std::max(most, static_cast<int>(planes->planes()));
+                if (const auto* planes = std::get_if<ternary_tensor>(&conv->weights))
+                    most = std::max(most, static_cast<int>(planes->planes()));
         return most;
     }
 };

@@ -33,7 +33,8 @@ struct conv2d_shape {
 
     /// The geometry for an input of shape `in`; shape_error naming `layer` where the channels differ.
     conv_geometry on(const extents& in, const std::string& layer) const {
-        require(in.rank() == 4 && in[3] == in_channels, layer, ": expected ", in_channels, " channels, got an input of ", in);
+        require(in.rank() == 4 && in[3] == in_channels, layer, ": expected ", in_channels,
+                " channels, got an input of ", in);
         conv_geometry g;
         g.batch = in[0], g.height = in[1], g.width = in[2];
         g.in_channels = in_channels, g.out_channels = out_channels;
@@ -51,10 +52,10 @@ class conv2d_base : public layer {
 public:
     const std::string& name() const { return name_; }
     const conv2d_shape& conv_shape() const { return shape_; }
-    parameter& weight() { return weight_; }             ///< (out_channels, kernel, kernel, in_channels)
+    parameter& weight() { return weight_; } ///< (out_channels, kernel, kernel, in_channels)
     const parameter& weight() const { return weight_; }
     bool has_bias() const { return bias_.value.size() > 0; }
-    parameter& bias() { return bias_; }                 ///< (out_channels), empty if there is none
+    parameter& bias() { return bias_; } ///< (out_channels), empty if there is none
     const parameter& bias() const { return bias_; }
 
     extents output_shape(const extents& in) const override {
@@ -84,35 +85,46 @@ class conv2d : public conv2d_base {
 
 public:
     /// `name` prefixes the parameters' names, "conv1" gives "conv1.weight".
-    conv2d(std::string name, conv2d_shape shape, bool with_bias = false) : conv2d_base(std::move(name), shape, with_bias) {}
+    conv2d(std::string name, conv2d_shape shape, bool with_bias = false)
+        : conv2d_base(std::move(name), shape, with_bias) {}
 
     void forward(const feature_map& in, feature_map& out, const pass& p) override {
         const conv_geometry g = shape_.on(in.shape(), name_);
         in_.assign(in.all(), name_ + " input", p);
         weights_.assign(weight_.value, weight_.name, p);
-        const auto filter = pack_filter<policy>(g, {.values = filter_matrix(g, weights_.data()), .scale = weights_.scale(), .plane_stride = weight_.value.size()}, p.exec);
+        const auto filter = pack_filter<policy>(g,
+                                                {.values = filter_matrix(g, weights_.data()),
+                                                 .scale = weights_.scale(),
+                                                 .plane_stride = weight_.value.size()},
+                                                p.exec);
         const matrix_view<float> result{out.data(), out.pixels(), out.channels()};
         if (has_bias())
-            conv_forward<policy>(g, in_.data(), in_.scale(), filter, result, epilogue{intaglio::bias{bias_.value.data()}}, p.exec, p.check);
+            conv_forward<policy>(g, in_.data(), in_.scale(), filter, result,
+                                 epilogue{intaglio::bias{bias_.value.data()}}, p.exec, p.check);
         else
             conv_forward<policy>(g, in_.data(), in_.scale(), filter, result, epilogue<>{}, p.exec, p.check);
     }
 
-    void backward(const feature_map& in, const feature_map&, const feature_map& d_out, feature_map* d_in, const pass& p) override {
+    void backward(const feature_map& in, const feature_map&, const feature_map& d_out, feature_map* d_in,
+                  const pass& p) override {
         const conv_geometry g = shape_.on(in.shape(), name_);
         d_out_.assign(d_out.all(), name_ + " output gradient", p);
         const matrix_view<float> d_weight{weight_.gradient.data(), shape_.out_channels, shape_.filter_size()};
-        conv_weight_gradient<policy>(g, in_.data(), in_.scale(), d_out_.data(), d_out_.scale(), d_weight, p.exec, p.check);
+        conv_weight_gradient<policy>(g, in_.data(), in_.scale(), d_out_.data(), d_out_.scale(), d_weight, p.exec,
+                                     p.check);
         if (has_bias()) {
             std::vector<double> sums(static_cast<std::size_t>(shape_.out_channels));
             const float* const d = d_out.data();
             const index channels = shape_.out_channels;
-            column_sums(d_out.pixels(), channels, sums.data(), p.exec, [=](index r, index c) { return d[r * channels + c]; });
-            for (index c = 0; c < channels; ++c) bias_.gradient[c] = static_cast<float>(sums[static_cast<std::size_t>(c)]);
+            column_sums(d_out.pixels(), channels, sums.data(), p.exec,
+                        [=](index r, index c) { return d[r * channels + c]; });
+            for (index c = 0; c < channels; ++c)
+                bias_.gradient[c] = static_cast<float>(sums[static_cast<std::size_t>(c)]);
         }
         if (!d_in) return;
         const matrix_view<float> result{d_in->data(), d_in->pixels(), d_in->channels()};
-        conv_input_gradient<policy>(g, d_out_.data(), d_out_.scale(), weights_.data(), weights_.scale(), result, epilogue<>{}, p.exec, p.check);
+        conv_input_gradient<policy>(g, d_out_.data(), d_out_.scale(), weights_.data(), weights_.scale(), result,
+                                    epilogue<>{}, p.exec, p.check);
     }
 
 private:
@@ -127,7 +139,8 @@ public:
         : conv2d<Numerics>(std::move(name), {.in_channels = in_features, .out_channels = out_features}, true) {}
 
     extents output_shape(const extents& in) const override {
-        require(in.rank() == 4 && in[1] == 1 && in[2] == 1, this->name(), ": expected feature maps of one pixel, got ", in);
+        require(in.rank() == 4 && in[1] == 1 && in[2] == 1, this->name(), ": expected feature maps of one pixel, got ",
+                in);
         return conv2d<Numerics>::output_shape(in);
     }
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What was lost on the way from FP32 to integers, summed over all conversions of a run. (That nothing is lost inside a product is another matter:
-// chains are proven, and gemm/audit.hpp is the witness.)
+// What was lost on the way from FP32 to integers, summed over all conversions of a run. (That nothing is lost inside a
+// product is another matter: chains are proven, and gemm/audit.hpp is the witness.)
 
 #include <cstdint>
 

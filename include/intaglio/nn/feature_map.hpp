@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What flows between layers: FP32 values of shape batch x height x width x channels, channels last and dense. Dynamic fixed
-// point lives inside the layers that multiply (product_operand.hpp), so that layers of both precisions meet in one type.
+// What flows between layers: FP32 values of shape batch x height x width x channels, channels last and dense. Dynamic
+// fixed point lives inside the layers that multiply (product_operand.hpp), so that layers of both precisions meet in
+// one type.
 
 #include <span>
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// From a trained network to what inference computes: each convolution with the batch norm and ReLU behind it becomes one stage,
+// From a trained network to what inference computes: each convolution with the batch norm and ReLU behind it becomes
+// one stage,
 //
 //   out = relu(scale_o * (sum of in weight) + shift_o),
-//   scale_o = norm_scale_o / sqrt(variance_o + epsilon),   shift_o = norm_shift_o - mean_o scale_o   (+ the convolution's own bias),
+//   scale_o = norm_scale_o / sqrt(variance_o + epsilon),
+//   shift_o = norm_shift_o - mean_o scale_o   (+ scale_o times the convolution's own bias),
 //
-// with the range of its outputs (activation_range.hpp). Weights stay as they are: the quantizers see them before the fold, and the
-// fold's factors ride in the epilogue for nothing. Read encode.hpp next.
+// with the range of its outputs (activation_range.hpp). Weights stay as they are: the quantizers see them before the
+// fold, and the fold's factors ride in the epilogue for nothing. Read encode.hpp next.
 
 #include <cmath>
 #include <optional>
@@ -30,7 +32,8 @@ struct folded_conv {
     conv2d_shape shape;
     tensor<float> weights;           // (out_channels, kernel, kernel, in_channels)
     std::vector<float> scale, shift; // (out_channels) each
-    std::optional<float> range;      ///< largest output, after ReLU; none for a last layer, whose outputs stay real numbers
+    /// Largest output, after ReLU; none for a last layer, whose outputs stay real numbers.
+    std::optional<float> range;
 };
 struct max_pool_stage {
     index window = 0, stride = 0;
@@ -60,7 +63,8 @@ public:
         norm_ = nullptr;
     }
     void visit(const batch_norm& norm) override {
-        require<value_error>(open_ && !norm_ && norm.channels() == open_->shape.out_channels, "fold: ", norm.name(), " does not follow a convolution of its channels");
+        require<value_error>(open_ && !norm_ && norm.channels() == open_->shape.out_channels, "fold: ", norm.name(),
+                             " does not follow a convolution of its channels");
         for (std::size_t c = 0; c < open_->scale.size(); ++c) {
             const auto at = static_cast<index>(c);
             const float scale = norm.scale()[at] / std::sqrt(norm.running_variance()[at] + batch_norm::epsilon);
@@ -70,7 +74,9 @@ public:
         norm_ = &norm;
     }
     void visit(const relu&) override {
-        require<value_error>(open_ && norm_, "fold: a ReLU that does not follow a batch norm; without its statistics the range would need data");
+        require<value_error>(
+            open_ && norm_,
+            "fold: a ReLU that does not follow a batch norm; without its statistics the range would need data");
         open_->range = activation_range(norm_->scale().span(), norm_->shift().span());
         close();
     }
@@ -92,7 +98,8 @@ public:
 private:
     /// A convolution that something follows must have had its ReLU.
     void finish_hidden() const {
-        require<value_error>(!open_, "fold: ", open_ ? open_->name : "", " is a hidden layer without batch norm and ReLU behind it");
+        require<value_error>(!open_, "fold: ", open_ ? open_->name : "",
+                             " is a hidden layer without batch norm and ReLU behind it");
     }
     void close() {
         result.stages.push_back(std::move(*open_));

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The one gradient checker, for every layer. With random weights r on the outputs, L(x, w) = sum of r * out is a scalar function, whose
-// gradient the layer computes from d_out = r. It is compared with the central difference
+// The one gradient checker, for every layer. With random weights r on the outputs, L(x, w) = sum of r * out is a scalar
+// function, whose gradient the layer computes from d_out = r. It is compared with the central difference
 //
 //   (L(v + step) - L(v - step)) / (2 step)      for inputs and parameters v.
 //
-// Inputs are a shuffled set of evenly spaced values, none closer to another or to zero than the spacing: where the step is smaller than half of that,
-// the kinks of ReLU and max pooling are never crossed and piecewise linear layers must agree to rounding.
+// Inputs are a shuffled set of evenly spaced values, none closer to another or to zero than the spacing: where the step
+// is smaller than half of that, the kinks of ReLU and max pooling are never crossed and piecewise linear layers must
+// agree to rounding.
 
 #include <algorithm>
 #include <cmath>
@@ -28,8 +29,8 @@ struct gradient_check_options {
 };
 
 struct gradient_report {
-    double worst = 0;     ///< largest |computed - measured| as a share of the largest gradient of the same tensor
-    std::string where;    ///< the tensor and position of it
+    double worst = 0;  ///< largest |computed - measured| as a share of the largest gradient of the same tensor
+    std::string where; ///< the tensor and position of it
     index compared = 0;
 };
 
@@ -38,13 +39,17 @@ namespace detail {
 inline void spread_values(std::span<float> values, std::uint64_t seed, std::uint64_t stream) {
     const auto n = values.size();
     for (std::size_t i = 0; i < n; ++i)
-        values[i] = (2 * static_cast<float>(i) + 1) / static_cast<float>(n) - 1 + (n % 2 == 1 ? 0.5f / static_cast<float>(n) : 0.0f);
-    for (std::size_t i = n; i > 1; --i) std::swap(values[i - 1], values[random_below(static_cast<std::uint32_t>(i), seed, stream, i)]);
+        values[i] = (2 * static_cast<float>(i) + 1) / static_cast<float>(n) - 1 +
+                    (n % 2 == 1 ? 0.5f / static_cast<float>(n) : 0.0f);
+    for (std::size_t i = n; i > 1; --i)
+        std::swap(values[i - 1], values[random_below(static_cast<std::uint32_t>(i), seed, stream, i)]);
 }
 } // namespace detail
 
-/// Checks d_in and all trained parameters of a layer on one input of shape `in_shape`. Parameters are drawn at random first.
-inline gradient_report check_gradients(layer& checked, const extents& in_shape, const gradient_check_options& options = {}) {
+/// Checks d_in and all trained parameters of a layer on one input of shape `in_shape`. Parameters are drawn at random
+/// first.
+inline gradient_report check_gradients(layer& checked, const extents& in_shape,
+                                       const gradient_check_options& options = {}) {
     const pass training{.training = true};
     feature_map in(in_shape), out(checked.output_shape(in_shape)), weights(out.shape()), d_in(in_shape);
     detail::spread_values(in.values(), options.seed, 1);
@@ -59,7 +64,8 @@ inline gradient_report check_gradients(layer& checked, const extents& in_shape, 
     const auto loss = [&] {
         checked.forward(in, out, training);
         double sum = 0;
-        for (index i = 0; i < out.size(); ++i) sum += static_cast<double>(weights.data()[i]) * static_cast<double>(out.data()[i]);
+        for (index i = 0; i < out.size(); ++i)
+            sum += static_cast<double>(weights.data()[i]) * static_cast<double>(out.data()[i]);
         return sum;
     };
     loss();
@@ -78,7 +84,8 @@ inline gradient_report check_gradients(layer& checked, const extents& in_shape, 
             values[at] = kept - options.step;
             const double down = static_cast<double>(values[at]), loss_down = loss();
             values[at] = kept;
-            const double difference = std::fabs((loss_up - loss_down) / (up - down) - static_cast<double>(gradient[at]));
+            const double difference =
+                std::fabs((loss_up - loss_down) / (up - down) - static_cast<double>(gradient[at]));
             const double share = difference / std::max(static_cast<double>(largest), 1e-6);
             ++report.compared;
             if (share >= report.worst) {

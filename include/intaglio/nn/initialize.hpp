@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// First weights. Uniform in +-sqrt(6 / n), n the values in one filter: variance 2 / n, which keeps the variance of ReLU networks
-// from layer to layer (He et al., ICCV 2015). Uniform rather than normal because it needs no library function: the same seed
-// gives the same bits on every machine. Parameter i of the network draws from stream i of the counter-based generator.
+// First weights. Uniform in +-sqrt(6 / n), n the values in one filter: variance 2 / n, which keeps the variance of ReLU
+// networks from layer to layer (He et al., ICCV 2015). Uniform rather than normal because it needs no library function:
+// the same seed gives the same bits on every machine. Parameter i of the network draws from stream i of the
+// counter-based generator.
 
 #include <cmath>
 #include <cstdint>
@@ -14,7 +15,8 @@
 
 namespace intaglio::inline INTAGLIO_ABI::nn {
 
-/// Draws every weight of rank 4 (convolution and linear layers); all others keep their first values (0, batch norm scales 1).
+/// Draws every weight of rank 4 (convolution and linear layers); all others keep their first values (0, batch norm
+/// scales 1).
 inline void initialize(sequential& network, std::uint64_t seed) {
     std::uint64_t stream = 0;
     for (parameter* p : network.parameters()) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Runs a coded network: 8-bit activations from layer to layer, logits in FP32. Weights are packed once, when the object is made,
-// for each level of the dial; from then on it is immutable. A level is an argument of `run`: two requests, or two threads, may use different ones, and no weight moves.
+// Runs a coded network: 8-bit activations from layer to layer, logits in FP32. Weights are packed once, when the object
+// is made, for each level of the dial; from then on it is immutable. A level is an argument of `run`: two requests, or
+// two threads, may use different ones, and no weight moves.
 //
 //   image -> u8 -> [conv, scale and shift, ReLU, u8] ... [max pool on u8] ... [average on u8] -> last layer -> FP32
 
@@ -28,21 +29,26 @@ public:
         buffer<std::uint8_t> in, out;
     };
 
-    /// Packs the weights. Throws value_error for more planes than max_planes; shape_error where a layer contradicts itself.
+    /// Packs the weights. Throws value_error for more planes than max_planes; shape_error where a layer contradicts
+    /// itself.
     explicit integer_network(const coded_network& network, executor_ref exec = {}) : levels_(network.levels()) {
         for (const auto& stage : network.stages)
             stages_.push_back(std::visit([&](const auto& s) { return prepare(s, exec); }, stage));
-        require<value_error>(!stages_.empty() && std::holds_alternative<packed_conv>(stages_.front()), "integer network: the first stage is not a convolution");
+        require<value_error>(!stages_.empty() && std::holds_alternative<packed_conv>(stages_.front()),
+                             "integer network: the first stage is not a convolution");
         const auto* last = std::get_if<packed_conv>(&stages_.back());
-        require<value_error>(last != nullptr && last->out_scale == 0, "integer network: the last stage does not give real numbers");
+        require<value_error>(last != nullptr && last->out_scale == 0,
+                             "integer network: the last stage does not give real numbers");
         for (std::size_t i = 0; i + 1 < stages_.size(); ++i)
             if (const auto* conv = std::get_if<packed_conv>(&stages_[i]))
-                require<value_error>(conv->out_scale > 0, "integer network: ", conv->name, " is not the last stage but gives real numbers");
+                require<value_error>(conv->out_scale > 0, "integer network: ", conv->name,
+                                     " is not the last stage but gives real numbers");
     }
 
     int levels() const { return levels_; }
 
-    /// The outputs of the last layer for images (batch x height x width x channels, values >= 0) at a level 1 .. levels() of the dial.
+    /// The outputs of the last layer for images (batch x height x width x channels, values >= 0) at a level 1 ..
+    /// levels() of the dial.
     feature_map run(const feature_map& images, int level, workspace& memory, executor_ref exec = {}) const {
         require<value_error>(level >= 1 && level <= levels_, "integer network: level ", level, " of 1 to ", levels_);
         extents shape = images.shape();
@@ -54,12 +60,14 @@ public:
                 shape = {g.batch, g.out_height(), g.out_width(), g.out_channels};
                 if (conv->out_scale == 0) {
                     logits.resize(shape);
-                    convolve(*conv, g, memory.in.data(), level, matrix_view<float>{logits.data(), g.out_pixels(), g.out_channels},
+                    convolve(*conv, g, memory.in.data(), level,
+                             matrix_view<float>{logits.data(), g.out_pixels(), g.out_channels},
                              epilogue{scale_shift{conv->scale.data(), conv->shift.data()}}, exec);
                 } else {
                     reserve(memory.out, shape.size());
                     convolve(*conv, g, memory.in.data(), level,
-                             quantized_view<std::uint8_t>{{memory.out.data(), g.out_pixels(), g.out_channels}, 1 / conv->out_scale},
+                             quantized_view<std::uint8_t>{{memory.out.data(), g.out_pixels(), g.out_channels},
+                                                          1 / conv->out_scale},
                              epilogue{scale_shift{conv->scale.data(), conv->shift.data()}, intaglio::relu{}}, exec);
                 }
             } else if (const auto* pool = std::get_if<max_pool_stage>(&stage)) {
@@ -77,8 +85,9 @@ private:
     using ternary = ternary8_inference<Planes, scale_run>;
     template <int Digits>
     using locked = ternary8_locked<Digits, scale_run>;
-    using packed_weights = std::variant<packed_filter<int8_inference>, packed_filter<ternary<1>>, packed_filter<ternary<2>>, packed_filter<ternary<3>>,
-                                        packed_filter<locked<1>>, packed_filter<locked<2>>, packed_filter<locked<3>>>;
+    using packed_weights = std::variant<packed_filter<int8_inference>, packed_filter<ternary<1>>,
+                                        packed_filter<ternary<2>>, packed_filter<ternary<3>>, packed_filter<locked<1>>,
+                                        packed_filter<locked<2>>, packed_filter<locked<3>>>;
     template <class P>
     struct policy_of;
     template <class P>
@@ -100,8 +109,8 @@ private:
     static packed_stage prepare(const coded_conv& c, executor_ref exec) {
         packed_conv packed{c.name, c.shape, {}, c.scale, c.shift, c.in_scale, c.out_scale};
         const auto channels = static_cast<std::size_t>(c.shape.out_channels);
-        require(c.scale.size() == channels && c.shift.size() == channels, c.name, ": ", c.shape.out_channels, " channels, but ", c.scale.size(), " scales and ",
-                c.shift.size(), " shifts");
+        require(c.scale.size() == channels && c.shift.size() == channels, c.name, ": ", c.shape.out_channels,
+                " channels, but ", c.scale.size(), " scales and ", c.shift.size(), " shifts");
         conv_geometry g; // what packing depends on: the filter, not the image
         g.height = g.width = g.kernel_h = g.kernel_w = c.shape.kernel;
         g.in_channels = c.shape.in_channels;
@@ -110,12 +119,14 @@ private:
             packed.by_level.emplace_back(pack_filter<P>(g, weights.template as_rhs<rhs_view<P>>(), exec));
         };
         if (const auto* greedy = std::get_if<ternary_tensor>(&c.weights)) {
-            require<value_error>(greedy->planes() <= max_planes, c.name, ": ", greedy->planes(), " planes; 1 to ", max_planes, " are supported");
+            require<value_error>(greedy->planes() <= max_planes, c.name, ": ", greedy->planes(), " planes; 1 to ",
+                                 max_planes, " are supported");
             pack.template operator()<ternary<1>>(*greedy);
             if (greedy->planes() >= 2) pack.template operator()<ternary<2>>(*greedy);
             if (greedy->planes() >= 3) pack.template operator()<ternary<3>>(*greedy);
         } else if (const auto* codes = std::get_if<locked_tensor>(&c.weights)) {
-            require<value_error>(codes->digits() <= max_planes, c.name, ": ", codes->digits(), " locked planes; 1 to ", max_planes, " are supported");
+            require<value_error>(codes->digits() <= max_planes, c.name, ": ", codes->digits(), " locked planes; 1 to ",
+                                 max_planes, " are supported");
             if (codes->digits() == 1) pack.template operator()<locked<1>>(*codes);
             if (codes->digits() == 2) pack.template operator()<locked<2>>(*codes);
             if (codes->digits() == 3) pack.template operator()<locked<3>>(*codes);
@@ -126,8 +137,10 @@ private:
     }
 
     template <class Out, class Stages>
-    static void convolve(const packed_conv& conv, const conv_geometry& g, const std::uint8_t* in, int level, Out out, const Stages& stages, executor_ref exec) {
-        const auto& weights = conv.by_level[static_cast<std::size_t>(planes_at(static_cast<index>(conv.by_level.size()), level) - 1)];
+    static void convolve(const packed_conv& conv, const conv_geometry& g, const std::uint8_t* in, int level, Out out,
+                         const Stages& stages, executor_ref exec) {
+        const auto& weights =
+            conv.by_level[static_cast<std::size_t>(planes_at(static_cast<index>(conv.by_level.size()), level) - 1)];
         std::visit(
             [&](const auto& filter) {
                 using policy = typename policy_of<std::remove_cvref_t<decltype(filter)>>::type;
@@ -157,7 +170,9 @@ private:
                     std::fill_n(to, channels, std::uint8_t{0});
                     for (index r = 0; r < pool.window; ++r)
                         for (index s = 0; s < pool.window; ++s) {
-                            const std::uint8_t* const from = memory.in.data() + ((b * in[1] + y * pool.stride + r) * in[2] + x * pool.stride + s) * channels;
+                            const std::uint8_t* const from =
+                                memory.in.data() +
+                                ((b * in[1] + y * pool.stride + r) * in[2] + x * pool.stride + s) * channels;
                             for (index c = 0; c < channels; ++c) to[c] = std::max(to[c], from[c]);
                         }
                 }
@@ -173,9 +188,11 @@ private:
         for (index b = 0; b < in[0]; ++b) {
             std::fill(sums.begin(), sums.end(), 0);
             for (index i = 0; i < pixels; ++i)
-                for (index c = 0; c < channels; ++c) sums[static_cast<std::size_t>(c)] += memory.in[(b * pixels + i) * channels + c];
+                for (index c = 0; c < channels; ++c)
+                    sums[static_cast<std::size_t>(c)] += memory.in[(b * pixels + i) * channels + c];
             for (index c = 0; c < channels; ++c)
-                memory.out[b * channels + c] = static_cast<std::uint8_t>((2 * sums[static_cast<std::size_t>(c)] + pixels) / (2 * pixels));
+                memory.out[b * channels + c] =
+                    static_cast<std::uint8_t>((2 * sums[static_cast<std::size_t>(c)] + pixels) / (2 * pixels));
         }
         return out;
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The contract of a layer. A layer owns its parameters and what its backward pass needs beyond input and output; the network
-// owns the feature maps. Layers of FP32 and of DFP16 networks are the same classes: those that multiply take a numerics
-// argument (numerics.hpp), the others compute in FP32 always.
+// The contract of a layer. A layer owns its parameters and what its backward pass needs beyond input and output; the
+// network owns the feature maps. Layers of FP32 and of DFP16 networks are the same classes: those that multiply take a
+// numerics argument (numerics.hpp), the others compute in FP32 always.
 //
 // Calls through this interface are virtual, one per layer and pass; nothing below a layer is.
 
@@ -29,7 +29,8 @@ struct parameter {
     bool decays = true; ///< whether weight decay applies
 
     parameter(std::string name_, const extents& shape, bool trained_ = true, bool decays_ = true)
-        : name(std::move(name_)), value(shape), gradient(trained_ ? shape : extents{0}), trained(trained_), decays(decays_) {}
+        : name(std::move(name_)), value(shape), gradient(trained_ ? shape : extents{0}), trained(trained_),
+          decays(decays_) {}
 };
 
 /// What a pass is run with.
@@ -55,8 +56,8 @@ public:
     /// Computes `out`, which has the shape output_shape(in.shape()).
     virtual void forward(const feature_map& in, feature_map& out, const pass& p) = 0;
 
-    /// From the gradient of the loss with respect to `out` to that of the parameters and of `in`. `in` and `out` are those of
-    /// the last forward pass, unchanged. `d_in` is null where nobody needs it (the first layer).
+    /// From the gradient of the loss with respect to `out` to that of the parameters and of `in`. `in` and `out` are
+    /// those of the last forward pass, unchanged. `d_in` is null where nobody needs it (the first layer).
     virtual void backward(const feature_map& in, const feature_map& out, const feature_map& d_out, feature_map* d_in,
                           const pass& p) = 0;
 

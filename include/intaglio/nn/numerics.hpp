@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The arithmetic of a network's products, in one struct: the policy of the three convolution passes, and how FP32 tensors become
-// its operands. A layer that multiplies takes one of these as its argument and has one text for all of them.
+// The arithmetic of a network's products, in one struct: the policy of the three convolution passes, and how FP32
+// tensors become its operands. A layer that multiplies takes one of these as its argument and has one text for all of
+// them.
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/gemm/presets.hpp"
@@ -16,8 +17,8 @@ struct fp32_numerics {
     static constexpr const char* name = "FP32";
 };
 
-/// Products of INT16 pairs: inputs, weights and output gradients are dynamic fixed point with one exponent per tensor, taken
-/// from the exact current maximum. Master weights, batch norm, loss and update stay FP32.
+/// Products of INT16 pairs: inputs, weights and output gradients are dynamic fixed point with one exponent per tensor,
+/// taken from the exact current maximum. Master weights, batch norm, loss and update stay FP32.
 ///
 /// No head-room (the paper shifts by two bits): chains are proven not to overflow, so all 15 magnitude bits are used.
 struct dfp16_numerics {

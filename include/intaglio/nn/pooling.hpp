@@ -11,12 +11,13 @@
 
 namespace intaglio::inline INTAGLIO_ABI::nn {
 
-/// The largest value of each window of `window` x `window` pixels, `stride` apart, without padding. Pixels at the right and lower
-/// edge that fill no window are left out. Of equal values the first (row by row) takes the gradient.
+/// The largest value of each window of `window` x `window` pixels, `stride` apart, without padding. Pixels at the right
+/// and lower edge that fill no window are left out. Of equal values the first (row by row) takes the gradient.
 class max_pool : public layer {
 public:
     explicit max_pool(index window, index stride) : window_(window), stride_(stride) {
-        require<value_error>(window > 0 && stride > 0, "max_pool: window and stride should be positive, are ", window, " and ", stride);
+        require<value_error>(window > 0 && stride > 0, "max_pool: window and stride should be positive, are ", window,
+                             " and ", stride);
     }
     explicit max_pool(index window) : max_pool(window, window) {}
 
@@ -24,8 +25,8 @@ public:
     index stride() const { return stride_; }
 
     extents output_shape(const extents& in) const override {
-        require(in.rank() == 4 && in[1] >= window_ && in[2] >= window_, "max_pool: a window of ", window_, " x ", window_,
-                " does not fit an input of ", in);
+        require(in.rank() == 4 && in[1] >= window_ && in[2] >= window_, "max_pool: a window of ", window_, " x ",
+                window_, " does not fit an input of ", in);
         return {in[0], (in[1] - window_) / stride_ + 1, (in[2] - window_) / stride_ + 1, in[3]};
     }
 
@@ -42,12 +43,14 @@ public:
         for_each_window(in, out, p.exec, [&] { return visit; });
     }
 
-    void backward(const feature_map& in, const feature_map& out, const feature_map& d_out, feature_map* d_in, const pass& p) override {
+    void backward(const feature_map& in, const feature_map& out, const feature_map& d_out, feature_map* d_in,
+                  const pass& p) override {
         if (!d_in) return;
         std::fill_n(d_in->data(), d_in->size(), 0.0f);
         const index channels = in.channels();
         // rest: the gradient of each channel, until a tap takes it
-        const auto visit = [&, rest = std::vector<float>(static_cast<std::size_t>(channels))](index out_at, auto&& tap) mutable {
+        const auto visit = [&, rest = std::vector<float>(static_cast<std::size_t>(channels))](index out_at,
+                                                                                              auto&& tap) mutable {
             const float* const y = out.data() + out_at;
             std::copy_n(d_out.data() + out_at, channels, rest.begin());
             for (index r = 0; r < window_; ++r)
@@ -67,17 +70,20 @@ public:
     void accept(layer_visitor& visitor) const override { visitor.visit(*this); }
 
 private:
-    /// visit(position in out, (r, s) -> position in `in`) for each window, where `visit` is made anew by `make_visit` for each image; positions are of the
-    /// first channel. Images in parallel, so that overlapping windows never meet in two threads.
+    /// visit(position in out, (r, s) -> position in `in`) for each window, where `visit` is made anew by `make_visit`
+    /// for each image; positions are of the first channel. Images in parallel, so that overlapping windows never meet
+    /// in two threads.
     template <class MakeVisit>
-    void for_each_window(const feature_map& in, const feature_map& out, executor_ref exec, MakeVisit&& make_visit) const {
+    void for_each_window(const feature_map& in, const feature_map& out, executor_ref exec,
+                         MakeVisit&& make_visit) const {
         const index channels = in.channels(), height = in.height(), width = in.width();
         exec.for_each(in.batch(), [&](index image, int) {
             auto visit = make_visit();
             for (index y = 0; y < out.height(); ++y)
                 for (index x = 0; x < out.width(); ++x) {
                     const index corner = ((image * height + y * stride_) * width + x * stride_) * channels;
-                    visit(((image * out.height() + y) * out.width() + x) * channels, [=](index r, index s) { return corner + (r * width + s) * channels; });
+                    visit(((image * out.height() + y) * out.width() + x) * channels,
+                          [=](index r, index s) { return corner + (r * width + s) * channels; });
                 }
         });
     }
@@ -89,7 +95,8 @@ private:
 class global_average_pool : public layer {
 public:
     extents output_shape(const extents& in) const override {
-        require(in.rank() == 4 && in[1] > 0 && in[2] > 0, "global_average_pool: expected images of at least one pixel, got ", in);
+        require(in.rank() == 4 && in[1] > 0 && in[2] > 0,
+                "global_average_pool: expected images of at least one pixel, got ", in);
         return {in[0], 1, 1, in[3]};
     }
 
@@ -105,7 +112,8 @@ public:
         });
     }
 
-    void backward(const feature_map& in, const feature_map&, const feature_map& d_out, feature_map* d_in, const pass& p) override {
+    void backward(const feature_map& in, const feature_map&, const feature_map& d_out, feature_map* d_in,
+                  const pass& p) override {
         if (!d_in) return;
         const index pixels = in.height() * in.width(), channels = in.channels();
         const float share = 1 / static_cast<float>(pixels);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A FP32 tensor as the products of a numerics (numerics.hpp) read it: for FP32 the floats themselves, in place; for dynamic fixed
-// point a copy as mantissas that share one exponent, taken from the exact current maximum. The two have one interface, which is
-// why a layer has one text.
+// A FP32 tensor as the products of a numerics (numerics.hpp) read it: for FP32 the floats themselves, in place; for
+// dynamic fixed point a copy as mantissas that share one exponent, taken from the exact current maximum. The two have
+// one interface, which is why a layer has one text.
 
 #include <string_view>
 
@@ -33,7 +33,8 @@ private:
 template <class Numerics>
 class product_operand {
 public:
-    /// Converts `values`, round to nearest even. value_error, which names `name` and the position, at the first NaN or infinity.
+    /// Converts `values`, round to nearest even. value_error, which names `name` and the position, at the first NaN or
+    /// infinity.
     void assign(const tensor<float>& values, std::string_view name, const pass& p) {
         requantize_dfp_into(converted_, values.span(), values.shape(), Numerics::spec, name, p.exec);
         if (!p.counts) return;

@@ -18,14 +18,17 @@ public:
             for (index i = begin; i < end; ++i) y[i] = x[i] > 0 ? x[i] : 0.0f;
         });
     }
-    void backward(const feature_map&, const feature_map& out, const feature_map& d_out, feature_map* d_in, const pass& p) override {
+    void backward(const feature_map&, const feature_map& out, const feature_map& d_out, feature_map* d_in,
+                  const pass& p) override {
         if (!d_in) return;
-        for_each_chunk(out.size(), p.exec, [y = out.data(), d = d_out.data(), result = d_in->data()](index begin, index end) {
-            for (index i = begin; i < end; ++i) {
-                const float passed = d[i]; // loaded in any case, or the compiler branches on each element: ten times as slow
-                result[i] = y[i] > 0 ? passed : 0.0f;
-            }
-        });
+        for_each_chunk(out.size(), p.exec,
+                       [y = out.data(), d = d_out.data(), result = d_in->data()](index begin, index end) {
+                           for (index i = begin; i < end; ++i) {
+                               // loaded in any case, or the compiler branches on each element: ten times as slow
+                               const float passed = d[i];
+                               result[i] = y[i] > 0 ? passed : 0.0f;
+                           }
+                       });
     }
     void accept(layer_visitor& visitor) const override { visitor.visit(*this); }
 };

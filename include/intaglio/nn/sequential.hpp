@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A network whose layers follow each other, and the residual block x + body(x) that is a layer made of one. The network owns
-// the layers and the feature maps between them; the caller owns input and labels.
+// A network whose layers follow each other, and the residual block x + body(x) that is a layer made of one. The network
+// owns the layers and the feature maps between them; the caller owns input and labels.
 
 #include <memory>
 #include <vector>
@@ -46,8 +46,10 @@ public:
 
     /// Gradients of all parameters, and of the input unless `d_in` is null (it takes the input's shape).
     void backward(const feature_map& d_out, feature_map* d_in, const pass& p) {
-        require<value_error>(in_ != nullptr && !layers_.empty(), "network: a backward pass needs a forward pass before it");
-        require(d_out.shape() == maps_.back().shape(), "network: the output is ", maps_.back().shape(), " but its gradient ", d_out.shape());
+        require<value_error>(in_ != nullptr && !layers_.empty(),
+                             "network: a backward pass needs a forward pass before it");
+        require(d_out.shape() == maps_.back().shape(), "network: the output is ", maps_.back().shape(),
+                " but its gradient ", d_out.shape());
         gradients_.resize(layers_.size());
         const feature_map* d = &d_out;
         for (std::size_t i = layers_.size(); i-- > 0;) {
@@ -94,7 +96,8 @@ public:
             for (index i = begin; i < end; ++i) y[i] = x[i] + b[i];
         });
     }
-    void backward(const feature_map&, const feature_map&, const feature_map& d_out, feature_map* d_in, const pass& p) override {
+    void backward(const feature_map&, const feature_map&, const feature_map& d_out, feature_map* d_in,
+                  const pass& p) override {
         body_.backward(d_out, d_in, p);
         if (!d_in) return;
         for_each_chunk(d_in->size(), p.exec, [d = d_out.data(), result = d_in->data()](index begin, index end) {

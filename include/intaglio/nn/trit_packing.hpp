@@ -17,7 +17,9 @@ namespace intaglio::inline INTAGLIO_ABI::nn {
 inline constexpr index trits_per_byte = 5;
 inline constexpr int largest_trit_byte = 242;
 
-constexpr index packed_trit_bytes(index trits) { return trits / trits_per_byte + (trits % trits_per_byte != 0 ? 1 : 0); }
+constexpr index packed_trit_bytes(index trits) {
+    return trits / trits_per_byte + (trits % trits_per_byte != 0 ? 1 : 0);
+}
 
 /// `bytes` has packed_trit_bytes(trits.size()) elements.
 constexpr void pack_trits(std::span<const std::int8_t> trits, std::span<std::uint8_t> bytes) {
@@ -36,7 +38,8 @@ constexpr bool unpack_trits(std::span<const std::uint8_t> bytes, std::span<std::
     for (std::size_t b = 0; b < bytes.size(); ++b) {
         int value = bytes[b];
         if (value > largest_trit_byte) return false;
-        for (std::size_t at = b * 5; at < b * 5 + 5 && at < trits.size(); ++at, value /= 3) trits[at] = static_cast<std::int8_t>(value % 3 - 1);
+        for (std::size_t at = b * 5; at < b * 5 + 5 && at < trits.size(); ++at, value /= 3)
+            trits[at] = static_cast<std::int8_t>(value % 3 - 1);
     }
     return true;
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Exponents of floating-point numbers and exact powers of two, read from and written into the bits: the same result everywhere, at compile
-// time too, denormal numbers included. The rule of dynamic fixed point (quantize/dfp.hpp) is stated in terms of exponent_of.
+// Exponents of floating-point numbers and exact powers of two, read from and written into the bits: the same result
+// everywhere, at compile time too, denormal numbers included. The rule of dynamic fixed point (quantize/dfp.hpp) is
+// stated in terms of exponent_of.
 
 #include <bit>
 #include <cstdint>
@@ -14,7 +15,8 @@ namespace intaglio::inline INTAGLIO_ABI {
 /// Bits of +infinity. A finite float's bits, its sign removed, are smaller; those of a NaN are larger.
 inline constexpr std::uint32_t float_infinity_bits = 0x7f80'0000U;
 
-/// The bits of |x|. Their order as integers is the order of the magnitudes, so an integer maximum finds the largest magnitude and any NaN in one pass.
+/// The bits of |x|. Their order as integers is the order of the magnitudes, so an integer maximum finds the largest
+/// magnitude and any NaN in one pass.
 constexpr std::uint32_t magnitude_bits(float x) noexcept { return std::bit_cast<std::uint32_t>(x) & 0x7fff'ffffU; }
 
 constexpr bool is_finite(float x) noexcept { return magnitude_bits(x) < float_infinity_bits; }
@@ -28,9 +30,13 @@ constexpr int exponent_of(float x) noexcept {
 }
 
 /// 2^e as a float, -126 <= e <= 127.
-constexpr float float_power_of_two(int e) noexcept { return std::bit_cast<float>(static_cast<std::uint32_t>(e + 127) << 23); }
+constexpr float float_power_of_two(int e) noexcept {
+    return std::bit_cast<float>(static_cast<std::uint32_t>(e + 127) << 23);
+}
 
 /// 2^e as a double, -1022 <= e <= 1023: covers the exponent of every dynamic fixed point tensor and the sum of any two.
-constexpr double power_of_two(int e) noexcept { return std::bit_cast<double>(static_cast<std::uint64_t>(e + 1023) << 52); }
+constexpr double power_of_two(int e) noexcept {
+    return std::bit_cast<double>(static_cast<std::uint64_t>(e + 1023) << 52);
+}
 
 } // namespace intaglio::inline INTAGLIO_ABI

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Element formats: what one stored number of an operand can be. A format states its storage type and its range, and nothing
-// else; every bound in the library (chain lengths, laws) is computed from these ranges, never from a format's name.
+// Element formats: what one stored number of an operand can be. A format states its storage type and its range, and
+// nothing else; every bound in the library (chain lengths, laws) is computed from these ranges, never from a format's
+// name.
 //
 // Ranges of signed formats are symmetric: fixed<16> is -32767 .. 32767. The one value more that two's complement could
-// hold would spoil every bound (two products of -32768 by itself already overflow int32), so quantizers never produce it
-// and the edge of the library refuses it, but for lhs of a proven policy: its bounds are measured, and hold for any int16.
+// hold would spoil every bound (two products of -32768 by itself already overflow int32), so quantizers never produce
+// it and the edge of the library refuses it, but for lhs of a proven policy: its bounds are measured, and hold for any
+// int16.
 
 #include <concepts>
 #include <cstdint>
@@ -18,10 +20,10 @@ namespace intaglio::inline INTAGLIO_ABI {
 
 namespace detail {
 template <int Bits, bool Signed>
-using integer_of_width = std::conditional_t<
-    Bits <= 8, std::conditional_t<Signed, std::int8_t, std::uint8_t>,
-    std::conditional_t<Bits <= 16, std::conditional_t<Signed, std::int16_t, std::uint16_t>,
-                       std::conditional_t<Signed, std::int32_t, std::uint32_t>>>;
+using integer_of_width =
+    std::conditional_t<Bits <= 8, std::conditional_t<Signed, std::int8_t, std::uint8_t>,
+                       std::conditional_t<Bits <= 16, std::conditional_t<Signed, std::int16_t, std::uint16_t>,
+                                          std::conditional_t<Signed, std::int32_t, std::uint32_t>>>;
 
 constexpr std::int64_t power_of_three(int n) { return n == 0 ? 1 : 3 * power_of_three(n - 1); }
 } // namespace detail
@@ -73,9 +75,9 @@ struct locked_trits {
     static constexpr std::int64_t min_value = -max_magnitude;
 };
 
-/// fixed<16> taken apart into two byte planes, v = 256 high + low, high signed and low unsigned: the same numbers and the
-/// same products bit for bit, for machines whose 8-bit products are four times as fast as their 16-bit ones.
-/// Byte planes have no forbidden value: all of int16 is in range.
+/// fixed<16> taken apart into two byte planes, v = 256 high + low, high signed and low unsigned: the same numbers and
+/// the same products bit for bit, for machines whose 8-bit products are four times as fast as their 16-bit ones. Byte
+/// planes have no forbidden value: all of int16 is in range.
 struct byte_planes {
     using storage = std::int16_t;
     static constexpr int bits = 16;
@@ -84,8 +86,9 @@ struct byte_planes {
     static constexpr std::int64_t min_value = -32768;
 };
 
-/// The numbers of byte_planes, each plane in memory of its own: number i of n is 256 times the signed byte i and the unsigned byte n + i (or one plane stride
-/// further on, where the planes don't follow each other). Quantizers write it so, and where bytes are multiplied nothing is taken apart.
+/// The numbers of byte_planes, each plane in memory of its own: number i of n is 256 times the signed byte i and the
+/// unsigned byte n + i (or one plane stride further on, where the planes don't follow each other). Quantizers write it
+/// so, and where bytes are multiplied nothing is taken apart.
 struct planar_bytes {
     using storage = std::uint8_t; ///< of either byte; the high one is in two's complement
     static constexpr int bits = 16;
@@ -101,7 +104,8 @@ struct float32 {
     static constexpr int planes = 1;
 };
 
-/// What every element format states; `planes` counts the numbers that sum up to an element, each stored in a plane and with scales of its own.
+/// What every element format states; `planes` counts the numbers that sum up to an element, each stored in a plane and
+/// with scales of its own.
 template <class F>
 concept ElementFormat = requires {
     typename F::storage;
@@ -125,7 +129,7 @@ constexpr bool has_byte_planes = std::is_same_v<Format, byte_planes> || std::is_
 template <class Format>
 constexpr int planes_of_number = std::is_same_v<Format, planar_bytes> ? 2 : 1;
 template <class Format>
-constexpr int stored_planes = planes_of_number<Format> * Format::planes;
+constexpr int stored_planes = planes_of_number<Format>* Format::planes;
 
 /// The number at `at`; of planar bytes the low byte is `plane_stride` further on.
 template <class Format>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Random numbers that are a function, not a sequence: number i of stream s under a seed is the same bits whoever asks for it and in whatever
-// order. Threads need no state, and stochastic rounding, initialisation and shuffles are reproducible for any thread count.
+// Random numbers that are a function, not a sequence: number i of stream s under a seed is the same bits whoever asks
+// for it and in whatever order. Threads need no state, and stochastic rounding, initialisation and shuffles are
+// reproducible for any thread count.
 //
 // The function is Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011):
 //   key = seed (64 bits), counter = (i, stream) (128 bits), result = 128 bits.
@@ -17,7 +18,8 @@
 namespace intaglio::inline INTAGLIO_ABI {
 
 /// One call of Philox4x32-10: 128 bits of counter (least word first) and 64 bits of key to 128 random bits.
-constexpr std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key) noexcept {
+constexpr std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
+                                              std::array<std::uint32_t, 2> key) noexcept {
     for (int round = 0; round < 10; ++round) {
         const std::uint64_t a = std::uint64_t{0xD251'1F53U} * counter[0];
         const std::uint64_t b = std::uint64_t{0xCD9E'8D57U} * counter[2];
@@ -29,10 +31,11 @@ constexpr std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> count
 }
 
 /// Block `i` of `stream` under `seed`: four independent words.
-constexpr std::array<std::uint32_t, 4> random_words(std::uint64_t seed, std::uint64_t stream, std::uint64_t i) noexcept {
-    return philox(
-        {static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(i >> 32), static_cast<std::uint32_t>(stream), static_cast<std::uint32_t>(stream >> 32)},
-        {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
+constexpr std::array<std::uint32_t, 4> random_words(std::uint64_t seed, std::uint64_t stream,
+                                                    std::uint64_t i) noexcept {
+    return philox({static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(i >> 32),
+                   static_cast<std::uint32_t>(stream), static_cast<std::uint32_t>(stream >> 32)},
+                  {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
 }
 
 /// Number `i` of `stream` under `seed`: 64 random bits.
@@ -53,12 +56,13 @@ constexpr float random_uniform(std::uint64_t seed, std::uint64_t stream, std::ui
 }
 
 /// Uniform in 0 .. bound - 1, for bound >= 1 (multiply-shift; its bias is below bound / 2^32).
-constexpr std::uint32_t random_below(std::uint32_t bound, std::uint64_t seed, std::uint64_t stream, std::uint64_t i) noexcept {
+constexpr std::uint32_t random_below(std::uint32_t bound, std::uint64_t seed, std::uint64_t stream,
+                                     std::uint64_t i) noexcept {
     return static_cast<std::uint32_t>((std::uint64_t{random_words(seed, stream, i)[0]} * bound) >> 32);
 }
 
-/// Normal with mean 0 and variance 1 (Box and Muller, in double). Reproducible as far as the C library's log and cos are; a difference
-/// in their last bit almost never survives the rounding to float.
+/// Normal with mean 0 and variance 1 (Box and Muller, in double). Reproducible as far as the C library's log and cos
+/// are; a difference in their last bit almost never survives the rounding to float.
 inline float random_normal(std::uint64_t seed, std::uint64_t stream, std::uint64_t i) noexcept {
     const auto words = random_words(seed, stream, i);
     const double radius = (static_cast<double>(words[0]) + 1) * 0x1p-32; // (0, 1]

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// From one scale to another. The normative texts of what happens to a number at the edges of a kernel: a total becomes a real number, a real
-// number becomes an integer of the next layer, an integer loses low bits.
+// From one scale to another. The normative texts of what happens to a number at the edges of a kernel: a total becomes
+// a real number, a real number becomes an integer of the next layer, an integer loses low bits.
 
 #include <bit>
 #include <cstdint>
@@ -14,8 +14,9 @@
 
 namespace intaglio::inline INTAGLIO_ABI {
 
-/// The factor by which totals become real numbers: the product of their scales, rounded to float where that is a normal number, and to 22 significant bits for
-/// int32 totals. So an int32 total times its factor is exact in double (31 + 22 = 53 bits), and rounded once in any arithmetic that loses nothing before.
+/// The factor by which totals become real numbers: the product of their scales, rounded to float where that is a normal
+/// number, and to 22 significant bits for int32 totals. So an int32 total times its factor is exact in double (31 + 22
+/// = 53 bits), and rounded once in any arithmetic that loses nothing before.
 template <class Total>
 constexpr double output_factor(double scales) noexcept {
     const double magnitude = scales < 0 ? -scales : scales;
@@ -28,16 +29,19 @@ constexpr double output_factor(double scales) noexcept {
     return static_cast<double>(static_cast<float>(scales));
 }
 
-/// An integer total times its scale. Rounded once or twice: to double (exact up to 2^53), times scale, to float. With a power of two as
-/// the scale the product is exact, and the result is the float nearest to the true value for |total| <= 2^53.
-constexpr float to_real(std::int64_t total, double scale) noexcept { return static_cast<float>(static_cast<double>(total) * scale); }
+/// An integer total times its scale. Rounded once or twice: to double (exact up to 2^53), times scale, to float. With a
+/// power of two as the scale the product is exact, and the result is the float nearest to the true value for |total| <=
+/// 2^53.
+constexpr float to_real(std::int64_t total, double scale) noexcept {
+    return static_cast<float>(static_cast<double>(total) * scale);
+}
 
 /// nearest_even(value * inverse_scale) in float, saturated to the format's range. A NaN gives the least value.
 template <IntegerFormat Format>
 constexpr typename Format::storage requantize(float value, float inverse_scale) noexcept {
     static_assert(Format::bits <= 23, "requantize: the format has more bits than a float; quantize from double");
-    return static_cast<typename Format::storage>(static_cast<std::int32_t>(
-        round_float(clamp_to(value * inverse_scale, static_cast<float>(Format::min_value), static_cast<float>(Format::max_magnitude)))));
+    return static_cast<typename Format::storage>(static_cast<std::int32_t>(round_float(clamp_to(
+        value * inverse_scale, static_cast<float>(Format::min_value), static_cast<float>(Format::max_magnitude)))));
 }
 
 /// nearest_even(value / 2^shift) for 0 <= shift <= 62: a fixed-point number whose exponent grows by `shift`.

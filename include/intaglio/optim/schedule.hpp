@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Learning rates over time. A schedule is a value that is called with the step (0, 1, ...) and gives the rate; `warmup` takes
-// another one and puts a linear rise before it.
+// Learning rates over time. A schedule is a value that is called with the step (0, 1, ...) and gives the rate; `warmup`
+// takes another one and puts a linear rise before it.
 
 #include <cmath>
 #include <utility>
@@ -41,7 +41,8 @@ struct cosine_schedule {
     }
 };
 
-/// A linear rise to the first rate of `inner` over `steps` steps (the first step has 1 / (steps + 1) of it), then `inner` from its step 0.
+/// A linear rise to the first rate of `inner` over `steps` steps (the first step has 1 / (steps + 1) of it), then
+/// `inner` from its step 0.
 template <class Schedule>
 struct warmup {
     index steps = 0;

@@ -23,10 +23,13 @@ struct sgd_options {
 
 class sgd {
 public:
-    /// Trains those of `parameters` that are trained. They must outlive the optimizer. value_error for options out of range.
+    /// Trains those of `parameters` that are trained. They must outlive the optimizer. value_error for options out of
+    /// range.
     explicit sgd(std::vector<nn::parameter*> parameters, const sgd_options& options = {}) : options_(options) {
-        require<value_error>(options.momentum >= 0 && options.momentum < 1, "sgd: momentum should be in [0, 1), is ", options.momentum);
-        require<value_error>(options.weight_decay >= 0, "sgd: weight decay should not be negative, is ", options.weight_decay);
+        require<value_error>(options.momentum >= 0 && options.momentum < 1, "sgd: momentum should be in [0, 1), is ",
+                             options.momentum);
+        require<value_error>(options.weight_decay >= 0, "sgd: weight decay should not be negative, is ",
+                             options.weight_decay);
         for (nn::parameter* p : parameters) {
             if (!p->trained) continue;
             parameters_.push_back(p);
@@ -40,13 +43,15 @@ public:
             nn::parameter& p = *parameters_[i];
             const float decay = p.decays ? options_.weight_decay : 0.0f, momentum = options_.momentum;
             const bool nesterov = options_.nesterov;
-            nn::for_each_chunk(p.value.size(), exec, [=, w = p.value.data(), g = p.gradient.data(), v = velocities_[i].data()](index begin, index end) {
-                for (index k = begin; k < end; ++k) {
-                    const float d = g[k] + decay * w[k];
-                    v[k] = momentum * v[k] + d;
-                    w[k] -= rate * (nesterov ? d + momentum * v[k] : v[k]);
-                }
-            });
+            nn::for_each_chunk(
+                p.value.size(), exec,
+                [=, w = p.value.data(), g = p.gradient.data(), v = velocities_[i].data()](index begin, index end) {
+                    for (index k = begin; k < end; ++k) {
+                        const float d = g[k] + decay * w[k];
+                        v[k] = momentum * v[k] + d;
+                        w[k] -= rate * (nesterov ? d + momentum * v[k] : v[k]);
+                    }
+                });
         }
     }
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// "At most B bytes" turned into planes per layer. Layer l with coding r costs bytes_l(r) and adds the term log(1 + g_l eps_l(r)^2) to the estimated
-// perturbation (quantize/sensitivity.hpp). To minimise the sum of terms under the sum of bytes is a multiple-choice knapsack, solved by dynamic
-// programming over bytes:
+// "At most B bytes" turned into planes per layer. Layer l with coding r costs bytes_l(r) and adds the term log(1 + g_l
+// eps_l(r)^2) to the estimated perturbation (quantize/sensitivity.hpp). To minimise the sum of terms under the sum of
+// bytes is a multiple-choice knapsack, solved by dynamic programming over bytes:
 //
 //   best_l(b) = min over r of  best_(l-1)(b - bytes_l(r)) + term_l(r)
 //
-// exactly for budgets up to 2^16 bytes; above, bytes are counted in 2^16 units of the budget, each layer's cost rounded up, so that the budget is
-// always kept and at most one unit per layer goes unused.
+// exactly for budgets up to 2^16 bytes; above, bytes are counted in 2^16 units of the budget, each layer's cost rounded
+// up, so that the budget is always kept and at most one unit per layer goes unused.
 
 #include <algorithm>
 #include <cmath>
@@ -45,26 +45,31 @@ inline plane_plan evaluate(std::span<const layer_profile> layers, std::vector<st
 }
 } // namespace detail
 
-/// The codings of least estimated perturbation that fit `budget` bytes. Throws value_error if a layer has no choices or more than 255, a cost is
-/// negative, or the cheapest codings do not fit; the text has both sizes.
+/// The codings of least estimated perturbation that fit `budget` bytes. Throws value_error if a layer has no choices or
+/// more than 255, a cost is negative, or the cheapest codings do not fit; the text has both sizes.
 inline plane_plan choose_planes(std::span<const layer_profile> layers, index budget) {
     std::vector<std::size_t> cheapest;
     for (const layer_profile& layer : layers) {
-        require<value_error>(!layer.choices.empty() && layer.choices.size() <= 255, "budget: layer ", layer.name, " has ", layer.choices.size(),
-                             " codings; 1 to 255 are supported");
+        require<value_error>(!layer.choices.empty() && layer.choices.size() <= 255, "budget: layer ", layer.name,
+                             " has ", layer.choices.size(), " codings; 1 to 255 are supported");
         for (const plane_choice& c : layer.choices)
             require<value_error>(c.bytes >= 0 && c.nmse >= 0 && layer.sensitivity >= 0, "budget: layer ", layer.name,
                                  " has a negative size, error or sensitivity");
-        const auto least = std::min_element(layer.choices.begin(), layer.choices.end(), [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
+        const auto least = std::min_element(layer.choices.begin(), layer.choices.end(),
+                                            [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
         cheapest.push_back(static_cast<std::size_t>(least - layer.choices.begin()));
     }
     plane_plan fallback = detail::evaluate(layers, cheapest);
-    require<value_error>(fallback.bytes <= budget, "budget: the cheapest codings take ", fallback.bytes, " bytes, the budget is ", budget);
+    require<value_error>(fallback.bytes <= budget, "budget: the cheapest codings take ", fallback.bytes,
+                         " bytes, the budget is ", budget);
 
     constexpr index most_units = index{1} << 16;
     const index units = std::min(budget, most_units);
     const auto units_of = [&](index bytes) { // rounded up; exact where a unit is a byte
-        return units == budget ? bytes : static_cast<index>(std::ceil(static_cast<double>(bytes) * (static_cast<double>(units) / static_cast<double>(budget))));
+        return units == budget
+                   ? bytes
+                   : static_cast<index>(std::ceil(static_cast<double>(bytes) *
+                                                  (static_cast<double>(units) / static_cast<double>(budget))));
     };
 
     constexpr double impossible = std::numeric_limits<double>::infinity();
@@ -101,19 +106,24 @@ inline plane_plan choose_planes(std::span<const layer_profile> layers, index bud
 
 /// The plan as text: a line for each layer with its planes, bytes and error, and the sums.
 inline std::string to_table(std::span<const layer_profile> layers, const plane_plan& plan) {
-    require(plan.choice.size() == layers.size(), "budget: a plan for ", plan.choice.size(), " layers, ", layers.size(), " layers");
+    require(plan.choice.size() == layers.size(), "budget: a plan for ", plan.choice.size(), " layers, ", layers.size(),
+            " layers");
     std::size_t widest = 5;
     for (const layer_profile& layer : layers) widest = std::max(widest, layer.name.size());
     const auto left = [&](const std::string& text) { return text + std::string(widest - text.size(), ' '); };
-    const auto right = [](const std::string& text, std::size_t width) { return std::string(width > text.size() ? width - text.size() : 0, ' ') + text; };
+    const auto right = [](const std::string& text, std::size_t width) {
+        return std::string(width > text.size() ? width - text.size() : 0, ' ') + text;
+    };
     const auto per_mille = [](double x) { return join(std::nearbyint(x * 1e5) / 100); };
 
     std::string text = left("layer") + "  planes       bytes  error x 1000\n";
     for (std::size_t l = 0; l < layers.size(); ++l) {
         const plane_choice& c = layers[l].choices[plan.choice[l]];
-        text += left(layers[l].name) + right(join(c.planes), 8) + right(join(c.bytes), 12) + right(per_mille(c.nmse), 14) + "\n";
+        text += left(layers[l].name) + right(join(c.planes), 8) + right(join(c.bytes), 12) +
+                right(per_mille(c.nmse), 14) + "\n";
     }
-    return text + left("all") + right("", 8) + right(join(plan.bytes), 12) + right(per_mille(plan.perturbation * plan.perturbation), 14) + "\n";
+    return text + left("all") + right("", 8) + right(join(plan.bytes), 12) +
+           right(per_mille(plan.perturbation * plan.perturbation), 14) + "\n";
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The two loops over memory behind quantize/dfp.hpp: the largest magnitude, and float to integer. They are plain loops that compilers turn
-// into vector code at -O3 (checked with GCC 12 for AVX2 and AVX-512), and equal round_saturated bit for bit:
+// The two loops over memory behind quantize/dfp.hpp: the largest magnitude, and float to integer. They are plain loops
+// that compilers turn into vector code at -O3 (checked with GCC 12 for AVX2 and AVX-512), and equal round_saturated bit
+// for bit:
 //
-// - Where 2^t is no normal float x * 2^t is formed as (x * 2^(t/2)) * 2^(t - t/2): both factors are normal for every t that a float tensor can ask for.
-//   Each product is exact, or so small that the result is 0 either way, or infinite and then saturated.
-// - Saturation comes before rounding, so the integer part fits the conversion, and adding 1.5 * 2^23 rounds |q| < 2^22 to nearest even.
-// - The bound is read through a volatile. If a call site makes it a constant, GCC 12 computes what follows from saturated elements in
-//   advance, on paths of their own, and a loop with paths stays scalar (AVX2, stochastic: 0.3 instead of 4 G elements/s).
+// - Where 2^t is no normal float x * 2^t is formed as (x * 2^(t/2)) * 2^(t - t/2): both factors are normal for every t
+//   that a float tensor can ask for. Each product is exact, or so small that the result is 0 either way, or infinite
+//   and then saturated.
+// - Saturation comes before rounding, so the integer part fits the conversion, and adding 1.5 * 2^23 rounds |q| < 2^22
+//   to nearest even.
+// - The bound is read through a volatile. If a call site makes it a constant, GCC 12 computes what follows from
+//   saturated elements in advance, on paths of their own, and a loop with paths stays scalar (AVX2, stochastic: 0.3
+//   instead of 4 G elements/s).
 // - Formats of more than 23 bits take the scalar text: a float has no more bits to give them.
 // - Planar bytes are made from int16 that a piece of the tensor becomes first, in L1.
 
@@ -29,7 +33,8 @@
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
-/// Elements that one worker claims at once: 256 KiB of floats. A multiple of 8, so that chunks start at a block of random bits.
+/// Elements that one worker claims at once: 256 KiB of floats. A multiple of 8, so that chunks start at a block of
+/// random bits.
 inline constexpr index chunk_elements = index{1} << 16;
 
 /// f(first, count) for consecutive chunks of 0 .. size - 1.
@@ -76,10 +81,12 @@ template <class T, Rounding Rule>
 void convert_scalar(const float* in, T* out, index position, index count, int t, int bits, const Rule& rule) noexcept {
     const double unit = power_of_two(t);
     const std::int64_t limit = (std::int64_t{1} << (bits - 1)) - 1;
-    for (index i = 0; i < count; ++i) out[i] = static_cast<T>(round_saturated(static_cast<double>(in[i]) * unit, -limit, limit, rule, position + i));
+    for (index i = 0; i < count; ++i)
+        out[i] = static_cast<T>(round_saturated(static_cast<double>(in[i]) * unit, -limit, limit, rule, position + i));
 }
 
-/// Rounds, and returns the largest of magnitude_bits in the same pass if it `Measures`. The low bits of q + 1.5 * 2^23 are those of the rounded q.
+/// Rounds, and returns the largest of magnitude_bits in the same pass if it `Measures`. The low bits of q + 1.5 * 2^23
+/// are those of the rounded q.
 template <bool Measures, bool OneStep, class T>
 std::uint32_t convert_nearest(const float* in, T* out, index count, scale_steps scale, float bound) noexcept {
     volatile float opaque = bound; // see above
@@ -104,7 +111,8 @@ std::uint32_t convert_nearest(const float* in, T* out, index count, int t, int b
 
 /// count <= 8 * Blocks. Sub-steps of 2^-16 fit int32: (2^15 - 1) 2^16 + 2^16 - 1 = 2^31 - 1.
 template <class T>
-void convert_stochastic(const float* in, T* out, index count, scale_steps scale, float bound, const std::uint16_t* bits) noexcept {
+void convert_stochastic(const float* in, T* out, index count, scale_steps scale, float bound,
+                        const std::uint16_t* bits) noexcept {
     volatile float opaque = bound; // see above
     const float limit = opaque;
     for (index i = 0; i < count; ++i) {
@@ -116,7 +124,8 @@ void convert_stochastic(const float* in, T* out, index count, scale_steps scale,
 
 /// random_bits16 of elements 8 * block .. 8 * (block + count) - 1.
 template <std::size_t Count>
-void fill_random_bits16(std::array<std::uint16_t, 8 * Count>& bits, std::uint64_t seed, std::uint64_t stream, std::uint64_t block) noexcept {
+void fill_random_bits16(std::array<std::uint16_t, 8 * Count>& bits, std::uint64_t seed, std::uint64_t stream,
+                        std::uint64_t block) noexcept {
     std::array<std::array<std::uint32_t, Count>, 4> words;
     for (std::size_t i = 0; i < Count; ++i) {
         const auto w = random_words(seed, stream, block + i);
@@ -148,8 +157,8 @@ void convert(const float* in, T* out, index position, index count, int t, int bi
     std::array<std::uint16_t, 8 * blocks> random;
     for (index i = 0; i < count; i += 8 * blocks) {
         fill_random_bits16<blocks>(random, rule.seed, rule.stream, static_cast<std::uint64_t>((position + i) / 8));
-        convert_stochastic(in + i, out + i, std::min(8 * blocks, count - i), scale_steps(t), static_cast<float>((std::int32_t{1} << (bits - 1)) - 1),
-                           random.data());
+        convert_stochastic(in + i, out + i, std::min(8 * blocks, count - i), scale_steps(t),
+                           static_cast<float>((std::int32_t{1} << (bits - 1)) - 1), random.data());
     }
 }
 
@@ -160,14 +169,16 @@ struct byte_pair {
     byte_pair operator+(index i) const noexcept { return {high + i, plane_stride}; }
 };
 
-inline void split_bytes(const std::int16_t* __restrict in, std::uint8_t* __restrict high, std::uint8_t* __restrict low, index count) noexcept {
+inline void split_bytes(const std::int16_t* __restrict in, std::uint8_t* __restrict high, std::uint8_t* __restrict low,
+                        index count) noexcept {
     for (index i = 0; i < count; ++i) {
         high[i] = static_cast<std::uint8_t>(in[i] >> 8);
         low[i] = static_cast<std::uint8_t>(in[i]);
     }
 }
 
-/// f(numbers, first, count) makes numbers first .. first + count - 1 of a piece, which are then taken apart. The pieces keep blocks of random bits together.
+/// f(numbers, first, count) makes numbers first .. first + count - 1 of a piece, which are then taken apart. The pieces
+/// keep blocks of random bits together.
 template <class F>
 void convert_in_pieces(byte_pair out, index count, F f) noexcept {
     constexpr index piece = 1024;
@@ -181,12 +192,15 @@ void convert_in_pieces(byte_pair out, index count, F f) noexcept {
 
 template <Rounding Rule>
 void convert(const float* in, byte_pair out, index position, index count, int t, int bits, const Rule& rule) noexcept {
-    convert_in_pieces(out, count, [&](std::int16_t* numbers, index i, index length) { convert(in + i, numbers, position + i, length, t, bits, rule); });
+    convert_in_pieces(out, count, [&](std::int16_t* numbers, index i, index length) {
+        convert(in + i, numbers, position + i, length, t, bits, rule);
+    });
 }
 
 /// Converts and returns the largest of magnitude_bits.
 template <class T, Rounding Rule>
-std::uint32_t convert_measured(const float* in, T* out, index position, index count, int t, int bits, const Rule& rule) noexcept {
+std::uint32_t convert_measured(const float* in, T* out, index position, index count, int t, int bits,
+                               const Rule& rule) noexcept {
     if constexpr (std::is_same_v<Rule, nearest_even>)
         if (bits <= 23) return convert_nearest<true>(in, out, count, t, bits);
     convert(in, out, position, count, t, bits, rule);
@@ -194,7 +208,8 @@ std::uint32_t convert_measured(const float* in, T* out, index position, index co
 }
 
 template <Rounding Rule>
-std::uint32_t convert_measured(const float* in, byte_pair out, index position, index count, int t, int bits, const Rule& rule) noexcept {
+std::uint32_t convert_measured(const float* in, byte_pair out, index position, index count, int t, int bits,
+                               const Rule& rule) noexcept {
     std::uint32_t largest = 0;
     convert_in_pieces(out, count, [&](std::int16_t* numbers, index i, index length) {
         largest = std::max(largest, convert_measured(in + i, numbers, position + i, length, t, bits, rule));

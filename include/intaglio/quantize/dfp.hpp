@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// FP32 to dynamic fixed point and back (Das et al., arXiv 1802.00930). For a tensor x with largest magnitude amax, `bits` and `head_room`:
+// FP32 to dynamic fixed point and back (Das et al., arXiv 1802.00930). For a tensor x with largest magnitude amax,
+// `bits` and `head_room`:
 //
-//   Emax = floor(log2 amax),   Es = Emax - (bits - 2) + head_room,   q_i = saturate(round(x_i * 2^-Es)),   x_i ~ q_i * 2^Es
+//   Emax = floor(log2 amax),   Es = Emax - (bits - 2) + head_room,
+//   q_i = saturate(round(x_i * 2^-Es)),   x_i ~ q_i * 2^Es
 //
-// so 2^(bits-2-head_room) <= max |q| <= 2^(bits-1-head_room). The upper end is reached only where amax rounds up to a power of two; without
-// head-room it is one more than the symmetric range -(2^(bits-1) - 1) .. 2^(bits-1) - 1 holds, and saturates.
+// so 2^(bits-2-head_room) <= max |q| <= 2^(bits-1-head_room). The upper end is reached only where amax rounds up to a
+// power of two; without head-room it is one more than the symmetric range -(2^(bits-1) - 1) .. 2^(bits-1) - 1 holds,
+// and saturates.
 //
 //   all zeros         Es = 0, q = 0
 //   denormal numbers  as all others; the exponent is that of their leading bit
 //   NaN, infinity     value_error, which names the tensor and the first such element; nothing is written
 //
-// Two passes over memory: one for amax, which finds NaN and infinity on its way, one that converts. An output whose maximum an epilogue has
-// already found (gemm/epilogue.hpp) needs the second only. A tensor that is quantized again and again, as in training, keeps its exponent for many steps: with
-// the last one as a prediction both passes are one, and only where it fails is the tensor converted again. The normative text is round_saturated in numeric/rounding.hpp.
+// Two passes over memory: one for amax, which finds NaN and infinity on its way, one that converts. An output whose
+// maximum an epilogue has already found (gemm/epilogue.hpp) needs the second only. A tensor that is quantized again and
+// again, as in training, keeps its exponent for many steps: with the last one as a prediction both passes are one, and
+// only where it fails is the tensor converted again. The normative text is round_saturated in numeric/rounding.hpp.
 
 #include <algorithm>
 #include <bit>
@@ -44,8 +48,10 @@ struct dfp_spec {
 
     /// Throws value_error unless both are in range and a mantissa fits `storage_bits`.
     void check(int storage_bits = 32) const {
-        require<value_error>(bits >= 2 && bits <= storage_bits, "dfp: ", bits, " bits do not fit a signed storage of 2 to ", storage_bits, " bits");
-        require<value_error>(head_room >= 0 && head_room <= bits - 2, "dfp: a head-room of ", head_room, " bits leaves nothing of ", bits, " bits");
+        require<value_error>(bits >= 2 && bits <= storage_bits, "dfp: ", bits,
+                             " bits do not fit a signed storage of 2 to ", storage_bits, " bits");
+        require<value_error>(head_room >= 0 && head_room <= bits - 2, "dfp: a head-room of ", head_room,
+                             " bits leaves nothing of ", bits, " bits");
     }
 };
 
@@ -73,21 +79,25 @@ inline float finite_magnitude(std::uint32_t largest, std::span<const float> valu
     if (largest >= float_infinity_bits) [[unlikely]] {
         const auto first = std::find_if(values.begin(), values.end(), [](float x) { return !is_finite(x); });
         fail<value_error>(name, ": element ", first - values.begin(), " of ", values.size(), " is ",
-                          magnitude_bits(*first) > float_infinity_bits ? "NaN" : "infinite", "; only finite values can be quantized");
+                          magnitude_bits(*first) > float_infinity_bits ? "NaN" : "infinite",
+                          "; only finite values can be quantized");
     }
     return std::bit_cast<float>(largest);
 }
 
 /// dfp_quantize without its checks. `Out` is a pointer, or byte_pair.
 template <class Out, Rounding Rule>
-void convert_chunks(std::span<const float> values, Out out, int exponent, dfp_spec spec, const Rule& rule, executor_ref exec) {
-    for_each_chunk(static_cast<index>(values.size()), exec,
-                   [&](index first, index count) { convert(values.data() + first, out + first, first, count, -exponent, spec.bits, rule); });
+void convert_chunks(std::span<const float> values, Out out, int exponent, dfp_spec spec, const Rule& rule,
+                    executor_ref exec) {
+    for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
+        convert(values.data() + first, out + first, first, count, -exponent, spec.bits, rule);
+    });
 }
 
 /// dfp_quantize_predicted without its checks.
 template <class Out, Rounding Rule>
-int convert_predicted(std::span<const float> values, Out out, int predicted, dfp_spec spec, std::string_view name, const Rule& rule, executor_ref exec) {
+int convert_predicted(std::span<const float> values, Out out, int predicted, dfp_spec spec, std::string_view name,
+                      const Rule& rule, executor_ref exec) {
     predicted = std::clamp(predicted, -max_scale_exponent, max_scale_exponent);
     std::atomic<std::uint32_t> largest{0};
     for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
@@ -105,30 +115,37 @@ int convert_predicted(std::span<const float> values, Out out, int predicted, dfp
 }
 } // namespace detail
 
-/// max |values|, 0 if there are none. Throws value_error if an element is NaN or infinite; the text has `name` and the first one's place.
-inline float largest_magnitude(std::span<const float> values, std::string_view name = "tensor", executor_ref exec = {}) {
+/// max |values|, 0 if there are none. Throws value_error if an element is NaN or infinite; the text has `name` and the
+/// first one's place.
+inline float largest_magnitude(std::span<const float> values, std::string_view name = "tensor",
+                               executor_ref exec = {}) {
     return detail::finite_magnitude(detail::largest_magnitude_bits(values, exec), values, name);
 }
 
-/// mantissas[i] = saturate(rule(values[i] * 2^-exponent, i)), for a given exponent. Values beyond the range saturate, infinities too. A NaN
-/// becomes the least mantissa: this is the inner step, its caller has looked at the maximum.
-/// Throws shape_error if the lengths differ, value_error if the spec does not fit T or the exponent is outside -252 .. 252.
+/// mantissas[i] = saturate(rule(values[i] * 2^-exponent, i)), for a given exponent. Values beyond the range saturate,
+/// infinities too. A NaN becomes the least mantissa: this is the inner step, its caller has looked at the maximum.
+/// Throws shape_error if the lengths differ, value_error if the spec does not fit T or the exponent is outside -252 ..
+/// 252.
 template <std::signed_integral T, Rounding Rule = nearest_even>
-void dfp_quantize(std::span<const float> values, std::span<T> mantissas, int exponent, dfp_spec spec, const Rule& rule = {}, executor_ref exec = {}) {
+void dfp_quantize(std::span<const float> values, std::span<T> mantissas, int exponent, dfp_spec spec,
+                  const Rule& rule = {}, executor_ref exec = {}) {
     spec.check(std::numeric_limits<T>::digits + 1);
-    require<value_error>(exponent >= -detail::max_scale_exponent && exponent <= detail::max_scale_exponent, "dfp: exponent ", exponent, " is outside -",
-                         detail::max_scale_exponent, " .. ", detail::max_scale_exponent);
-    require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, room for ", mantissas.size(), " mantissas");
+    require<value_error>(exponent >= -detail::max_scale_exponent && exponent <= detail::max_scale_exponent,
+                         "dfp: exponent ", exponent, " is outside -", detail::max_scale_exponent, " .. ",
+                         detail::max_scale_exponent);
+    require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, room for ", mantissas.size(),
+            " mantissas");
     detail::convert_chunks(values, mantissas.data(), exponent, spec, rule, exec);
 }
 
-/// Both passes in one, if `predicted` is the exponent: mantissas = those of dfp_quantize with the exponent of the exact maximum, which is returned.
-/// Throws as largest_magnitude and dfp_quantize do; mantissas are unspecified then.
+/// Both passes in one, if `predicted` is the exponent: mantissas = those of dfp_quantize with the exponent of the exact
+/// maximum, which is returned. Throws as largest_magnitude and dfp_quantize do; mantissas are unspecified then.
 template <std::signed_integral T, Rounding Rule = nearest_even>
-int dfp_quantize_predicted(std::span<const float> values, std::span<T> mantissas, int predicted, dfp_spec spec, std::string_view name = "tensor",
-                           const Rule& rule = {}, executor_ref exec = {}) {
+int dfp_quantize_predicted(std::span<const float> values, std::span<T> mantissas, int predicted, dfp_spec spec,
+                           std::string_view name = "tensor", const Rule& rule = {}, executor_ref exec = {}) {
     spec.check(std::numeric_limits<T>::digits + 1);
-    require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, room for ", mantissas.size(), " mantissas");
+    require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, room for ", mantissas.size(),
+            " mantissas");
     return detail::convert_predicted(values, mantissas.data(), predicted, spec, name, rule, exec);
 }
 
@@ -163,7 +180,8 @@ quantize_counts count_losses(std::span<const float> values, std::span<const T> m
     return detail::count_losses(values, exponent, spec, [m = mantissas.data()](index i) { return m[i]; });
 }
 template <IntegerFormat Format>
-quantize_counts count_losses(std::span<const float> values, const dfp_tensor<Format>& t, dfp_spec spec = {Format::bits}) {
+quantize_counts count_losses(std::span<const float> values, const dfp_tensor<Format>& t,
+                             dfp_spec spec = {Format::bits}) {
     require(static_cast<index>(values.size()) == t.size(), "dfp: ", values.size(), " values, ", t.size(), " mantissas");
     return detail::count_losses(values, t.exponent, spec, [&](index i) { return t.mantissa(i); });
 }
@@ -171,13 +189,17 @@ quantize_counts count_losses(std::span<const float> values, const dfp_tensor<For
 /// values[i] = mantissas[i] * 2^exponent, rounded to float where a mantissa has more than 24 bits.
 template <std::signed_integral T>
 void dfp_dequantize(std::span<const T> mantissas, int exponent, std::span<float> values, executor_ref exec = {}) {
-    require(values.size() == mantissas.size(), "dfp: ", mantissas.size(), " mantissas, room for ", values.size(), " values");
+    require(values.size() == mantissas.size(), "dfp: ", mantissas.size(), " mantissas, room for ", values.size(),
+            " values");
     detail::dequantize(exponent, values, exec, [m = mantissas.data()](index i) { return m[i]; });
 }
 template <IntegerFormat Format>
 void dfp_dequantize(const dfp_tensor<Format>& t, std::span<float> values, executor_ref exec = {}) {
-    require(t.size() == static_cast<index>(values.size()), "dfp: ", t.size(), " mantissas, room for ", values.size(), " values");
-    detail::dequantize(t.exponent, values, exec, [m = t.data(), stride = t.plane_stride()](index i) { return detail::number_at<Format>(m + i, stride); });
+    require(t.size() == static_cast<index>(values.size()), "dfp: ", t.size(), " mantissas, room for ", values.size(),
+            " values");
+    detail::dequantize(t.exponent, values, exec, [m = t.data(), stride = t.plane_stride()](index i) {
+        return detail::number_at<Format>(m + i, stride);
+    });
 }
 
 namespace detail {
@@ -187,7 +209,8 @@ auto destination(dfp_tensor<Format>& t) {
     if constexpr (planes_of_number<Format> == 2) {
         return byte_pair{t.mantissas.data(), t.plane_stride()};
     } else {
-        static_assert(std::is_signed_v<typename Format::storage>, "dfp: mantissas are signed; use fixed<Bits> or planar_bytes");
+        static_assert(std::is_signed_v<typename Format::storage>,
+                      "dfp: mantissas are signed; use fixed<Bits> or planar_bytes");
         return t.mantissas.data();
     }
 }
@@ -195,15 +218,17 @@ auto destination(dfp_tensor<Format>& t) {
 template <IntegerFormat Format>
 void check_dfp(std::span<const float> values, const extents& shape, dfp_spec spec, std::string_view name) {
     spec.check(Format::bits);
-    require(static_cast<index>(values.size()) == shape.size(), name, ": shape ", shape, " has ", shape.size(), " elements, got ", values.size());
+    require(static_cast<index>(values.size()) == shape.size(), name, ": shape ", shape, " has ", shape.size(),
+            " elements, got ", values.size());
 }
 } // namespace detail
 
-/// Both passes into an existing tensor, whose memory is kept if it has the size. Throws value_error (NaN, infinity, a bad spec) or
-/// shape_error before anything is written.
+/// Both passes into an existing tensor, whose memory is kept if it has the size. Throws value_error (NaN, infinity, a
+/// bad spec) or shape_error before anything is written.
 template <IntegerFormat Format, Rounding Rule = nearest_even>
-void quantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values, const extents& shape, dfp_spec spec = {Format::bits},
-                       std::string_view name = "tensor", executor_ref exec = {}, const Rule& rule = {}) {
+void quantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values, const extents& shape,
+                       dfp_spec spec = {Format::bits}, std::string_view name = "tensor", executor_ref exec = {},
+                       const Rule& rule = {}) {
     detail::check_dfp<Format>(values, shape, spec, name);
     const int exponent = dfp_exponent(largest_magnitude(values, name, exec), spec);
     const extents stored = out.stored_shape(shape);
@@ -215,20 +240,24 @@ void quantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values, c
     detail::convert_chunks(values, detail::destination(out), exponent, spec, rule, exec);
 }
 
-/// The same, with the exponent of the tensor's last contents as a prediction: one pass where it still holds. `out` is unspecified after an error.
+/// The same, with the exponent of the tensor's last contents as a prediction: one pass where it still holds. `out` is
+/// unspecified after an error.
 template <IntegerFormat Format, Rounding Rule = nearest_even>
-void requantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values, const extents& shape, dfp_spec spec = {Format::bits},
-                         std::string_view name = "tensor", executor_ref exec = {}, const Rule& rule = {}) {
-    if (out.size() != shape.size() || out.size() == 0) return quantize_dfp_into(out, values, shape, spec, name, exec, rule);
+void requantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values, const extents& shape,
+                         dfp_spec spec = {Format::bits}, std::string_view name = "tensor", executor_ref exec = {},
+                         const Rule& rule = {}) {
+    if (out.size() != shape.size() || out.size() == 0)
+        return quantize_dfp_into(out, values, shape, spec, name, exec, rule);
     detail::check_dfp<Format>(values, shape, spec, name);
     out.mantissas.reshape(out.stored_shape(shape));
     out.exponent = detail::convert_predicted(values, detail::destination(out), out.exponent, spec, name, rule, exec);
 }
 
-/// Both passes into a new tensor: `quantize_dfp<fixed<16>>(values, {8, 8}, {.bits = 16}, "conv1.weight")`. planar_bytes are the same numbers, written as planes.
+/// Both passes into a new tensor: `quantize_dfp<fixed<16>>(values, {8, 8}, {.bits = 16}, "conv1.weight")`. planar_bytes
+/// are the same numbers, written as planes.
 template <IntegerFormat Format, Rounding Rule = nearest_even>
-dfp_tensor<Format> quantize_dfp(std::span<const float> values, const extents& shape, dfp_spec spec = {Format::bits}, std::string_view name = "tensor",
-                                executor_ref exec = {}, const Rule& rule = {}) {
+dfp_tensor<Format> quantize_dfp(std::span<const float> values, const extents& shape, dfp_spec spec = {Format::bits},
+                                std::string_view name = "tensor", executor_ref exec = {}, const Rule& rule = {}) {
     dfp_tensor<Format> out;
     quantize_dfp_into(out, values, shape, spec, name, exec, rule);
     return out;

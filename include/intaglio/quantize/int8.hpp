@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The 8-bit formats of inference: weights with a scale for each output channel, activations with one scale for the tensor, taken from a given range.
+// The 8-bit formats of inference: weights with a scale for each output channel, activations with one scale for the
+// tensor, taken from a given range.
 //
 //   weights      w(row, k) ~ scales[row] * c,   c in -127 .. 127
-//   activations  x ~ scale * c,                 c in 0 .. 255 after a ReLU (unsigned_fixed<8>), -127 .. 127 otherwise (fixed<8>)
+//   activations  x ~ scale * c,                 c in 0 .. 255 after a ReLU (unsigned_fixed<8>),
+//                                               -127 .. 127 otherwise (fixed<8>)
 //
-// Activations are converted by the text of `requantize` (numeric/rescale.hpp), which kernels also use at their end: c = saturate(nearest_even(x * inverse)).
-// The range is the caller's choice, usually the largest value seen on a few inputs or one derived from batch norm; what lies beyond it saturates.
+// Activations are converted by the text of `requantize` (numeric/rescale.hpp), which kernels also use at their end: c =
+// saturate(nearest_even(x * inverse)). The range is the caller's choice, usually the largest value seen on a few inputs
+// or one derived from batch norm; what lies beyond it saturates.
 
 #include <algorithm>
 #include <span>
@@ -23,32 +26,37 @@
 
 namespace intaglio::inline INTAGLIO_ABI {
 
-/// 8-bit weights of a row-major matrix (rows = output channels): int8_inference's right-hand side is `w.as_rhs<rhs_view<int8_inference>>()`.
-inline block_tensor<fixed<8>> quantize_int8_rows(std::span<const float> weights, index rows, index cols, std::string_view name = "weights",
-                                                 executor_ref exec = {}) {
+/// 8-bit weights of a row-major matrix (rows = output channels): int8_inference's right-hand side is
+/// `w.as_rhs<rhs_view<int8_inference>>()`.
+inline block_tensor<fixed<8>> quantize_int8_rows(std::span<const float> weights, index rows, index cols,
+                                                 std::string_view name = "weights", executor_ref exec = {}) {
     return quantize_blocks<fixed<8>>(weights, rows, cols, {}, name, exec);
 }
 
-/// A tensor's scale, both ways. `scale` is the exact reciprocal of the float `inverse` as far as double goes, so codes mean the same on both sides.
+/// A tensor's scale, both ways. `scale` is the exact reciprocal of the float `inverse` as far as double goes, so codes
+/// mean the same on both sides.
 struct linear_scale {
     double scale = 1;  ///< a code's unit
     float inverse = 1; ///< what values are multiplied by
 };
 
-/// The scale under which `largest` (>= 0, finite) takes the format's largest code; 1 if `largest` is 0. Ranges below 2^-100 count as 2^-100.
-/// Throws value_error otherwise.
+/// The scale under which `largest` (>= 0, finite) takes the format's largest code; 1 if `largest` is 0. Ranges below
+/// 2^-100 count as 2^-100. Throws value_error otherwise.
 template <IntegerFormat Format>
 linear_scale scale_for_range(float largest) {
-    require<value_error>(largest >= 0 && is_finite(largest), "activation range: ", largest, " is not a finite number >= 0");
+    require<value_error>(largest >= 0 && is_finite(largest), "activation range: ", largest,
+                         " is not a finite number >= 0");
     if (largest == 0) return {};
-    const auto inverse = static_cast<float>(static_cast<double>(Format::max_magnitude) / static_cast<double>(std::max(largest, 0x1p-100F)));
+    const auto inverse = static_cast<float>(static_cast<double>(Format::max_magnitude) /
+                                            static_cast<double>(std::max(largest, 0x1p-100F)));
     return {1.0 / static_cast<double>(inverse), inverse};
 }
 
-/// codes[i] = requantize<Format>(values[i], inverse_scale). Values beyond the range saturate; a NaN becomes the least code.
-/// Throws shape_error if the lengths differ.
+/// codes[i] = requantize<Format>(values[i], inverse_scale). Values beyond the range saturate; a NaN becomes the least
+/// code. Throws shape_error if the lengths differ.
 template <IntegerFormat Format>
-void quantize_linear(std::span<const float> values, std::span<typename Format::storage> codes, float inverse_scale, executor_ref exec = {}) {
+void quantize_linear(std::span<const float> values, std::span<typename Format::storage> codes, float inverse_scale,
+                     executor_ref exec = {}) {
     require(values.size() == codes.size(), "quantize: ", values.size(), " values, room for ", codes.size(), " codes");
     detail::for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
         const float* in = values.data() + first;

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a coding of weights costs and loses, in the terms of the ternary residual paper (arXiv 1707.04679), against 8-bit weights and
-// activations ("8-8"). With blocks of N weights, r planes on average and c bits per trit:
+// What a coding of weights costs and loses, in the terms of the ternary residual paper (arXiv 1707.04679), against
+// 8-bit weights and activations ("8-8"). With blocks of N weights, r planes on average and c bits per trit:
 //
 //   bits per weight   r (c + 8/N)     one 8-bit scale for each block of each plane;  locked digits share one: D c + 8/N
 //   size              8 / bits per weight
-//   multiplications   N / r           8-8 multiplies once for each weight and output, ternary planes once for each block, plane and output
+//   multiplications   N / r           8-8 multiplies once for each weight and output, ternary planes once for each
+//                                     block, plane and output
 //
-// With c = 2 and N = 64 this gives the paper's figures: r = 2.4 is 1.57x and 26.7x, r = 2 is 1.88x and 32x. Five trits fit a byte (3^5 = 243),
-// so c = 1.6 is as real.
-// "Multiplications" counts as the paper does: adding and subtracting activations is free of them. Locked digits are counted as D planes.
+// With c = 2 and N = 64 this gives the paper's figures: r = 2.4 is 1.57x and 26.7x, r = 2 is 1.88x and 32x. Five trits
+// fit a byte (3^5 = 243), so c = 1.6 is as real. "Multiplications" counts as the paper does: adding and subtracting
+// activations is free of them. Locked digits are counted as D planes.
 
 #include <concepts>
 #include <span>
@@ -39,7 +40,8 @@ constexpr weight_cost cost_of_planes(double planes, index block, trit_coding cod
 }
 
 /// Locked digits.
-constexpr weight_cost cost_of_digits(int digits, index block, trit_coding coding = trit_coding::five_per_byte) noexcept {
+constexpr weight_cost cost_of_digits(int digits, index block,
+                                     trit_coding coding = trit_coding::five_per_byte) noexcept {
     const double bits = digits * bits_per_trit(coding) + 8.0 / static_cast<double>(block);
     return {static_cast<double>(digits), bits, 8 / bits, static_cast<double>(block) / digits};
 }
@@ -50,7 +52,8 @@ constexpr weight_cost cost_of_blocks(int bits, index block, int scale_bits) noex
     return {0, all, 8 / all, 1};
 }
 
-/// Several layers as one: costs weighed by the layers' numbers of weights (bits, size) and of multiply-adds (multiplications).
+/// Several layers as one: costs weighed by the layers' numbers of weights (bits, size) and of multiply-adds
+/// (multiplications).
 class cost_sum {
 public:
     void add(const weight_cost& cost, double weights, double macs) noexcept {
@@ -62,7 +65,8 @@ public:
     }
     weight_cost total() const noexcept {
         if (weights_ <= 0) return {};
-        return {planes_ / weights_, bits_ / weights_, 8 * weights_ / bits_, multiplications_ > 0 ? macs_ / multiplications_ : 1.0};
+        return {planes_ / weights_, bits_ / weights_, 8 * weights_ / bits_,
+                multiplications_ > 0 ? macs_ / multiplications_ : 1.0};
     }
 
 private:
@@ -83,10 +87,12 @@ concept PlaneWeights = ApproximateWeights<T> && requires(const T& w, index i) {
     { w.value(i, i, i) } -> std::convertible_to<double>;
 };
 
-/// Normalised squared error ||w - approximation||^2 / ||w||^2, 0 for weights that are all zero; `value(row, col)` is the approximation.
+/// Normalised squared error ||w - approximation||^2 / ||w||^2, 0 for weights that are all zero; `value(row, col)` is
+/// the approximation.
 template <class Value>
 double nmse_of(std::span<const float> weights, index rows, index cols, const Value& value) {
-    require(static_cast<index>(weights.size()) == rows * cols, "nmse: ", weights.size(), " weights, the approximation has ", rows, " x ", cols);
+    require(static_cast<index>(weights.size()) == rows * cols, "nmse: ", weights.size(),
+            " weights, the approximation has ", rows, " x ", cols);
     double error = 0, power = 0;
     for (index row = 0; row < rows; ++row) {
         for (index col = 0; col < cols; ++col) {
@@ -101,13 +107,15 @@ double nmse_of(std::span<const float> weights, index rows, index cols, const Val
 
 template <ApproximateWeights T>
 double nmse(std::span<const float> weights, const T& approximation) {
-    return nmse_of(weights, approximation.rows(), approximation.cols(), [&](index row, index col) { return approximation.value(row, col); });
+    return nmse_of(weights, approximation.rows(), approximation.cols(),
+                   [&](index row, index col) { return approximation.value(row, col); });
 }
 
 /// The error of the first `planes` planes alone.
 template <PlaneWeights T>
 double nmse(std::span<const float> weights, const T& approximation, index planes) {
-    return nmse_of(weights, approximation.rows(), approximation.cols(), [&](index row, index col) { return approximation.value(row, col, planes); });
+    return nmse_of(weights, approximation.rows(), approximation.cols(),
+                   [&](index row, index col) { return approximation.value(row, col, planes); });
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI

@@ -5,8 +5,9 @@
 //
 //   E(s) = sum of (w_i - s c_i)^2,   c_i = saturate(nearest_even(w_i / s))
 //
-// E has many local minima in s. Two steps find a good one: a geometric grid from "half of the largest magnitude saturates" up to "the largest
-// magnitude takes code 1 or 2", then alternating between the best codes for s and the least-squares s for the codes, which never increases E.
+// E has many local minima in s. Two steps find a good one: a geometric grid from "half of the largest magnitude
+// saturates" up to "the largest magnitude takes code 1 or 2", then alternating between the best codes for s and the
+// least-squares s for the codes, which never increases E.
 
 #include <algorithm>
 #include <cmath>

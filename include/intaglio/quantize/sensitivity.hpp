@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// How much a network's output moves when its weights are coded, from the errors of its layers alone and without data. With eps_l^2 the normalised
-// squared error of layer l's weights and g_l its sensitivity (how much of a relative error reaches the output, as a power; 1 where nothing is known):
+// How much a network's output moves when its weights are coded, from the errors of its layers alone and without data.
+// With eps_l^2 the normalised squared error of layer l's weights and g_l its sensitivity (how much of a relative error
+// reaches the output, as a power; 1 where nothing is known):
 //
-//   quadrature      (|y - yhat| / |y|)^2 ~ prod (1 + g_l eps_l^2) - 1         errors of layers are nearly orthogonal: an estimate
-//   product bound    |y - yhat| / |y|   <= prod (1 + sqrt(g_l) eps_l) - 1     all errors in one direction: a guarantee, and very loose
+//   quadrature      (|y - yhat| / |y|)^2 ~ prod (1 + g_l eps_l^2) - 1      an estimate: errors of layers are nearly
+//                                                                          orthogonal
+//   product bound    |y - yhat| / |y|   <= prod (1 + sqrt(g_l) eps_l) - 1  a guarantee, and very loose: all errors in
+//                                                                          one direction
 //
-// (docs/numerics.md, section 12.) The logarithm makes the estimate a sum over layers, which is what quantize/budget.hpp minimises.
+// (docs/numerics.md, section 12.) The logarithm makes the estimate a sum over layers, which is what quantize/budget.hpp
+// minimises.
 
 #include <cmath>
 #include <span>
@@ -47,30 +51,38 @@ inline double estimated_perturbation(double sum_of_terms) noexcept { return std:
 
 /// The product bound for layers of the same sensitivities and errors; spans of one length, else shape_error.
 inline double perturbation_bound(std::span<const double> sensitivities, std::span<const double> nmses) {
-    require(sensitivities.size() == nmses.size(), "perturbation: ", sensitivities.size(), " sensitivities, ", nmses.size(), " errors");
+    require(sensitivities.size() == nmses.size(), "perturbation: ", sensitivities.size(), " sensitivities, ",
+            nmses.size(), " errors");
     double product = 1;
     for (std::size_t l = 0; l < nmses.size(); ++l) product *= 1 + std::sqrt(sensitivities[l] * nmses[l]);
     return product - 1;
 }
 
 namespace detail {
-inline index bytes_of(const weight_cost& cost, index weights) { return static_cast<index>(std::ceil(cost.bits_per_weight * static_cast<double>(weights) / 8)); }
+inline index bytes_of(const weight_cost& cost, index weights) {
+    return static_cast<index>(std::ceil(cost.bits_per_weight * static_cast<double>(weights) / 8));
+}
 } // namespace detail
 
 /// Errors and bytes of locked digits, 1 .. max_digits, of a matrix of rows x cols. Throws as quantize_locked does.
-inline layer_profile profile_locked(std::string_view name, std::span<const float> weights, index rows, index cols, index macs, int max_digits = 3,
-                                    locked_options options = {}, trit_coding coding = trit_coding::five_per_byte, executor_ref exec = {}) {
+inline layer_profile profile_locked(std::string_view name, std::span<const float> weights, index rows, index cols,
+                                    index macs, int max_digits = 3, locked_options options = {},
+                                    trit_coding coding = trit_coding::five_per_byte, executor_ref exec = {}) {
     layer_profile profile{std::string(name), rows * cols, macs};
     for (options.digits = 1; options.digits <= max_digits; ++options.digits) {
         const auto coded = quantize_locked(weights, rows, cols, options, name, exec);
-        profile.choices.push_back({options.digits, detail::bytes_of(cost_of_digits(options.digits, options.block, coding), rows * cols), nmse(weights, coded)});
+        profile.choices.push_back({options.digits,
+                                   detail::bytes_of(cost_of_digits(options.digits, options.block, coding), rows * cols),
+                                   nmse(weights, coded)});
     }
     return profile;
 }
 
-/// Errors and bytes of greedy planes, 1 .. options.planes, of a matrix of rows x cols. Throws as quantize_residual does.
-inline layer_profile profile_residual(std::string_view name, std::span<const float> weights, index rows, index cols, index macs,
-                                      const residual_options& options = {.planes = 4}, trit_coding coding = trit_coding::two_bits, executor_ref exec = {}) {
+/// Errors and bytes of greedy planes, 1 .. options.planes, of a matrix of rows x cols. Throws as quantize_residual
+/// does.
+inline layer_profile profile_residual(std::string_view name, std::span<const float> weights, index rows, index cols,
+                                      index macs, const residual_options& options = {.planes = 4},
+                                      trit_coding coding = trit_coding::two_bits, executor_ref exec = {}) {
     layer_profile profile{std::string(name), rows * cols, macs};
     const auto coded = quantize_residual(weights, rows, cols, options, name, exec);
     for (index p = 1; p <= options.planes; ++p) {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Rounding so that a block's errors cancel. The inputs x_i that a block of weights meets have a mean mu, so the error of its dot product is
+// Rounding so that a block's errors cancel. The inputs x_i that a block of weights meets have a mean mu, so the error
+// of its dot product is
 //
 //   sum of e_i x_i = mu * sum of e_i  +  sum of e_i (x_i - mu),        e_i = w_i - (what w_i became)
 //
-// and the first term is what hurts first. After rounding to nearest, this moves the fewest codes by one, those nearest to the other choice, until
-// |sum of e_i| <= 1/2 of a step. The idea is SQuant's (Guo et al., ICLR 2022); it needs no data and costs nothing at run time. The squared error
-// grows a little: a code with error e moves to 1 - |e|.
+// and the first term is what hurts first. After rounding to nearest, this moves the fewest codes by one, those nearest
+// to the other choice, until |sum of e_i| <= 1/2 of a step. The idea is SQuant's (Guo et al., ICLR 2022); it needs no
+// data and costs nothing at run time. The squared error grows a little: a code with error e moves to 1 - |e|.
 
 #include <algorithm>
 #include <cmath>
@@ -19,9 +20,9 @@
 
 namespace intaglio::inline INTAGLIO_ABI {
 
-/// Moves codes of one block by one step; returns how many. `x` are the block's weights in steps (w_i / scale), `codes` their integers in
-/// -limit .. limit, which stay in there. Only codes whose own error has the sum's sign move, the earlier of two equals first, so where many codes
-/// are saturated the sum may not reach 1/2. `order` is scratch.
+/// Moves codes of one block by one step; returns how many. `x` are the block's weights in steps (w_i / scale), `codes`
+/// their integers in -limit .. limit, which stay in there. Only codes whose own error has the sum's sign move, the
+/// earlier of two equals first, so where many codes are saturated the sum may not reach 1/2. `order` is scratch.
 template <class Code>
 index round_to_sum_zero(std::span<const double> x, Code* codes, int limit, std::vector<index>& order) {
     const auto error = [&](index i) { return x[static_cast<std::size_t>(i)] - static_cast<double>(codes[i]); };

@@ -3,13 +3,16 @@
 
 // The best ternary block. For N real weights w, find a >= 0 and t in {-1, 0, +1}^N that minimise ||w - a t||^2.
 //
-//   Given where t is not zero (the support I, k = |I|), the best signs are those of w and the best a is the mean magnitude S / k with
-//   S = sum over I of |w_i|; the error is then ||w||^2 - S^2 / k. For a given k the largest S takes the k largest magnitudes. So
+//   Given where t is not zero (the support I, k = |I|), the best signs are those of w and the best a is the mean
+//   magnitude S / k with S = sum over I of |w_i|; the error is then ||w||^2 - S^2 / k. For a given k the largest S
+//   takes the k largest magnitudes. So
 //
-//     sort |w| descending, prefix sums S_k,   k* = argmax S_k^2 / k,   a = S_k* / k*,   t_i = sign(w_i) for the k* largest, else 0
+//     sort |w| descending, prefix sums S_k,   k* = argmax S_k^2 / k,   a = S_k* / k*,
+//     t_i = sign(w_i) for the k* largest, else 0
 //
-// is exact: 3^N patterns become N candidates (docs/numerics.md has the proof, the tests try all 3^N). At the optimum the support is exactly
-// {|w_i| > a / 2}, so it never splits equal magnitudes. The smaller k wins a tie: more zeros. Sums are in double. A block of zeros gives a = 0.
+// is exact: 3^N patterns become N candidates (docs/numerics.md has the proof, the tests try all 3^N). At the optimum
+// the support is exactly {|w_i| > a / 2}, so it never splits equal magnitudes. The smaller k wins a tie: more zeros.
+// Sums are in double. A block of zeros gives a = 0.
 
 #include <algorithm>
 #include <cmath>

@@ -2,7 +2,8 @@
 #pragma once
 
 // Instruction sets as tags. A tag derives from the one that it extends, so an overload for `avx2` also serves
-// `avx512_vnni` unless a nearer ancestor has its own; `portable` is the last. The tags are the library's own: xsimd's differ between its versions.
+// `avx512_vnni` unless a nearer ancestor has its own; `portable` is the last. The tags are the library's own: xsimd's
+// differ between its versions.
 
 #include "intaglio/core/config.hpp"
 
@@ -12,8 +13,8 @@ namespace arch {
 struct portable {
     static constexpr const char* name = "portable";
 };
-/// Portable code in the shape of a tile machine: its atom takes 16 rows at once. It exists to prove, on every machine, that
-/// nothing above the atom assumes single rows.
+/// Portable code in the shape of a tile machine: its atom takes 16 rows at once. It exists to prove, on every machine,
+/// that nothing above the atom assumes single rows.
 struct portable_tile : portable {
     static constexpr const char* name = "portable_tile";
 };

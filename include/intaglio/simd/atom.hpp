@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The atom: the smallest step of a matrix product that the machine does at once, an outer product of shape (m, n, k) on registers:
+// The atom: the smallest step of a matrix product that the machine does at once, an outer product of shape (m, n, k) on
+// registers:
 //
 //   acc(m x n) += lhs(m x k) * rhs(k x n)
 //
-// Everything above (tile, blocking, packing) is written over this shape, so a new instruction is a new atom and nothing else. An atom states
+// Everything above (tile, blocking, packing) is written over this shape, so a new instruction is a new atom and nothing
+// else. An atom states
 //   m, n, k                                  its shape
 //   lhs, rhs, lane                           element types of the packed operands and of the sums
 //   accumulator, lhs_fragment, rhs_fragment  what it holds in registers
 //   zero(), load_lhs(row, row_stride), load_rhs(panel), step(acc, l, r), store(acc, out, row_stride)
-// where lhs rows hold k consecutive elements each, `row_stride` apart, and rhs holds n groups of k elements, one column after the other:
+// where lhs rows hold k consecutive elements each, `row_stride` apart, and rhs holds n groups of k elements, one column
+// after the other:
 //
 //   rhs panel, n = 4, k = 2:   | b00 b10 | b01 b11 | b02 b12 | b03 b13 |        b(k, column)
 //
-// An atom of a long k may take the elements of a column in smaller groups: with rhs_group = g the panel of a whole register tile is its first g
-// elements of each column, then the next g of each, until k are complete. Atoms whose registers are no values (tiles) specialise `register_tile`, and
-// `atom_scope` where a thread has to prepare them.
+// An atom of a long k may take the elements of a column in smaller groups: with rhs_group = g the panel of a whole
+// register tile is its first g elements of each column, then the next g of each, until k are complete. Atoms whose
+// registers are no values (tiles) specialise `register_tile`, and `atom_scope` where a thread has to prepare them.
 //
 // `lanes_atom` below is the normative text: plain lanes, any element types. simd/arch/ has one atom per instruction.
 
@@ -35,8 +38,8 @@ namespace intaglio::inline INTAGLIO_ABI::simd {
 template <class Lhs, class Rhs, class Acc>
 struct product {};
 
-/// Sums that outgrow int32 are kept as high * 2^carry_bits + low, two int32. One step of two products of int16, of which one
-/// side may be -32768, fits int32 beside what a carry leaves.
+/// Sums that outgrow int32 are kept as high * 2^carry_bits + low, two int32. One step of two products of int16, of
+/// which one side may be -32768, fits int32 beside what a carry leaves.
 inline constexpr int carry_bits = 16;
 static_assert(2 * std::int64_t{32768} * 32767 + (1 << carry_bits) - 1 <= 2147483647);
 
@@ -46,7 +49,8 @@ INTAGLIO_INLINE void carry(std::int32_t& sum, std::int32_t& high) {
     sum &= (1 << carry_bits) - 1;
 }
 
-/// The same for each lane of a register, with the high parts in memory: high = from + (sum >> carry_bits). `Lanes` is a vector of int32.
+/// The same for each lane of a register, with the high parts in memory: high = from + (sum >> carry_bits). `Lanes` is a
+/// vector of int32.
 template <class Lanes, class Register>
 INTAGLIO_INLINE void carry_lanes(Register& sums, const std::int32_t* from, std::int32_t* high) {
     const auto v = reinterpret_cast<Lanes>(sums);
@@ -90,7 +94,8 @@ struct lanes_atom {
                     if constexpr (std::is_floating_point_v<Acc>)
                         sum = __builtin_fmaf(l.v[i * K + p], r.v[j * K + p], sum);
                     else
-                        sum = static_cast<Acc>(sum + static_cast<Acc>(static_cast<Acc>(l.v[i * K + p]) * static_cast<Acc>(r.v[j * K + p])));
+                        sum = static_cast<Acc>(sum + static_cast<Acc>(static_cast<Acc>(l.v[i * K + p]) *
+                                                                      static_cast<Acc>(r.v[j * K + p])));
                 }
                 c.v[i * N + j] = sum;
             }
@@ -103,9 +108,8 @@ struct lanes_atom {
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < N; ++j) out[i * row_stride + j] = c.v[i * N + j];
     }
-    static void carry(accumulator& c, const Acc* from, Acc* high, index row_stride)
-        requires std::is_same_v<Acc, std::int32_t>
-    {
+    static void carry(accumulator& c, const Acc* from, Acc* high,
+                      index row_stride) requires std::is_same_v<Acc, std::int32_t> {
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < N; ++j) {
                 high[i * row_stride + j] = from[i * row_stride + j];
@@ -114,13 +118,18 @@ struct lanes_atom {
     }
 };
 
-/// The atom that an arch offers for a product: `atom_for<Arch, product<...>>`. Arches add overloads of `atom_of`, never defined, of which the one for
-/// the nearest ancestor wins.
+/// The atom that an arch offers for a product: `atom_for<Arch, product<...>>`. Arches add overloads of `atom_of`, never
+/// defined, of which the one for the nearest ancestor wins.
 template <class L, class R, class A>
-lanes_atom<1, 8, sizeof(L) == 1 ? 4 : sizeof(L) == 2 ? 2 : 1, L, R, A> atom_of(arch::portable, product<L, R, A>);
+lanes_atom<1, 8,
+           sizeof(L) == 1   ? 4
+           : sizeof(L) == 2 ? 2
+                            : 1,
+           L, R, A>
+    atom_of(arch::portable, product<L, R, A>);
 template <class L, class R>
-lanes_atom<16, 16, 64, L, R, std::int32_t> atom_of(arch::portable_tile, product<L, R, std::int32_t>)
-    requires(sizeof(L) == 1);
+lanes_atom<16, 16, 64, L, R, std::int32_t> atom_of(arch::portable_tile,
+                                                   product<L, R, std::int32_t>) requires(sizeof(L) == 1);
 
 /// How many atoms make a register tile: `down` times m rows, `across` times n columns.
 template <int Down, int Across>
@@ -130,20 +139,22 @@ struct tile_shape {
 template <class Product>
 tile_shape<4, 1> tile_of(arch::portable, Product);
 template <class L, class R>
-tile_shape<1, 1> tile_of(arch::portable_tile, product<L, R, std::int32_t>)
-    requires(sizeof(L) == 1);
+tile_shape<1, 1> tile_of(arch::portable_tile, product<L, R, std::int32_t>) requires(sizeof(L) == 1);
 
-/// Whether an arch multiplies bytes into int32 as fast as it can multiply them at all; where it does not, bytes are widened to int16 while packing.
+/// Whether an arch multiplies bytes into int32 as fast as it can multiply them at all; where it does not, bytes are
+/// widened to int16 while packing.
 constexpr bool multiplies_bytes(arch::portable) { return false; }
 constexpr bool multiplies_bytes(arch::portable_tile) { return true; }
 /// The same for two signed bytes.
 constexpr bool multiplies_signed_bytes(arch::portable) { return false; }
 constexpr bool multiplies_signed_bytes(arch::portable_tile) { return true; }
-/// Whether an arch has tiles that multiply any two byte planes, signed or not: then INT16 as two byte planes is worth it.
+/// Whether an arch has tiles that multiply any two byte planes, signed or not: then INT16 as two byte planes is worth
+/// it.
 constexpr bool multiplies_byte_planes(arch::portable) { return false; }
 constexpr bool multiplies_byte_planes(arch::portable_tile) { return true; }
 
-/// What a thread sets up before it multiplies with an atom and takes down afterwards, as an object; nothing for most atoms.
+/// What a thread sets up before it multiplies with an atom and takes down afterwards, as an object; nothing for most
+/// atoms.
 template <class Atom>
 struct atom_scope {};
 
@@ -162,17 +173,22 @@ constexpr index advance_unit = 1;
 template <int Bits>
 inline constexpr index advance_unit<narrow_codes<Bits>> = narrow_group<Bits>;
 
-/// How many sets of its sums a tile keeps: several where there are too few to hide an instruction's latency, of atoms that say how sums are added. An addition of its
-/// own, as atoms with partial sums have it, takes one cycle.
+/// How many sets of its sums a tile keeps: several where there are too few to hide an instruction's latency, of atoms
+/// that say how sums are added. An addition of its own, as atoms with partial sums have it, takes one cycle.
 template <class Atom>
 constexpr int sets_of_sums(int sums) {
-    if constexpr (requires { &Atom::add; }) return sums >= 8 ? 1 : sums >= 4 || requires { Atom::partial_sums; } ? 2 : 4;
+    if constexpr (requires { &Atom::add; }) return sums >= 8 ? 1 : sums >= 4 || requires {
+            Atom::partial_sums;
+        }
+    ? 2 : 4;
     return 1;
 }
 
-/// A tile of Down x Across atoms held in registers: what one run of the micro-kernel accumulates into. Row-major (rows x cols) when stored.
+/// A tile of Down x Across atoms held in registers: what one run of the micro-kernel accumulates into. Row-major (rows
+/// x cols) when stored.
 ///
-/// rhs and what is stored have columns for Pitch >= Across atoms, of which the first Across are multiplied; the others are left alone.
+/// rhs and what is stored have columns for Pitch >= Across atoms, of which the first Across are multiplied; the others
+/// are left alone.
 ///
 /// Loops over the tile are folds over index packs, so that every register has a constant name.
 template <class Atom, int Down, int Across, int Pitch = Across>
@@ -188,7 +204,8 @@ public:
     /// Continues sums that `store` wrote.
     INTAGLIO_INLINE void load(const lane* in) { load(in, atoms{}); }
     INTAGLIO_INLINE void store(lane* out) const { store(out, atoms{}); }
-    /// Calls f(row, column, sums) for each register of sums, as a vector of lanes; atoms of one row whose sums are lanes.
+    /// Calls f(row, column, sums) for each register of sums, as a vector of lanes; atoms of one row whose sums are
+    /// lanes.
     template <class F>
     INTAGLIO_INLINE void for_each_sums(F&& f) {
         static_assert(Atom::m == 1 && sizeof(accumulator) == Atom::n * sizeof(lane));
@@ -197,19 +214,21 @@ public:
     /// Moves all but the low carry_bits of each sum to memory: high = from + (sum >> carry_bits).
     INTAGLIO_INLINE void carry(const lane* from, lane* high) { carry(from, high, atoms{}); }
 
-    /// Adds `steps` steps of Atom::k products. Row i of lhs at step s starts at a + i * row_stride + s * step_stride; rhs is a
-    /// packed panel, cols * k elements a step.
+    /// Adds `steps` steps of Atom::k products. Row i of lhs at step s starts at a + i * row_stride + s * step_stride;
+    /// rhs is a packed panel, cols * k elements a step.
     ///
     /// `Rhs` is a pointer, or narrow_codes that tiles of few rows expand on the way.
     template <class Rhs>
     INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, Rhs b, index steps) {
-        constexpr index round = sets_of_sums * step_elements, turn = sets_of_sums * std::max<index>(1, advance_unit<Rhs> / round);
-        run(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, turn>{}, std::make_integer_sequence<int, sets_of_sums>{},
-            std::make_integer_sequence<int, (Down + 3) / 4>{}, down{}, across{});
+        constexpr index round = sets_of_sums * step_elements,
+                        turn = sets_of_sums * std::max<index>(1, advance_unit<Rhs> / round);
+        run(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, turn>{},
+            std::make_integer_sequence<int, sets_of_sums>{}, std::make_integer_sequence<int, (Down + 3) / 4>{}, down{},
+            across{});
     }
 
-    /// Calls f(row, column, from + sums * scale of the column) for each register of sums, as a vector of int32, for atoms that can multiply their sums by 8-bit
-    /// scales while widening them.
+    /// Calls f(row, column, from + sums * scale of the column) for each register of sums, as a vector of int32, for
+    /// atoms that can multiply their sums by 8-bit scales while widening them.
     template <class F>
     INTAGLIO_INLINE void for_each_scaled(const std::int32_t* from, const std::uint8_t* scales, F&& f) {
         for_each_scaled(from, scales, f, atoms{}, across{});
@@ -217,7 +236,10 @@ public:
     /// to = from + sums * scale of the column.
     INTAGLIO_INLINE void multiply_add(const std::int32_t* from, const std::uint8_t* scales, std::int32_t* to) {
         std::int32_t* const out = opaque(to); // as in for_each_scaled
-        for_each_scaled(from, scales, [&](int row, int col, auto total) __attribute__((always_inline)) { store_vector(out + row * cols + col, total); });
+        for_each_scaled(
+            from, scales, [&](int row, int col, auto total) __attribute__((always_inline)) {
+                store_vector(out + row * cols + col, total);
+            });
     }
 
 private:
@@ -257,13 +279,17 @@ private:
         (Atom::carry(acc_[E], from + place(E), high + place(E), cols), ...);
     }
     template <class F, int... E, int... J>
-    INTAGLIO_INLINE void for_each_scaled(const std::int32_t* from, const std::uint8_t* scales, F& f, std::integer_sequence<int, E...>, std::integer_sequence<int, J...>) {
+    INTAGLIO_INLINE void for_each_scaled(const std::int32_t* from, const std::uint8_t* scales, F& f,
+                                         std::integer_sequence<int, E...>, std::integer_sequence<int, J...>) {
         using totals = typename Atom::totals;
         const typename Atom::scale_fragment columns[] = {Atom::load_scales(scales + J * Atom::n)...};
-        // Without these, GCC 12 keeps totals in registers from call to call, and spills the sums in every step of `run`.
+        // Without these, GCC 12 keeps totals in registers from call to call, and spills the sums in every step of
+        // `run`.
         (hold(acc_[E]), ...);
         const std::int32_t* const before = opaque(from);
-        (f(E / Across, E % Across * Atom::n, Atom::multiply_add(load_vector<totals>(before + place(E)), acc_[E], columns[E % Across])), ...);
+        (f(E / Across, E % Across * Atom::n,
+           Atom::multiply_add(load_vector<totals>(before + place(E)), acc_[E], columns[E % Across])),
+         ...);
     }
 
     /// `Step` steps in turn, as many as make whole groups of narrow codes, use one set of sums after the other.
@@ -271,8 +297,9 @@ private:
     /// Rows are reached from one pointer for each four of them, plus 0, 1, 2 or 3 strides: x86 adds those in the
     /// addressing mode, so fourteen rows take six registers and no spill.
     template <class Rhs, int... Step, int... Set, int... G, int... I, int... J>
-    INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, Rhs b, index steps, std::integer_sequence<int, Step...>,
-                             std::integer_sequence<int, Set...> sets, std::integer_sequence<int, G...>, std::integer_sequence<int, I...>,
+    INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, Rhs b, index steps,
+                             std::integer_sequence<int, Step...>, std::integer_sequence<int, Set...> sets,
+                             std::integer_sequence<int, G...>, std::integer_sequence<int, I...>,
                              std::integer_sequence<int, J...> columns) {
         constexpr std::size_t turn = sizeof...(Step);
         const index atom_stride = row_stride * Atom::m, three = 3 * atom_stride;
@@ -283,8 +310,13 @@ private:
         else
             (fill(c[Set], atoms{}), ...);
         const auto step = [&]<int S>(std::integral_constant<int, S>) __attribute__((always_inline)) {
-            const typename Atom::rhs_fragment r[] = {load_fragment<Atom>(b, S * step_elements + J * Atom::n * Atom::k)...};
-            (row<I>(c[S % sizeof...(Set)], Atom::load_lhs(base[I / 4] + S * step_stride + (I % 4 == 3 ? three : I % 4 * atom_stride), row_stride), r, columns), ...);
+            const typename Atom::rhs_fragment r[] = {
+                load_fragment<Atom>(b, S * step_elements + J * Atom::n * Atom::k)...};
+            (row<I>(
+                 c[S % sizeof...(Set)],
+                 Atom::load_lhs(base[I / 4] + S * step_stride + (I % 4 == 3 ? three : I % 4 * atom_stride), row_stride),
+                 r, columns),
+             ...);
         };
         const auto run_turn = [&]() __attribute__((always_inline)) {
             (step(std::integral_constant<int, Step>{}), ...);
@@ -293,7 +325,8 @@ private:
                 (hold_set(c[Set], atoms{}), ...);   // otherwise GCC 12 moves every sum to another register and back,
                 ((base[G] = opaque(base[G])), ...); // and makes a second loop for a stride of one
             } else if constexpr (Down * Across >= 8) {
-                for (index line = 0; line < step_elements; line += 64 / static_cast<index>(sizeof(rhs))) __builtin_prefetch(b + 8 * step_elements + line);
+                for (index line = 0; line < step_elements; line += 64 / static_cast<index>(sizeof(rhs)))
+                    __builtin_prefetch(b + 8 * step_elements + line);
             }
             b = b + turn * step_elements;
         };
@@ -306,25 +339,33 @@ private:
         if constexpr (sets_of_sums == 1) {
             copy(acc_, c[0], atoms{});
         } else {
-            static_cast<void>(((Step < static_cast<std::size_t>(steps) % turn && (step(std::integral_constant<int, Step>{}), true)) && ...));
+            static_cast<void>(
+                ((Step < static_cast<std::size_t>(steps) % turn && (step(std::integral_constant<int, Step>{}), true)) &&
+                 ...));
             add_sets(c, b, sets, atoms{});
         }
     }
     template <int Sets, int... Set, int... E>
-    INTAGLIO_INLINE void add_sets(const accumulator (&c)[Sets][Down * Across], const rhs*, std::integer_sequence<int, Set...>, std::integer_sequence<int, E...>) {
-        const auto add = [&](const accumulator(&set)[Down * Across]) __attribute__((always_inline)) { ((acc_[E] = Atom::add(acc_[E], set[E])), ...); };
+    INTAGLIO_INLINE void add_sets(const accumulator (&c)[Sets][Down * Across], const rhs*,
+                                  std::integer_sequence<int, Set...>, std::integer_sequence<int, E...>) {
+        const auto add = [&](const accumulator(&set)[Down * Across]) __attribute__((always_inline)) {
+            ((acc_[E] = Atom::add(acc_[E], set[E])), ...);
+        };
         (add(c[Set]), ...);
     }
     template <int Sets, int Bits, int... Set, int... E>
-    INTAGLIO_INLINE void add_sets(const accumulator (&c)[Sets][Down * Across], const narrow_codes<Bits>& b, std::integer_sequence<int, Set...> sets,
-                                  std::integer_sequence<int, E...>) {
+    INTAGLIO_INLINE void add_sets(const accumulator (&c)[Sets][Down * Across], const narrow_codes<Bits>& b,
+                                  std::integer_sequence<int, Set...> sets, std::integer_sequence<int, E...>) {
         static_assert(Sets * step_elements % (2 * 64) == 0, "a set's fragments have one weight");
         (add_narrow<E>(c, b, sets), ...);
     }
     /// Adds an atom's sums of products with narrow fragments, put right (simd/expand.hpp).
     template <int E, int Sets, int Bits, int... Set>
-    INTAGLIO_INLINE void add_narrow(const accumulator (&c)[Sets][Down * Across], const narrow_codes<Bits>& b, std::integer_sequence<int, Set...>) {
-        constexpr auto weight = [](int set) { return narrow_codes<Bits>::weight(set * step_elements + E % Across * Atom::n * Atom::k); };
+    INTAGLIO_INLINE void add_narrow(const accumulator (&c)[Sets][Down * Across], const narrow_codes<Bits>& b,
+                                    std::integer_sequence<int, Set...>) {
+        constexpr auto weight = [](int set) {
+            return narrow_codes<Bits>::weight(set * step_elements + E % Across * Atom::n * Atom::k);
+        };
         accumulator sum = broadcast(b.correction(E / Across)), quadruple = Atom::zero();
         ((weight(Set) == 0 ? sum = Atom::add(sum, c[Set][E]) : quadruple = Atom::add(quadruple, c[Set][E])), ...);
         acc_[E] = Atom::add(acc_[E], Atom::add(sum, quarter(quadruple)));
@@ -336,10 +377,12 @@ private:
         using parts = vector<part, sizeof(accumulator) / sizeof(part)>;
         return reinterpret_cast<accumulator>(reinterpret_cast<parts>(c) >> 2);
     }
-    static INTAGLIO_INLINE accumulator broadcast(std::int32_t lanes) { return reinterpret_cast<accumulator>(vector<std::int32_t, sizeof(accumulator) / 4>{} + lanes); }
+    static INTAGLIO_INLINE accumulator broadcast(std::int32_t lanes) {
+        return reinterpret_cast<accumulator>(vector<std::int32_t, sizeof(accumulator) / 4>{} + lanes);
+    }
     template <int I, int... J>
-    static INTAGLIO_INLINE void row(accumulator (&c)[Down * Across], const typename Atom::lhs_fragment& l, const typename Atom::rhs_fragment (&r)[Across],
-                                    std::integer_sequence<int, J...>) {
+    static INTAGLIO_INLINE void row(accumulator (&c)[Down * Across], const typename Atom::lhs_fragment& l,
+                                    const typename Atom::rhs_fragment (&r)[Across], std::integer_sequence<int, J...>) {
         (Atom::step(c[I * Across + J], l, r[J]), ...);
     }
     template <int... E>
@@ -351,7 +394,8 @@ private:
         (hold(c[E]), ...);
     }
     template <int... E>
-    static INTAGLIO_INLINE void copy(accumulator (&to)[Down * Across], const accumulator (&from)[Down * Across], std::integer_sequence<int, E...>) {
+    static INTAGLIO_INLINE void copy(accumulator (&to)[Down * Across], const accumulator (&from)[Down * Across],
+                                     std::integer_sequence<int, E...>) {
         ((to[E] = from[E]), ...);
     }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// All that the library uses of xsimd: one register of floats with load, store, broadcast and a fused multiply-add. The FP32 atom is written over it once, for
-// every arch whose fused multiply-add is one instruction; elsewhere lanes_atom fuses lane by lane, so that the sums have the same bits.
-// (xsimd 8.1 has no fused form for AVX-512: its generic text multiplies, rounds and adds. That arch replaces the step.)
+// All that the library uses of xsimd: one register of floats with load, store, broadcast and a fused multiply-add. The
+// FP32 atom is written over it once, for every arch whose fused multiply-add is one instruction; elsewhere lanes_atom
+// fuses lane by lane, so that the sums have the same bits. (xsimd 8.1 has no fused form for AVX-512: its generic text
+// multiplies, rounds and adds. That arch replaces the step.)
 
 #include <xsimd/xsimd.hpp>
 
@@ -26,7 +27,9 @@ struct float_atom {
     static INTAGLIO_INLINE accumulator zero() { return float_batch(0.0F); }
     static INTAGLIO_INLINE lhs_fragment load_lhs(const float* row, index) { return float_batch(*row); }
     static INTAGLIO_INLINE rhs_fragment load_rhs(const float* panel) { return float_batch::load_unaligned(panel); }
-    static INTAGLIO_INLINE void step(accumulator& c, const lhs_fragment& l, const rhs_fragment& r) { c = xsimd::fma(l, r, c); }
+    static INTAGLIO_INLINE void step(accumulator& c, const lhs_fragment& l, const rhs_fragment& r) {
+        c = xsimd::fma(l, r, c);
+    }
     static INTAGLIO_INLINE void load(accumulator& c, const float* in, index) { c = float_batch::load_unaligned(in); }
     static INTAGLIO_INLINE void store(const accumulator& c, float* out, index) { c.store_unaligned(out); }
 };

@@ -9,8 +9,8 @@
 
 namespace intaglio::inline INTAGLIO_ABI {
 
-/// Bytes of a core's first and second data cache, and of the last, which cores share: 32 MiB at most, since on some machines the system counts those that other cores
-/// have (256 MiB on an EPYC 7003).
+/// Bytes of a core's first and second data cache, and of the last, which cores share: 32 MiB at most, since on some
+/// machines the system counts those that other cores have (256 MiB on an EPYC 7003).
 struct cache_sizes {
     index l1 = 32 * 1024;
     index l2 = 512 * 1024;

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Small signed codes stored in less than a byte each, and their expansion to bytes, by the compiler's generic vectors. Codes come in groups of 64 bytes, whose byte b
-// holds the codes b, 64 + b, 128 + b, .. of the group, so that 64 codes at a time are expanded in order. In 2 or 4 bits each, by one shift and one mask:
+// Small signed codes stored in less than a byte each, and their expansion to bytes, by the compiler's generic vectors.
+// Codes come in groups of 64 bytes, whose byte b holds the codes b, 64 + b, 128 + b, .. of the group, so that 64 codes
+// at a time are expanded in order. In 2 or 4 bits each, by one shift and one mask:
 //
 //   byte b = sum over t of (code[64 t + b] + bias) << (bits t)        t = 0 .. 8 / bits - 1,  bias = 2^(bits - 1) - 1
 //
 // Five trits fit a byte, as a signed fraction of 256 in base 3; it is within half a unit of the exact one:
 //
-//   byte b = round(256 (code[b] / 3 + code[64 + b] / 9 + code[128 + b] / 27 + code[192 + b] / 81 + code[256 + b] / 243))
+//   byte b = round(256 (code[b] / 3 + code[64 + b] / 9 + code[128 + b] / 27 + code[192 + b] / 81 + code[256 + b] /
+//   243))
 //
-// The first trit is whether that lies beyond a sixth of 256 on either side, and three times the byte, without what leaves it, holds the others in the same way. The error
-// grows to 81 / 2 in front of the last trit, whose fractions are 0 and a third: they are told apart up to 256 / 6 = 42.7.
+// The first trit is whether that lies beyond a sixth of 256 on either side, and three times the byte, without what
+// leaves it, holds the others in the same way. The error grows to 81 / 2 in front of the last trit, whose fractions are
+// 0 and a third: they are told apart up to 256 / 6 = 42.7.
 
 #include <cstdint>
 #include <cstring>
@@ -34,7 +37,8 @@ void narrow(const std::int8_t* codes, index groups, std::uint8_t* out) {
     for (index g = 0; g < groups; ++g, codes += narrow_group<Bits>, out += 64)
         for (int b = 0; b < 64; ++b) {
             unsigned byte = 0;
-            for (int t = 0; t < 8 / Bits; ++t) byte |= static_cast<unsigned>(codes[64 * t + b] + narrow_largest<Bits>) << (Bits * t);
+            for (int t = 0; t < 8 / Bits; ++t)
+                byte |= static_cast<unsigned>(codes[64 * t + b] + narrow_largest<Bits>) << (Bits * t);
             out[b] = static_cast<std::uint8_t>(byte);
         }
 }
@@ -52,7 +56,9 @@ void expand(const std::uint8_t* in, index groups, std::int8_t* codes) {
     for (index g = 0; g < groups; ++g, in += 64, codes += narrow_group<Bits>)
         for (int t = 0; t < 8 / Bits; ++t)
             for (int b = 0; b < 64; b += widest_vector)
-                store_vector(codes + 64 * t + b, reinterpret_cast<bytes>(load_vector<words>(in + b) >> (Bits * t) & narrow_mask<Bits>) - bias);
+                store_vector(codes + 64 * t + b,
+                             reinterpret_cast<bytes>(load_vector<words>(in + b) >> (Bits * t) & narrow_mask<Bits>) -
+                                 bias);
 }
 
 /// Trits of a group that is stored in 64 bytes, five in each.
@@ -83,17 +89,21 @@ inline void expand_trits(const std::uint8_t* in, index groups, std::int8_t* trit
         }
 }
 
-/// A position in codes of 2 or 4 bits, a whole number of groups from their start; an atom's fragments are taken out in registers. That leaves out all that can be done to the
-/// sums instead: a fragment holds (code + bias) << weight(offset), and the sums of its products are put right by a shift and by `correction`.
+/// A position in codes of 2 or 4 bits, a whole number of groups from their start; an atom's fragments are taken out in
+/// registers. That leaves out all that can be done to the sums instead: a fragment holds (code + bias) <<
+/// weight(offset), and the sums of its products are put right by a shift and by `correction`.
 template <int Bits>
 struct narrow_codes {
     const std::uint8_t* data;
     const std::int32_t* corrections = nullptr; ///< of the first row
     index correction_stride = 0;               ///< from row to row
 
-    /// -bias times the sum of row i's elements that meet the codes, as the accumulator's lanes are: an int32 or two int16.
+    /// -bias times the sum of row i's elements that meet the codes, as the accumulator's lanes are: an int32 or two
+    /// int16.
     std::int32_t correction(index i) const { return corrections[i * correction_stride]; }
-    narrow_codes operator+(index codes) const { return {data + static_cast<std::size_t>(codes) / (8 / Bits), corrections, correction_stride}; }
+    narrow_codes operator+(index codes) const {
+        return {data + static_cast<std::size_t>(codes) / (8 / Bits), corrections, correction_stride};
+    }
     /// The two places of a nibble are told apart by masks alone.
     static constexpr int weight(index offset) { return static_cast<int>(offset / 64) * Bits % 4; }
     /// The fragment that is `offset` codes further on, a multiple of its size.

@@ -6,7 +6,8 @@
 #include "intaglio/simd/atom.hpp"
 
 #if defined(__x86_64__)
-#if (defined(__AMX_INT8__) || defined(__AMXINT8__)) && defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#if (defined(__AMX_INT8__) || defined(__AMXINT8__)) && defined(__AVX512VNNI__) && defined(__AVX512BW__) &&             \
+    defined(__AVX512DQ__) && defined(__AVX512VL__)
 #include "intaglio/simd/arch/amx.hpp"
 #elif defined(__AVX512VNNI__) && defined(__AVX512BW__)
 #include "intaglio/simd/arch/avx512_vnni.hpp"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Transposes matrices of 1-, 2- and 4-byte elements, in blocks of 8 x 8 held in eight registers: three rounds of interleaving, by the compiler's generic
-// vectors, so that one text serves every instruction set.
+// Transposes matrices of 1-, 2- and 4-byte elements, in blocks of 8 x 8 held in eight registers: three rounds of
+// interleaving, by the compiler's generic vectors, so that one text serves every instruction set.
 
 #include <cstring>
 #include <type_traits>
@@ -13,7 +13,8 @@ namespace intaglio::inline INTAGLIO_ABI::simd {
 
 namespace detail {
 
-/// out(j, i) = in(i, j) for an 8 x 8 block. Each round interleaves rows r and r + 4 of the round before, as a perfect shuffle does.
+/// out(j, i) = in(i, j) for an 8 x 8 block. Each round interleaves rows r and r + 4 of the round before, as a perfect
+/// shuffle does.
 template <class T>
 INTAGLIO_INLINE void transpose_eight(const T* in, index in_stride, T* out, index out_stride) {
     using vec = vector<std::remove_const_t<T>, 8>;
@@ -33,7 +34,8 @@ INTAGLIO_INLINE void transpose_eight(const T* in, index in_stride, T* out, index
 
 } // namespace detail
 
-/// out = a[0] b[0] a[1] b[1] ..., `Count` elements of each, a multiple of eight. Written out: GCC 12 puts the plain loop together lane by lane.
+/// out = a[0] b[0] a[1] b[1] ..., `Count` elements of each, a multiple of eight. Written out: GCC 12 puts the plain
+/// loop together lane by lane.
 template <index Count, class T>
 INTAGLIO_INLINE void interleave(const T* a, const T* b, T* out) {
     static_assert(Count % 8 == 0);
@@ -68,7 +70,8 @@ void transpose(const T* in, index in_stride, index rows, index cols, T* out, ind
     index i = 0;
     for (; i + 8 <= rows; i += 8) {
         index j = 0;
-        for (; j + 8 <= cols; j += 8) detail::transpose_eight(in + i * in_stride + j, in_stride, out + j * out_stride + i, out_stride);
+        for (; j + 8 <= cols; j += 8)
+            detail::transpose_eight(in + i * in_stride + j, in_stride, out + j * out_stride + i, out_stride);
         for (; j < cols; ++j)
             for (index r = i; r < i + 8; ++r) out[j * out_stride + r] = in[r * in_stride + j];
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The compiler's generic vectors, for passes over memory that one text serves on every instruction set. (Plain loops are left scalar by GCC 12 where it unrolls
-// them whole, or where it can't see that memory does not overlap.)
+// The compiler's generic vectors, for passes over memory that one text serves on every instruction set. (Plain loops
+// are left scalar by GCC 12 where it unrolls them whole, or where it can't see that memory does not overlap.)
 
 #include <cstring>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A matrix of integers in which each run of `block` elements of a row shares one real scale: w(row, k) ~ scales[row][k / block] * values[row][k].
-// With block = cols that is one scale for each row, the usual form of 8-bit weights. The last block of a row may be shorter.
-// Made by quantize/blocks.hpp.
+// A matrix of integers in which each run of `block` elements of a row shares one real scale: w(row, k) ~ scales[row][k
+// / block] * values[row][k]. With block = cols that is one scale for each row, the usual form of 8-bit weights. The
+// last block of a row may be shorter. Made by quantize/blocks.hpp.
 
 #include "intaglio/core/buffer.hpp"
 #include "intaglio/core/config.hpp"
@@ -44,7 +44,8 @@ public:
 
     matrix_view<const storage> matrix() const noexcept { return {values_.data(), rows_, cols_}; }
 
-    /// One side of a product: lhs as it lies (rows x cols), rhs transposed (cols x rows), so that a row is an output channel.
+    /// One side of a product: lhs as it lies (rows x cols), rhs transposed (cols x rows), so that a row is an output
+    /// channel.
     template <class View>
     View as_lhs() const {
         return View{matrix(), 1.0, scales_.data(), 0};
@@ -54,7 +55,9 @@ public:
         return View{matrix().transposed(), 1.0, scales_.data(), 0};
     }
 
-    double value(index row, index col) const noexcept { return static_cast<double>(values(row)[col]) * static_cast<double>(scale(row, col / block_)); }
+    double value(index row, index col) const noexcept {
+        return static_cast<double>(values(row)[col]) * static_cast<double>(scale(row, col / block_));
+    }
 
 private:
     index rows_ = 0;

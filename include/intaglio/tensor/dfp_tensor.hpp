@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Dynamic fixed point: integers ("mantissas") that share one exponent, value(i) = mantissa(i) * 2^exponent. Made by quantize/dfp.hpp.
+// Dynamic fixed point: integers ("mantissas") that share one exponent, value(i) = mantissa(i) * 2^exponent. Made by
+// quantize/dfp.hpp.
 //
-// planar_bytes are stored as two planes, a tensor (2, ...) of bytes: all high bytes, then all low ones. Shape and size are those of the numbers; dense operands of a
-// convolution are data(), the operand of a product is {t.matrix(m, k), t.scale(), nullptr, t.plane_stride()}.
+// planar_bytes are stored as two planes, a tensor (2, ...) of bytes: all high bytes, then all low ones. Shape and size
+// are those of the numbers; dense operands of a convolution are data(), the operand of a product is {t.matrix(m, k),
+// t.scale(), nullptr, t.plane_stride()}.
 
 #include <span>
 #include <vector>
@@ -27,7 +29,8 @@ struct dfp_tensor {
     tensor<storage> mantissas{stored_shape({0})}; ///< of stored_shape(shape())
     int exponent = 0; ///< of the unit, so of the last place; -180 .. 158 covers every float at every width
 
-    /// How mantissas of a shape are stored: as they are, planar_bytes as (2, ...). Throws shape_error where that is one dimension too many.
+    /// How mantissas of a shape are stored: as they are, planar_bytes as (2, ...). Throws shape_error where that is one
+    /// dimension too many.
     static extents stored_shape(const extents& shape) {
         if constexpr (planes == 1) {
             return shape;
@@ -48,9 +51,11 @@ struct dfp_tensor {
     const storage* data() const noexcept { return mantissas.data(); }
     /// From a number's high byte to its low one, where there are planes.
     index plane_stride() const noexcept { return size(); }
-    /// The mantissas, or the first of their planes, as a matrix of `rows` x `cols`. Throws shape_error unless that is size().
+    /// The mantissas, or the first of their planes, as a matrix of `rows` x `cols`. Throws shape_error unless that is
+    /// size().
     matrix_view<const storage> matrix(index rows, index cols) const {
-        require(checked_product({rows, cols}) == size(), "dfp_tensor: can't view ", shape(), " as a matrix of ", rows, " x ", cols);
+        require(checked_product({rows, cols}) == size(), "dfp_tensor: can't view ", shape(), " as a matrix of ", rows,
+                " x ", cols);
         return {data(), rows, cols};
     }
 
@@ -58,7 +63,9 @@ struct dfp_tensor {
     double scale() const noexcept { return power_of_two(exponent); }
     /// Exact.
     double value(index i) const noexcept { return static_cast<double>(mantissa(i)) * scale(); }
-    detail::number<Format> mantissa(index i) const noexcept { return detail::number_at<Format>(data() + i, plane_stride()); }
+    detail::number<Format> mantissa(index i) const noexcept {
+        return detail::number_at<Format>(data() + i, plane_stride());
+    }
 
 private:
     static constexpr int planes = detail::planes_of_number<Format>;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Who shares an exponent or a scale. An operand of a product is a matrix of integers together with scales; the sharing rule says
-// how many scales there are. It is independent of the element format and of the accumulator: the three are separate arguments of a policy.
+// Who shares an exponent or a scale. An operand of a product is a matrix of integers together with scales; the sharing
+// rule says how many scales there are. It is independent of the element format and of the accumulator: the three are
+// separate arguments of a policy.
 
 #include <concepts>
 

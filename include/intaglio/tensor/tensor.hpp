@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A dense tensor that owns its elements, last dimension contiguous. Activations are (batch, height, width, channels), filters (out channels,
-// kernel rows, kernel columns, in channels / groups).
+// A dense tensor that owns its elements, last dimension contiguous. Activations are (batch, height, width, channels),
+// filters (out channels, kernel rows, kernel columns, in channels / groups).
 
 #include <cstddef>
 #include <span>
@@ -28,7 +28,8 @@ public:
     tensor(const extents& shape, uninitialized_t) : shape_(shape), values_(shape.size(), uninitialized) {}
     /// A copy of `values`. Throws shape_error unless there are shape.size() of them.
     tensor(const extents& shape, std::span<const T> values) : shape_(shape) {
-        require(static_cast<index>(values.size()) == shape.size(), "tensor: shape ", shape, " has ", shape.size(), " elements, got ", values.size());
+        require(static_cast<index>(values.size()) == shape.size(), "tensor: shape ", shape, " has ", shape.size(),
+                " elements, got ", values.size());
         values_ = buffer<T>(values);
     }
 
@@ -67,7 +68,8 @@ public:
 
 private:
     void check_matrix(index rows, index cols) const {
-        require(checked_product({rows, cols}) == size(), "tensor: can't view ", shape_, " as a matrix of ", rows, " x ", cols);
+        require(checked_product({rows, cols}) == size(), "tensor: can't view ", shape_, " as a matrix of ", rows, " x ",
+                cols);
     }
 
     extents shape_;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Weights as sums of ternary planes. A row is an output channel, cut along its `cols` weights (the reduction) into blocks of `block`; the
-// last block of a row may be shorter. Each block of each plane has an 8-bit scale, and the tensor has one real factor:
+// Weights as sums of ternary planes. A row is an output channel, cut along its `cols` weights (the reduction) into
+// blocks of `block`; the last block of a row may be shorter. Each block of each plane has an 8-bit scale, and the
+// tensor has one real factor:
 //
-//   ternary_tensor   w(row, k) ~ factor * sum over planes p of  scales[p][row][k / block] * trits[p][row][k]          trits in -1 .. 1
-//   locked_tensor    w(row, k) ~ factor * scales[row][k / block] * codes[row][k]          codes in -(3^D - 1)/2 .. (3^D - 1)/2
+//   ternary_tensor   w(row, k) ~ factor * sum over planes p of  scales[p][row][k / block] * trits[p][row][k]
+//   locked_tensor    w(row, k) ~ factor * scales[row][k / block] * codes[row][k]
 //
-// A locked code is D trits whose scales are locked 3 : 1: sum over p of 3^(D-1-p) * trit_p. Made by quantize/residual.hpp.
+// with trits in -1 .. 1 and codes in -(3^D - 1)/2 .. (3^D - 1)/2. A locked code is D trits whose scales are locked 3 :
+// 1: sum over p of 3^(D-1-p) * trit_p. Made by quantize/residual.hpp.
 //
 //   trits, 2 planes, 2 rows, 5 columns, block 2:        scales
 //     plane 0  row 0  t t | t t | t                       q q q
@@ -15,7 +17,8 @@
 //     plane 1  row 0  t t | t t | t                       q q q
 //              row 1  t t | t t | t                       q q q
 //
-// Planes lie one after another, most significant first, so the first L planes are a coarser tensor in the same memory: the dial is an argument, not a copy.
+// Planes lie one after another, most significant first, so the first L planes are a coarser tensor in the same memory:
+// the dial is an argument, not a copy.
 
 #include <cstdint>
 
@@ -34,14 +37,17 @@ inline void check_blocks(index rows, index cols, index block) {
     require(block >= 1, "blocks of ", block, " weights; a block has at least 1");
 }
 /// Blocks in a row.
-constexpr index blocks_of(index cols, index block) noexcept { return block > 0 ? cols / block + (cols % block != 0 ? 1 : 0) : 0; }
+constexpr index blocks_of(index cols, index block) noexcept {
+    return block > 0 ? cols / block + (cols % block != 0 ? 1 : 0) : 0;
+}
 } // namespace detail
 
 class ternary_tensor {
 public:
     ternary_tensor() = default;
     /// All zero. Throws shape_error on negative sizes, a block or a plane count below 1.
-    ternary_tensor(index planes, index rows, index cols, index block) : planes_(planes), rows_(rows), cols_(cols), block_(block) {
+    ternary_tensor(index planes, index rows, index cols, index block)
+        : planes_(planes), rows_(rows), cols_(cols), block_(block) {
         detail::check_blocks(rows, cols, block);
         require(planes >= 1, "ternary tensor: ", planes, " planes; it has at least 1");
         trits_ = buffer<std::int8_t>(checked_product({planes, rows, cols}));
@@ -64,16 +70,25 @@ public:
     const std::uint8_t* scales() const noexcept { return scales_.data(); }
 
     std::int8_t* trits(index plane, index row) noexcept { return trits_.data() + (plane * rows_ + row) * cols_; }
-    const std::int8_t* trits(index plane, index row) const noexcept { return trits_.data() + (plane * rows_ + row) * cols_; }
-    std::uint8_t& scale(index plane, index row, index b) noexcept { return scales_[(plane * rows_ + row) * blocks() + b]; }
-    std::uint8_t scale(index plane, index row, index b) const noexcept { return scales_[(plane * rows_ + row) * blocks() + b]; }
+    const std::int8_t* trits(index plane, index row) const noexcept {
+        return trits_.data() + (plane * rows_ + row) * cols_;
+    }
+    std::uint8_t& scale(index plane, index row, index b) noexcept {
+        return scales_[(plane * rows_ + row) * blocks() + b];
+    }
+    std::uint8_t scale(index plane, index row, index b) const noexcept {
+        return scales_[(plane * rows_ + row) * blocks() + b];
+    }
 
     /// From one plane of trits to the next, in elements.
     index plane_stride() const noexcept { return rows_ * cols_; }
     /// One plane as a matrix of rows x cols.
-    matrix_view<const std::int8_t> plane(index p) const noexcept { return {trits_.data() + p * plane_stride(), rows_, cols_}; }
+    matrix_view<const std::int8_t> plane(index p) const noexcept {
+        return {trits_.data() + p * plane_stride(), rows_, cols_};
+    }
 
-    /// The right-hand side of a product, (cols x rows): `w.as_rhs<rhs_view<ternary8_inference<L>>>()` for the first L <= planes() planes.
+    /// The right-hand side of a product, (cols x rows): `w.as_rhs<rhs_view<ternary8_inference<L>>>()` for the first L
+    /// <= planes() planes.
     template <class View>
     View as_rhs() const {
         return View{plane(0).transposed(), factor_, scales_.data(), plane_stride()};
@@ -103,9 +118,11 @@ public:
 
     locked_tensor() = default;
     /// All zero. Throws shape_error on negative sizes or a block below 1, value_error unless 1 <= digits <= 5.
-    locked_tensor(int digits, index rows, index cols, index block) : digits_(digits), rows_(rows), cols_(cols), block_(block) {
+    locked_tensor(int digits, index rows, index cols, index block)
+        : digits_(digits), rows_(rows), cols_(cols), block_(block) {
         detail::check_blocks(rows, cols, block);
-        require<value_error>(digits >= 1 && digits <= max_digits, "locked tensor: ", digits, " digits; a signed byte holds 1 to ", max_digits);
+        require<value_error>(digits >= 1 && digits <= max_digits, "locked tensor: ", digits,
+                             " digits; a signed byte holds 1 to ", max_digits);
         codes_ = buffer<std::int8_t>(checked_product({rows, cols}));
         scales_ = buffer<std::uint8_t>(checked_product({rows, blocks()}));
     }
@@ -136,7 +153,9 @@ public:
         return View{matrix().transposed(), factor_, scales_.data(), rows_ * cols_};
     }
 
-    double value(index row, index col) const noexcept { return static_cast<double>(index{scale(row, col / block_)} * index{codes(row)[col]}) * factor_; }
+    double value(index row, index col) const noexcept {
+        return static_cast<double>(index{scale(row, col / block_)} * index{codes(row)[col]}) * factor_;
+    }
 
 private:
     int digits_ = 1;

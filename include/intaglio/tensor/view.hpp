@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A matrix that somebody else owns: a pointer, a size and two strides. Transposition swaps two pairs of numbers; no data
-// moves. Strides are in elements and may be anything that keeps every element inside the owner's memory.
+// A matrix that somebody else owns: a pointer, a size and two strides. Transposition swaps two pairs of numbers; no
+// data moves. Strides are in elements and may be anything that keeps every element inside the owner's memory.
 
 #include <type_traits>
 

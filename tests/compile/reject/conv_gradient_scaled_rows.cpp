@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: Apache-2.0
-// expect: convolution: gradients need one scale per tensor and one plane of storage on both sides; use fp32 or a dfp16 policy
+// SPDX-License-Identifier: Apache-2.0 expect: convolution: gradients need one scale per tensor and one plane of storage
+// on both sides; use fp32 or a dfp16 policy
 
 #include "intaglio/conv/weight_gradient.hpp"
 

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: Apache-2.0
-// expect: gemm policy: the chain can overflow the accumulator; shorten it, narrow an element format or widen the accumulator
+// SPDX-License-Identifier: Apache-2.0 expect: gemm policy: the chain can overflow the accumulator; shorten it, narrow
+// an element format or widen the accumulator
 
 #include "intaglio/gemm/policy.hpp"
 #include "intaglio/gemm/presets.hpp"

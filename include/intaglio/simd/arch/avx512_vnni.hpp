@@ -9,19 +9,26 @@ namespace intaglio::inline INTAGLIO_ABI::simd {
 
 /// int16 pairs into int32, 1 x 16 x 2: vpdpwssd, the wrapping form (vpdpwssds would hide an overflow).
 struct avx512_vnni_s16 : avx512_s16 {
-    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_dpwssd_epi32(c, l, r); }
+    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) {
+        c = _mm512_dpwssd_epi32(c, l, r);
+    }
     static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm512_add_epi32(a, b); }
 };
 
 /// u8 x s8 into int32, 1 x 16 x 4: vpdpbusd.
 struct avx512_vnni_u8s8 : avx512_integers<std::uint8_t, std::int8_t> {
-    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm512_dpbusd_epi32(c, l, r); }
+    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) {
+        c = _mm512_dpbusd_epi32(c, l, r);
+    }
     static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm512_add_epi32(a, b); }
 
-    /// Sums that fit int16 are, seen as int16 pairs, (sum, sign); with pairs (scale, 0) one vpdpwssd multiplies them and adds.
+    /// Sums that fit int16 are, seen as int16 pairs, (sum, sign); with pairs (scale, 0) one vpdpwssd multiplies them
+    /// and adds.
     static constexpr std::int32_t largest_scaled = 32767;
     using scale_fragment = __m512i;
-    static INTAGLIO_INLINE scale_fragment load_scales(const std::uint8_t* scales) { return detail::widen_bytes_512(scales); }
+    static INTAGLIO_INLINE scale_fragment load_scales(const std::uint8_t* scales) {
+        return detail::widen_bytes_512(scales);
+    }
     using totals = vector<std::int32_t, n>;
     static INTAGLIO_INLINE totals multiply_add(totals total, accumulator c, scale_fragment scales) {
         return reinterpret_cast<totals>(_mm512_dpwssd_epi32(reinterpret_cast<__m512i>(total), c, scales));

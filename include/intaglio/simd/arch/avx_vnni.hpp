@@ -9,16 +9,21 @@ namespace intaglio::inline INTAGLIO_ABI::simd {
 
 /// int16 pairs into int32, 1 x 8 x 2: vpdpwssd.
 struct avx_vnni_s16 : avx2_s16 {
-    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm256_dpwssd_avx_epi32(c, l, r); }
+    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) {
+        c = _mm256_dpwssd_avx_epi32(c, l, r);
+    }
     static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm256_add_epi32(a, b); }
 };
 
 /// u8 x s8 into int32, 1 x 8 x 4: vpdpbusd.
 struct avx_vnni_u8s8 : avx2_integers<std::uint8_t, std::int8_t> {
-    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = _mm256_dpbusd_avx_epi32(c, l, r); }
+    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) {
+        c = _mm256_dpbusd_avx_epi32(c, l, r);
+    }
     static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm256_add_epi32(a, b); }
 
-    /// Sums that fit int16 are, seen as int16 pairs, (sum, sign); with pairs (scale, 0) one vpdpwssd multiplies them and adds.
+    /// Sums that fit int16 are, seen as int16 pairs, (sum, sign); with pairs (scale, 0) one vpdpwssd multiplies them
+    /// and adds.
     static constexpr std::int32_t largest_scaled = 32767;
     using scale_fragment = __m256i;
     static INTAGLIO_INLINE scale_fragment load_scales(const std::uint8_t* scales) {

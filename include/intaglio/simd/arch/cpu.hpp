@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What the CPU at hand can run, asked of the CPU itself: the compilers' own __builtin_cpu_supports does not know every feature that
-// is used here (Clang 14 lacks AVX-VNNI and AMX). A feature counts only if the operating system keeps its registers across a change of threads.
-// Nothing here needs more than the baseline of the architecture, so it may be called before any choice is made.
+// What the CPU at hand can run, asked of the CPU itself: the compilers' own __builtin_cpu_supports does not know every
+// feature that is used here (Clang 14 lacks AVX-VNNI and AMX). A feature counts only if the operating system keeps its
+// registers across a change of threads. Nothing here needs more than the baseline of the architecture, so it may be
+// called before any choice is made.
 
 #include <string_view>
 
@@ -37,7 +38,8 @@ struct cpuid_registers {
 /// A basic leaf; all zeros where the CPU has no such leaf.
 inline cpuid_registers cpuid(unsigned leaf, unsigned subleaf) {
     cpuid_registers r;
-    if (static_cast<unsigned>(__get_cpuid_max(0, nullptr)) >= leaf) __cpuid_count(leaf, subleaf, r.eax, r.ebx, r.ecx, r.edx);
+    if (static_cast<unsigned>(__get_cpuid_max(0, nullptr)) >= leaf)
+        __cpuid_count(leaf, subleaf, r.eax, r.ebx, r.ecx, r.edx);
     return r;
 }
 
@@ -54,7 +56,9 @@ inline std::string_view request_tiles() {
     constexpr long request_permission = 0x1023; // ARCH_REQ_XCOMP_PERM
     constexpr long tile_data = 18;              // XFEATURE_XTILEDATA
     static const bool granted = syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
-    return granted ? std::string_view{} : "the kernel refuses the tile registers (arch_prctl ARCH_REQ_XCOMP_PERM); Linux 5.16 or later grants them";
+    return granted ? std::string_view{}
+                   : "the kernel refuses the tile registers (arch_prctl ARCH_REQ_XCOMP_PERM); Linux 5.16 or later "
+                     "grants them";
 #else
     return "tile registers are supported on Linux only";
 #endif
@@ -70,11 +74,18 @@ inline cpu_answers ask_cpu() {
     a.neon = a.neon_dot = "this is an x86-64 CPU";
     a.sse41 = bit(basic.ecx, 19) ? "" : "the CPU lacks SSE4.1";
 
-    a.avx2 = !(bit(basic.ecx, 12) && bit(extended.ebx, 5)) ? "the CPU lacks AVX2 or FMA" : (states & 0x06U) != 0x06U ? os : "";
+    a.avx2 = !(bit(basic.ecx, 12) && bit(extended.ebx, 5)) ? "the CPU lacks AVX2 or FMA"
+             : (states & 0x06U) != 0x06U                   ? os
+                                                           : "";
     a.avx_vnni = !a.avx2.empty() ? a.avx2 : bit(more.eax, 4) ? "" : "the CPU lacks AVX-VNNI";
 
-    const bool avx512 = bit(extended.ebx, 16) && bit(extended.ebx, 17) && bit(extended.ebx, 30) && bit(extended.ebx, 31); // F, DQ, BW, VL
-    a.avx512bw = !a.avx2.empty() ? a.avx2 : !avx512 ? "the CPU lacks AVX-512 F, DQ, BW or VL" : (states & 0xE6U) != 0xE6U ? os : "";
+    // F, DQ, BW, VL
+    const bool avx512 =
+        bit(extended.ebx, 16) && bit(extended.ebx, 17) && bit(extended.ebx, 30) && bit(extended.ebx, 31);
+    a.avx512bw = !a.avx2.empty()             ? a.avx2
+                 : !avx512                   ? "the CPU lacks AVX-512 F, DQ, BW or VL"
+                 : (states & 0xE6U) != 0xE6U ? os
+                                             : "";
     a.avx512_vnni = !a.avx512bw.empty() ? a.avx512bw : bit(extended.ecx, 11) ? "" : "the CPU lacks AVX-512-VNNI";
 
     if (!a.avx512_vnni.empty())
@@ -104,7 +115,8 @@ inline cpu_answers ask_cpu() {
 
 inline cpu_answers ask_cpu() {
     cpu_answers a;
-    a.sse41 = a.avx2 = a.avx_vnni = a.avx512bw = a.avx512_vnni = a.amx = a.neon = a.neon_dot = "this is another kind of CPU";
+    a.sse41 = a.avx2 = a.avx_vnni = a.avx512bw = a.avx512_vnni = a.amx = a.neon = a.neon_dot =
+        "this is another kind of CPU";
     return a;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// NEON of AArch64: 128-bit registers, thirty-two of them, with a fused multiply-add and multiplications by one lane of a register.
+// NEON of AArch64: 128-bit registers, thirty-two of them, with a fused multiply-add and multiplications by one lane of
+// a register.
 
 #include <arm_neon.h>
 
@@ -11,7 +12,8 @@
 
 namespace intaglio::inline INTAGLIO_ABI::simd {
 
-/// int16 into int32, 1 x 8 x 2: smlal and smlal2 by lane, for each product of the pair. The load parts the panel's pairs.
+/// int16 into int32, 1 x 8 x 2: smlal and smlal2 by lane, for each product of the pair. The load parts the panel's
+/// pairs.
 struct neon_s16 {
     static constexpr int m = 1, n = 8, k = 2;
     using lhs = std::int16_t;
@@ -47,8 +49,8 @@ struct neon_s16 {
     }
 };
 
-/// u8 x small signed codes into int16, 1 x 8 x 4: both widened to int16 by the loads, then mla by lane, twice as many products an instruction as
-/// smlal has. NEON has no product of mixed signs.
+/// u8 x small signed codes into int16, 1 x 8 x 4: both widened to int16 by the loads, then mla by lane, twice as many
+/// products an instruction as smlal has. NEON has no product of mixed signs.
 struct neon_u8_codes {
     static constexpr int m = 1, n = 8, k = 4;
     using lhs = std::uint8_t;
@@ -83,7 +85,9 @@ struct neon_u8_codes {
 
     /// The sums times scales: smlal widens and multiplies at once.
     using scale_fragment = int16x8_t;
-    static INTAGLIO_INLINE scale_fragment load_scales(const std::uint8_t* scales) { return vreinterpretq_s16_u16(vmovl_u8(vld1_u8(scales))); }
+    static INTAGLIO_INLINE scale_fragment load_scales(const std::uint8_t* scales) {
+        return vreinterpretq_s16_u16(vmovl_u8(vld1_u8(scales)));
+    }
     using totals = vector<std::int32_t, n>;
     static INTAGLIO_INLINE totals multiply_add(totals total, accumulator c, scale_fragment scales) {
         int32x4_t halves[2];

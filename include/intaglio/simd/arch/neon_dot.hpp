@@ -29,8 +29,8 @@ struct neon_dot_s8s8 {
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { vst1q_s32(out, c); }
 };
 
-/// u8 x s8 into int32, 1 x 4 x 4, as (u - 128) s + 128 s: sdot, and one addition of what all rows of the tile have in common. (usdot of FEAT_I8MM
-/// needs neither, but is no part of this arch.)
+/// u8 x s8 into int32, 1 x 4 x 4, as (u - 128) s + 128 s: sdot, and one addition of what all rows of the tile have in
+/// common. (usdot of FEAT_I8MM needs neither, but is no part of this arch.)
 struct neon_dot_u8s8 {
     static constexpr int m = 1, n = 4, k = 4;
     using lhs = std::uint8_t;
@@ -53,7 +53,9 @@ struct neon_dot_u8s8 {
         const int8x16_t codes = vld1q_s8(panel);
         return {codes, vdotq_s32(vdupq_n_s32(0), codes, vdupq_n_s8(-128))};
     }
-    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, const rhs_fragment& r) { c = vdotq_s32(vsubq_s32(c, r.offset), l, r.codes); }
+    static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, const rhs_fragment& r) {
+        c = vdotq_s32(vsubq_s32(c, r.offset), l, r.codes);
+    }
     static INTAGLIO_INLINE void load(accumulator& c, const lane* in, index) { c = vld1q_s32(in); }
     static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { vst1q_s32(out, c); }
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Stores that pass the caches by: for an output that they can't hold anyway, half the traffic, since no line is read before it is written. Where an instruction set
-// has none, plain stores.
+// Stores that pass the caches by: for an output that they can't hold anyway, half the traffic, since no line is read
+// before it is written. Where an instruction set has none, plain stores.
 
 #if defined(__SSE__)
 #include <immintrin.h>
