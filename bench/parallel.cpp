@@ -13,9 +13,9 @@
 namespace {
 
 void run_loops(benchmark::State& state, intaglio::executor_ref exec) {
-    const intaglio::index count = state.range(0);
+    const intaglio::dim_t count = state.range(0);
     for (auto _ : state) {
-        exec.for_each(count, [](intaglio::index i, int) { benchmark::DoNotOptimize(i); });
+        exec.for_each(count, [](intaglio::dim_t i, int) { benchmark::DoNotOptimize(i); });
     }
     state.SetItemsProcessed(state.iterations() * count);
 }

@@ -48,7 +48,7 @@ inline std::vector<coded_model> coded_models() {
 
 /// The average time of one image in milliseconds: best of seven runs of `run` over all `images`, after one to warm up.
 template <class Run>
-double milliseconds_per_image(intaglio::index images, const Run& run) {
+double milliseconds_per_image(intaglio::dim_t images, const Run& run) {
     run();
     double best = 1e30;
     for (int i = 0; i < 7; ++i) {
@@ -64,7 +64,7 @@ double milliseconds_per_image(intaglio::index images, const Run& run) {
 inline std::vector<level> measure_dial(const intaglio::nn::sequential& network, const intaglio::data::digits& test,
                                        const std::string& prefix, intaglio::executor_ref exec) {
     namespace nn = intaglio::nn;
-    constexpr intaglio::index side = intaglio::data::digits::side;
+    constexpr intaglio::dim_t side = intaglio::data::digits::side;
     // Pixels are multiples of 1/16: with a range of 255/16 each is stored as its own number 0 .. 16.
     constexpr float image_range = 255.0f / intaglio::data::digits::max_value;
     const auto images = intaglio::data::digit_images(test);

@@ -28,8 +28,8 @@ using intaglio::executor_ref;
 
 /// Chosen on a fifth of the training images that was held out; the test images had no part in it.
 struct recipe {
-    intaglio::index epochs = 30;
-    intaglio::index batch = 32;
+    intaglio::dim_t epochs = 30;
+    intaglio::dim_t batch = 32;
     float rate = 0.1f;     ///< at the end of the first epoch, which warms up; a cosine to zero from there
     float momentum = 0.9f; ///< Nesterov's
     float weight_decay = 2e-3f;
@@ -47,9 +47,9 @@ struct trained {
 };
 
 /// The order of the images in an epoch: a shuffle that depends on seed and epoch alone.
-inline std::vector<intaglio::index> shuffled(intaglio::index size, std::uint64_t seed, std::uint64_t stream) {
-    std::vector<intaglio::index> order(static_cast<std::size_t>(size));
-    std::iota(order.begin(), order.end(), intaglio::index{0});
+inline std::vector<intaglio::dim_t> shuffled(intaglio::dim_t size, std::uint64_t seed, std::uint64_t stream) {
+    std::vector<intaglio::dim_t> order(static_cast<std::size_t>(size));
+    std::iota(order.begin(), order.end(), intaglio::dim_t{0});
     for (std::size_t i = order.size(); i > 1; --i)
         std::swap(order[i - 1], order[intaglio::random_below(static_cast<std::uint32_t>(i), seed, stream, i)]);
     return order;
@@ -66,29 +66,29 @@ trained train(const intaglio::data::digits_split& digits, const recipe& how, exe
     trained result;
     result.network = intaglio::models::digits_cnn<Numerics>();
     nn::initialize(result.network, how.seed);
-    const intaglio::index steps = digits.train.size() / how.batch;
+    const intaglio::dim_t steps = digits.train.size() / how.batch;
     optim::sgd optimizer(result.network.parameters(),
                          {.momentum = how.momentum, .weight_decay = how.weight_decay, .nesterov = true});
     const optim::warmup rate{
-        steps, optim::cosine_schedule{.rate = how.rate, .steps = steps * std::max<intaglio::index>(how.epochs - 1, 1)}};
+        steps, optim::cosine_schedule{.rate = how.rate, .steps = steps * std::max<intaglio::dim_t>(how.epochs - 1, 1)}};
 
     nn::feature_map images({how.batch, intaglio::data::digits::side, intaglio::data::digits::side, 1});
     std::vector<std::uint8_t> labels(static_cast<std::size_t>(how.batch));
     // of the first step of every fifth epoch: an audit takes many times as long as the products themselves
     intaglio::audit check;
     intaglio::progress bar(std::string("training in ") + Numerics::name, how.epochs * steps);
-    for (intaglio::index epoch = 0; epoch < how.epochs; ++epoch) {
+    for (intaglio::dim_t epoch = 0; epoch < how.epochs; ++epoch) {
         const auto stream = static_cast<std::uint64_t>(epoch);
         const auto order = shuffled(digits.train.size(), how.seed, order_stream + stream);
-        for (intaglio::index step = 0; step < steps; ++step) {
+        for (intaglio::dim_t step = 0; step < steps; ++step) {
             const auto start = std::chrono::steady_clock::now();
-            for (intaglio::index i = 0; i < how.batch; ++i) {
-                const intaglio::index image = order[static_cast<std::size_t>(step * how.batch + i)];
+            for (intaglio::dim_t i = 0; i < how.batch; ++i) {
+                const intaglio::dim_t image = order[static_cast<std::size_t>(step * how.batch + i)];
                 intaglio::data::place_deformed_digit(digits.train, image, {}, how.seed, deformation_stream + stream,
                                                      images, i);
                 labels[static_cast<std::size_t>(i)] = digits.train.labels[static_cast<std::size_t>(image)];
             }
-            const intaglio::index done = epoch * steps + step;
+            const intaglio::dim_t done = epoch * steps + step;
             const bool audited = step == 0 && epoch % 5 == 0;
             const auto batch = optim::train_step(
                 result.network, images, labels, optimizer, rate(done),

@@ -92,8 +92,8 @@ TEST_CASE("filters are packed once for the input gradient", "[unit]") {
         view(packed.data(), strided.in_pixels(), strided.in_channels);
     conv_input_gradient<dfp16_training>(strided, d_out.data(), 0.5, w.data(), 0.25, dense_view);
     const auto filter = pack_gradient_filter<dfp16_training>(strided, w.data(), 0.25);
-    CHECK(static_cast<intaglio::index>(filter.products.size()) == strided.groups * 4);
-    CHECK(filter.bytes() >= static_cast<intaglio::index>(w.size() * sizeof(std::int16_t)));
+    CHECK(static_cast<intaglio::dim_t>(filter.products.size()) == strided.groups * 4);
+    CHECK(filter.bytes() >= static_cast<intaglio::dim_t>(w.size() * sizeof(std::int16_t)));
 
     CHECK_THROWS_WITH(conv_input_gradient<dfp16_training>(shape, d_out.data(), 0.5, filter, view),
                       Contains("8 products") && Contains("pack_gradient_filter"));

@@ -9,7 +9,6 @@
 namespace {
 
 using namespace exactness;
-using intaglio::index; // not the one of <strings.h>
 using kernel_tables::output_data;
 using kernel_tables::stage_data;
 
@@ -24,7 +23,7 @@ struct drawn_conv {
     std::vector<typename P::lhs::storage> lhs;
     drawn_rhs<P> filter;                       // forward: KRSC data, seen as (k, n)
     std::vector<typename P::rhs::storage> rhs; // gradients
-    index out_rows = 0, out_cols = 0, out_padding;
+    dim_t out_rows = 0, out_cols = 0, out_padding;
     int pack_threads;
     kernel_tables::storage storage;
 
@@ -33,7 +32,7 @@ struct drawn_conv {
           lhs_scale(random.chance(50) ? 0.0625 : 3.1e-5), rhs_scale(random.chance(50) ? 0.25 : 7.7e-3),
           out_padding(random.chance(30) ? random.between(1, 4) : 0), pack_threads(random.chance(50) ? 1 : 3),
           storage(draw_storage(random)) {
-        const index in = g.in_pixels() * g.in_channels, out = g.out_pixels() * g.out_channels,
+        const dim_t in = g.in_pixels() * g.in_channels, out = g.out_pixels() * g.out_channels,
                     weights = g.out_channels * g.filter_size();
         using lhs_format = typename P::lhs::format;
         using rhs_format = typename P::rhs::format;
@@ -118,15 +117,15 @@ template <GemmPolicy P, class T>
 void compare_with_stages(tally& count, source& random, const char* policy, const drawn_conv<P>& conv,
                          const drawn_output<float>& values, output_data::kinds kind, stage_data::kinds stage_kind) {
     float most = 0;
-    for (index i = 0; i < values.view.rows; ++i)
-        for (index j = 0; j < values.view.cols; ++j) most = std::max(most, std::fabs(values.view(i, j)));
+    for (dim_t i = 0; i < values.view.rows; ++i)
+        for (dim_t j = 0; j < values.view.cols; ++j) most = std::max(most, std::fabs(values.view(i, j)));
     if (!(most < 1e30F)) return;
     const float unit = most > 0 ? most : 1.0F;
     drawn_stages stages(random, stage_kind, values.view.rows, values.view.cols, unit);
     drawn_output<T> expected(values.view.rows, values.view.cols, conv.out_padding);
     float largest = 0;
-    for (index i = 0; i < values.view.rows; ++i)
-        for (index j = 0; j < values.view.cols; ++j)
+    for (dim_t i = 0; i < values.view.rows; ++i)
+        for (dim_t j = 0; j < values.view.cols; ++j)
             expected.view(i, j) =
                 quantized<T>(stages.apply(values.view(i, j), i, j, values.view.cols, largest), 150.0F / unit);
     compare<P, T>(count, policy, pass::forward, conv, expected, kind, 150.0F / unit, &stages, largest);
@@ -293,23 +292,23 @@ const std::vector<conv_geometry>& fixed_shapes() {
     return shapes;
 }
 
-conv_geometry draw_shape(source& random, index most_macs, index longest) {
+conv_geometry draw_shape(source& random, dim_t most_macs, dim_t longest) {
     for (;;) {
         conv_geometry g;
-        g.batch = random.pick<index>({1, 1, 2, 3});
+        g.batch = random.pick<dim_t>({1, 1, 2, 3});
         g.height = random.between(1, 17);
         g.width = random.chance(50) ? g.height : random.between(1, 33);
-        g.groups = random.pick<index>({1, 1, 1, 1, 2, 3});
-        g.in_channels = g.groups * random.pick<index>({1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 64, 65, 96});
-        g.out_channels = g.groups * random.pick<index>({1, 2, 3, 5, 8, 13, 15, 16, 17, 31, 32, 33, 47, 64, 65});
-        g.kernel_h = random.pick<index>({1, 1, 2, 3, 3, 3, 4, 5, 7, 11});
-        g.kernel_w = random.chance(70) ? g.kernel_h : random.pick<index>({1, 2, 3, 5, 7});
-        g.stride_h = random.pick<index>({1, 1, 1, 2, 2, 3, 4});
-        g.stride_w = random.chance(70) ? g.stride_h : random.pick<index>({1, 2, 4});
+        g.groups = random.pick<dim_t>({1, 1, 1, 1, 2, 3});
+        g.in_channels = g.groups * random.pick<dim_t>({1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 64, 65, 96});
+        g.out_channels = g.groups * random.pick<dim_t>({1, 2, 3, 5, 8, 13, 15, 16, 17, 31, 32, 33, 47, 64, 65});
+        g.kernel_h = random.pick<dim_t>({1, 1, 2, 3, 3, 3, 4, 5, 7, 11});
+        g.kernel_w = random.chance(70) ? g.kernel_h : random.pick<dim_t>({1, 2, 3, 5, 7});
+        g.stride_h = random.pick<dim_t>({1, 1, 1, 2, 2, 3, 4});
+        g.stride_w = random.chance(70) ? g.stride_h : random.pick<dim_t>({1, 2, 4});
         g.pad_h = random.between(0, g.kernel_h);
         g.pad_w = random.between(0, g.kernel_w);
-        g.dilation_h = random.pick<index>({1, 1, 1, 1, 2, 3});
-        g.dilation_w = random.chance(70) ? g.dilation_h : random.pick<index>({1, 2});
+        g.dilation_h = random.pick<dim_t>({1, 1, 1, 1, 2, 3});
+        g.dilation_w = random.chance(70) ? g.dilation_h : random.pick<dim_t>({1, 2});
         if (g.out_height() > 0 && g.out_width() > 0 && g.macs() <= most_macs && g.filter_size() <= longest) return g;
     }
 }

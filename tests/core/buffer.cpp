@@ -13,7 +13,7 @@ using namespace intaglio;
 
 TEMPLATE_TEST_CASE("a buffer is aligned, zero-filled and followed by zeros", "[unit][core]", std::int8_t, std::int16_t,
                    float, double) {
-    for (const intaglio::index size : {0, 1, 63, 64, 65, 1000}) {
+    for (const intaglio::dim_t size : {0, 1, 63, 64, 65, 1000}) {
         const buffer<TestType> b(size);
         CHECK(b.size() == size);
         CHECK(b.span().size() == static_cast<std::size_t>(size));
@@ -52,6 +52,6 @@ TEST_CASE("buffers copy deeply and move cheaply", "[unit][core]") {
 
 TEST_CASE("impossible buffer sizes are shape errors", "[unit][core]") {
     CHECK_THROWS_AS(buffer<int>(-1), shape_error);
-    CHECK_THROWS_AS(buffer<double>(std::numeric_limits<intaglio::index>::max()), shape_error);
-    CHECK_THROWS_AS(buffer<double>(std::numeric_limits<intaglio::index>::max() / 8), shape_error);
+    CHECK_THROWS_AS(buffer<double>(std::numeric_limits<intaglio::dim_t>::max()), shape_error);
+    CHECK_THROWS_AS(buffer<double>(std::numeric_limits<intaglio::dim_t>::max() / 8), shape_error);
 }

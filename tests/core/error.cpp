@@ -11,7 +11,7 @@ using namespace intaglio;
 
 TEST_CASE("join writes every kind of part", "[unit][core]") {
     CHECK(join() == "");
-    CHECK(join("m ", 3, ", k ", intaglio::index{-4}, ", ", std::size_t{18446744073709551615U}) ==
+    CHECK(join("m ", 3, ", k ", intaglio::dim_t{-4}, ", ", std::size_t{18446744073709551615U}) ==
           "m 3, k -4, 18446744073709551615");
     CHECK(join(0.1F, ' ', 0.1, ' ', 1e300, ' ', -0.0F) == "0.1 0.1 1e+300 -0");
     CHECK(join(std::string("a"), std::string_view("b"), 'c', true) == "abctrue");

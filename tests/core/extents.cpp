@@ -8,16 +8,16 @@
 using namespace intaglio;
 
 TEST_CASE("a product of sizes is exact, or an exception", "[unit][core]") {
-    constexpr intaglio::index largest = std::numeric_limits<intaglio::index>::max();
+    constexpr intaglio::dim_t largest = std::numeric_limits<intaglio::dim_t>::max();
     CHECK(checked_product({}) == 1);
     CHECK(checked_product({7}) == 7);
     CHECK(checked_product({8, 56, 56, 64}) == 1605632);
     CHECK(checked_product({largest}) == largest);
     CHECK(checked_product({largest, 1, 1}) == largest);
-    CHECK(checked_product({intaglio::index{1} << 31, intaglio::index{1} << 31}) == intaglio::index{1} << 62);
+    CHECK(checked_product({intaglio::dim_t{1} << 31, intaglio::dim_t{1} << 31}) == intaglio::dim_t{1} << 62);
     CHECK(checked_product({largest, largest, 0}) == 0);
     CHECK_THROWS_AS(checked_product({largest, 2}), shape_error);
-    CHECK_THROWS_AS(checked_product({intaglio::index{1} << 32, intaglio::index{1} << 31}), shape_error);
+    CHECK_THROWS_AS(checked_product({intaglio::dim_t{1} << 32, intaglio::dim_t{1} << 31}), shape_error);
     CHECK_THROWS_AS(checked_product({0, -1}), shape_error);
     CHECK_THROWS_WITH(checked_product({3, -1, 2}), "negative size in 3 x -1 x 2");
 }
@@ -42,5 +42,5 @@ TEST_CASE("extents keep up to five sizes and their product", "[unit][core]") {
 
     CHECK_THROWS_AS((extents{1, 2, 3, 4, 5, 6}), shape_error);
     CHECK_THROWS_AS((extents{2, -2}), shape_error);
-    CHECK_THROWS_AS((extents{intaglio::index{1} << 40, intaglio::index{1} << 40}), shape_error);
+    CHECK_THROWS_AS((extents{intaglio::dim_t{1} << 40, intaglio::dim_t{1} << 40}), shape_error);
 }

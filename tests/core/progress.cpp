@@ -12,12 +12,12 @@ using namespace intaglio;
 namespace {
 
 /// All that `steps` updates of a bar write.
-std::string written(intaglio::index total, bool terminal) {
+std::string written(intaglio::dim_t total, bool terminal) {
     std::FILE* file = std::tmpfile();
     REQUIRE(file != nullptr);
     {
         progress bar("train", total, file, terminal);
-        for (intaglio::index done = 0; done <= total; ++done) bar.update(done, "loss 0.5");
+        for (intaglio::dim_t done = 0; done <= total; ++done) bar.update(done, "loss 0.5");
     }
     std::string text(static_cast<std::size_t>(std::ftell(file)), '\0');
     std::rewind(file);

@@ -60,13 +60,13 @@ TEST_CASE("deformations: none is the image, and all are a function of seed, stre
     nn::feature_map a({2, 8, 8, 1}), b({2, 8, 8, 1});
     place_deformed_digit(one, 0, {.linear = 0, .shift = 0}, 1, 1, a, 1);
     const auto images = digit_images(one);
-    for (index i = 0; i < 64; ++i) REQUIRE(a.data()[64 + i] == images.data()[i]);
+    for (dim_t i = 0; i < 64; ++i) REQUIRE(a.data()[64 + i] == images.data()[i]);
 
     place_deformed_digit(one, 0, {}, 1, 1, a, 0);
     place_deformed_digit(one, 1, {}, 1, 1, b, 0); // another image in between changes nothing
     place_deformed_digit(one, 0, {}, 1, 1, b, 1);
     bool differs = false;
-    for (index i = 0; i < 64; ++i) {
+    for (dim_t i = 0; i < 64; ++i) {
         REQUIRE(a.data()[i] == b.data()[64 + i]);
         REQUIRE((a.data()[i] >= 0 && a.data()[i] <= 1));
         differs = differs || a.data()[i] != images.data()[i];

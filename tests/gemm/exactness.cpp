@@ -9,22 +9,21 @@
 namespace {
 
 using namespace exactness;
-using intaglio::index; // not the one of <strings.h>
 using kernel_tables::output_data;
 using kernel_tables::stage_data;
 
 struct product_shape {
-    index m, n, k;
+    dim_t m, n, k;
 };
 
 /// Sizes around the ends of tiles (4 to 16 rows, 4 to 64 columns), of steps (1, 2, 4, 64), of blocks (16, 32, 64) and
 /// of the longest chains.
-product_shape draw_shape(source& random, index most_products) {
-    static const std::vector<index> rows{0,  1,  2,  3,  4,  5,  6,  7,  8,  11, 12, 13, 14,
+product_shape draw_shape(source& random, dim_t most_products) {
+    static const std::vector<dim_t> rows{0,  1,  2,  3,  4,  5,  6,  7,  8,  11, 12, 13, 14,
                                          15, 16, 17, 27, 28, 29, 31, 32, 33, 47, 61, 97, 131};
-    static const std::vector<index> cols{0,  1,  2,  3,  5,  7,  8,  9,  13, 15, 16,  17,  23,
+    static const std::vector<dim_t> cols{0,  1,  2,  3,  5,  7,  8,  9,  13, 15, 16,  17,  23,
                                          31, 32, 33, 37, 47, 48, 49, 63, 64, 65, 101, 127, 193};
-    static const std::vector<index> depths{0,   1,   2,   3,   4,   5,   7,   15,  16,   17,   31,  32,
+    static const std::vector<dim_t> depths{0,   1,   2,   3,   4,   5,   7,   15,  16,   17,   31,  32,
                                            33,  47,  63,  64,  65,  79,  95,  96,  97,   127,  128, 129,
                                            255, 256, 257, 383, 511, 512, 513, 769, 1031, 2049, 4099};
     for (;;) {
@@ -38,7 +37,7 @@ struct drawn_product {
     product_shape shape;
     magnitudes lhs_kind, rhs_kind;
     bool lhs_transposed, rhs_transposed, out_transposed;
-    index padding, out_padding;
+    dim_t padding, out_padding;
     int pack_threads;
     kernel_tables::storage storage;
     drawn_lhs<P> lhs;
@@ -106,16 +105,16 @@ template <GemmPolicy P, class T>
 void compare_with_stages(tally& count, source& random, const char* policy, const drawn_product<P>& product,
                          const drawn_output<float>& values, output_data::kinds kind, stage_data::kinds stage_kind) {
     float most = 0;
-    for (index i = 0; i < values.view.rows; ++i)
-        for (index j = 0; j < values.view.cols; ++j) most = std::max(most, std::fabs(values.view(i, j)));
+    for (dim_t i = 0; i < values.view.rows; ++i)
+        for (dim_t j = 0; j < values.view.cols; ++j) most = std::max(most, std::fabs(values.view(i, j)));
     if (!(most < 1e30F)) return;
     const float unit = most > 0 ? most : 1.0F;
     const float inverse_scale = 150.0F / unit; // some values pass the range of 8 bits
     drawn_stages stages(random, stage_kind, values.view.rows, values.view.cols, unit);
     drawn_output<T> expected(values.view.rows, values.view.cols, product.out_padding, product.out_transposed);
     float largest = 0;
-    for (index i = 0; i < values.view.rows; ++i)
-        for (index j = 0; j < values.view.cols; ++j)
+    for (dim_t i = 0; i < values.view.rows; ++i)
+        for (dim_t j = 0; j < values.view.cols; ++j)
             expected.view(i, j) =
                 quantized<T>(stages.apply(values.view(i, j), i, j, values.view.cols, largest), inverse_scale);
     compare<P, T>(count, policy, product, expected, kind, inverse_scale, &stages, largest);

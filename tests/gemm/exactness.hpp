@@ -30,7 +30,6 @@
 namespace exactness {
 
 using namespace intaglio;
-using intaglio::index; // not the one of <strings.h>
 
 /// Numbers that are the same on every machine and in every run.
 class source {
@@ -136,13 +135,13 @@ struct drawn_operand {
 /// `reduction_is_rows`: rhs is (along, across), lhs is (across, along). `transposed` stores it the other way round;
 /// `padding` leaves elements between its rows, of the largest magnitude so that a read of one shows.
 template <class Operand, class Scale>
-drawn_operand<Operand, Scale> draw_operand(source& random, index along, index across, bool reduction_is_rows,
-                                           bool transposed, index padding, magnitudes kind) {
+drawn_operand<Operand, Scale> draw_operand(source& random, dim_t along, dim_t across, bool reduction_is_rows,
+                                           bool transposed, dim_t padding, magnitudes kind) {
     using format = typename Operand::format;
-    constexpr index planes = Operand::planes;
+    constexpr dim_t planes = Operand::planes;
     drawn_operand<Operand, Scale> o;
-    const index rows = reduction_is_rows ? along : across, cols = reduction_is_rows ? across : along;
-    const index outer = transposed ? cols : rows, inner = transposed ? rows : cols, pitch = inner + padding;
+    const dim_t rows = reduction_is_rows ? along : across, cols = reduction_is_rows ? across : along;
+    const dim_t outer = transposed ? cols : rows, inner = transposed ? rows : cols, pitch = inner + padding;
     o.values = draw_values<format>(random, static_cast<std::size_t>(planes * outer * pitch), kind);
     o.data.rows = rows;
     o.data.cols = cols;
@@ -151,7 +150,7 @@ drawn_operand<Operand, Scale> draw_operand(source& random, index along, index ac
     o.data.plane_stride = outer * pitch;
     o.data.scale = std::ldexp(static_cast<double>(random.between(1, 1000)), static_cast<int>(random.between(-40, -10)));
     if constexpr (Operand::sharing::by_row) {
-        const index blocks =
+        const dim_t blocks =
             Operand::block > 0 ? (along + Operand::block - 1) / (Operand::block > 0 ? Operand::block : 1) : 1;
         o.scales = draw_scales<Scale>(
             random, static_cast<std::size_t>((Operand::block > 0 ? planes : 1) * across * blocks), kind);
@@ -184,8 +183,8 @@ struct drawn_output {
     matrix_view<T> view;
 
     /// Strided by `padding` elements, column-major where `transposed`.
-    drawn_output(index rows, index cols, index padding = 0, bool transposed = false) {
-        const index pitch = (transposed ? rows : cols) + padding;
+    drawn_output(dim_t rows, dim_t cols, dim_t padding = 0, bool transposed = false) {
+        const dim_t pitch = (transposed ? rows : cols) + padding;
         memory.resize(static_cast<std::size_t>((transposed ? cols : rows) * pitch + padding));
         if (!memory.empty()) std::memset(static_cast<void*>(memory.data()), 0xA5, memory.size() * sizeof(T));
         view = matrix_view<T>(memory.data() + padding, rows, cols, transposed ? 1 : pitch, transposed ? pitch : 1);
@@ -202,8 +201,8 @@ struct drawn_output {
     }
     /// Where the first difference is, for a message.
     std::string difference(const drawn_output& other) const {
-        for (index i = 0; i < view.rows; ++i)
-            for (index j = 0; j < view.cols; ++j)
+        for (dim_t i = 0; i < view.rows; ++i)
+            for (dim_t j = 0; j < view.cols; ++j)
                 if (std::memcmp(&view(i, j), &other.view(i, j), sizeof(T)) != 0)
                     return join("at (", i, ", ", j, "): ", view(i, j), " instead of ", other.view(i, j));
         return "outside of the output";
@@ -216,8 +215,8 @@ struct drawn_stages {
     float largest = 0;
     kernel_tables::stage_data data;
 
-    drawn_stages(source& random, kernel_tables::stage_data::kinds kind, index rows, index cols, float unit) {
-        const auto numbers = [&](index count) {
+    drawn_stages(source& random, kernel_tables::stage_data::kinds kind, dim_t rows, dim_t cols, float unit) {
+        const auto numbers = [&](dim_t count) {
             std::vector<float> v(static_cast<std::size_t>(count));
             for (float& x : v) x = unit * static_cast<float>(random.between(-1000, 1000)) * 1e-3F;
             return v;
@@ -237,7 +236,7 @@ struct drawn_stages {
     drawn_stages(const drawn_stages&) = delete;
     drawn_stages& operator=(const drawn_stages&) = delete;
 
-    float apply(float v, index i, index j, index cols, float& most) const {
+    float apply(float v, dim_t i, dim_t j, dim_t cols, float& most) const {
         using kernel_tables::stage_data;
         const auto column = static_cast<std::size_t>(j);
         if (data.kind == stage_data::bias_relu) {
@@ -325,13 +324,13 @@ void for_each_policy(const Visit& visit) {
 
 /// The longest reduction that can't pass an integral total, whatever the numbers.
 template <GemmPolicy P>
-constexpr index longest_reduction() {
+constexpr dim_t longest_reduction() {
     if constexpr (std::is_integral_v<typename P::total>) {
         constexpr std::int64_t product = P::lhs::format::max_magnitude * P::rhs::format::max_magnitude;
         constexpr std::int64_t scaled = product * (P::rhs::block > 0 ? 255 : 1) * P::rhs::planes;
-        return static_cast<index>(std::numeric_limits<typename P::total>::max() / scaled);
+        return static_cast<dim_t>(std::numeric_limits<typename P::total>::max() / scaled);
     } else {
-        return std::numeric_limits<index>::max();
+        return std::numeric_limits<dim_t>::max();
     }
 }
 

@@ -105,10 +105,10 @@ TEST_CASE("gemm refuses elements outside of their format and names the first", "
 }
 
 TEST_CASE("lhs of a proven product may be any int16", "[unit][exact]") {
-    for (const intaglio::index k : {1, 2, 3, 300, 2000}) {
+    for (const intaglio::dim_t k : {1, 2, 3, 300, 2000}) {
         const std::vector<std::int16_t> a(static_cast<std::size_t>(3 * k), -32768);
         auto b = pattern<std::int16_t>(static_cast<std::size_t>(k * 5), -32767, 32767);
-        for (intaglio::index j = 0; j < k; ++j) b[static_cast<std::size_t>(j * 5)] = -32767;
+        for (intaglio::dim_t j = 0; j < k; ++j) b[static_cast<std::size_t>(j * 5)] = -32767;
         std::vector<std::int64_t> out(15), expected(15);
         const lhs_view<dfp16_training> lhs{{a.data(), 3, k}};
         const rhs_view<dfp16_training> rhs{{b.data(), k, 5}};
@@ -204,7 +204,7 @@ TEST_CASE("five trits in a byte take a fifth less than two bits each", "[unit]")
 
 TEST_CASE("factors outside of float's normal numbers, beside others, are exact", "[unit][exact]") {
     using policy = int8_inference;
-    constexpr intaglio::index m = 5, n = 32, k = 16;
+    constexpr intaglio::dim_t m = 5, n = 32, k = 16;
     const auto a = pattern<std::uint8_t>(m * k, 0, 255);
     const auto b = pattern<std::int8_t>(k * n, -127, 127);
     for (const float outlier : {3e-39F, 1e-44F, 1.7e38F}) {
@@ -268,11 +268,11 @@ std::vector<std::int16_t> byte_boundaries(std::size_t count, std::size_t step) {
 /// Products of planar bytes are those of byte planes and of the scalar text, of the same numbers, on `Arch`; the
 /// operands lie in rows or in columns.
 template <class Planar, class Bytes, class Arch>
-void check_planar(const std::vector<std::int16_t>& a, const std::vector<std::int16_t>& b, intaglio::index m,
-                  intaglio::index n, intaglio::index k) {
+void check_planar(const std::vector<std::int16_t>& a, const std::vector<std::int16_t>& b, intaglio::dim_t m,
+                  intaglio::dim_t n, intaglio::dim_t k) {
     const auto a_planes = planes_of(a), b_planes = planes_of(b);
     for (const bool transposed : {false, true}) {
-        const auto view = [&](const auto& values, intaglio::index rows, intaglio::index cols) {
+        const auto view = [&](const auto& values, intaglio::dim_t rows, intaglio::dim_t cols) {
             using element = typename std::remove_reference_t<decltype(values)>::value_type;
             return transposed ? matrix_view<const element>(values.data(), cols, rows).transposed()
                               : matrix_view<const element>(values.data(), rows, cols);
@@ -299,7 +299,7 @@ TEST_CASE("planar bytes are the numbers of byte planes", "[unit][exact]") {
     using tile = simd::arch::portable_tile;
     const auto check = [](const auto& make) {
         for (const auto& [m, n, k] :
-             {std::array<intaglio::index, 3>{1, 1, 1}, {16, 16, 64}, {19, 35, 517}, {33, 18, 256}, {2, 3, 33'100}}) {
+             {std::array<intaglio::dim_t, 3>{1, 1, 1}, {16, 16, 64}, {19, 35, 517}, {33, 18, 256}, {2, 3, 33'100}}) {
             const std::vector<std::int16_t> a = make(static_cast<std::size_t>(m * k), 3U),
                                             b = make(static_cast<std::size_t>(k * n), 11U);
             check_planar<dfp16_planar, dfp16_bytes, simd::native_arch>(a, b, m, n, k);
@@ -320,9 +320,9 @@ TEST_CASE("planar bytes are the numbers of byte planes", "[unit][exact]") {
 
 TEST_CASE("rows of planar bytes are read in place where bytes are multiplied", "[unit]") {
     using traits = intaglio::detail::kernel_traits<dfp16_planar, simd::arch::portable_tile>;
-    constexpr intaglio::index m = 2 * traits::rows + 5, k = 3 * traits::k;
+    constexpr intaglio::dim_t m = 2 * traits::rows + 5, k = 3 * traits::k;
     const auto a = planes_of(pattern<std::int16_t>(m * k, -32768, 32767));
-    const auto gather = [&](matrix_view<const std::uint8_t> v, intaglio::index k0, intaglio::index k1,
+    const auto gather = [&](matrix_view<const std::uint8_t> v, intaglio::dim_t k0, intaglio::dim_t k1,
                             intaglio::detail::worker_scratch<traits>& scratch) {
         intaglio::detail::gather_block<traits>(intaglio::detail::matrix_source<std::uint8_t>(v, m * k), 0, v.rows, k0,
                                                k1, scratch);
@@ -331,13 +331,13 @@ TEST_CASE("rows of planar bytes are read in place where bytes are multiplied", "
     gather({a.data(), m, k}, 0, k, scratch);
     REQUIRE(scratch.panels.size() == 3);
     for (std::size_t p = 0; p < 2; ++p) {
-        CHECK(scratch.panels[p].data == a.data() + static_cast<intaglio::index>(p) * traits::rows * k);
+        CHECK(scratch.panels[p].data == a.data() + static_cast<intaglio::dim_t>(p) * traits::rows * k);
         CHECK(scratch.panels[p].row_stride == k);
         CHECK(scratch.panels[p].plane_stride == m * k);
     }
     CHECK(scratch.panels[2].data != a.data() + 2 * traits::rows * k); // five rows are no tile
 
-    const auto copies = [&](matrix_view<const std::uint8_t> v, intaglio::index k0, intaglio::index k1) {
+    const auto copies = [&](matrix_view<const std::uint8_t> v, intaglio::dim_t k0, intaglio::dim_t k1) {
         intaglio::detail::worker_scratch<traits> fresh;
         gather(v, k0, k1, fresh);
         return fresh.lhs.size() > 0;
@@ -411,12 +411,12 @@ TEST_CASE("an atom of sixteen rows gives the same product", "[unit][exact]") {
 
 TEST_CASE("blocks of zeros are skipped and change nothing", "[unit][exact]") {
     using policy = ternary8_inference<2>;
-    constexpr intaglio::index m = 5, n = 40, k = 300, blocks = 5;
+    constexpr intaglio::dim_t m = 5, n = 40, k = 300, blocks = 5;
     const auto a = pattern<std::uint8_t>(m * k, 0, 255);
     auto b = pattern<std::int8_t>(2 * k * n, -1, 1);
     const std::vector<std::uint8_t> scales(2 * n * blocks, 200);
     for (const int kept : {2, 1, 0}) { // blocks whose number modulo 3 is less are left
-        for (intaglio::index e = 0; e < 2 * k * n; ++e)
+        for (intaglio::dim_t e = 0; e < 2 * k * n; ++e)
             if (e % k / 64 % 3 >= kept) b[static_cast<std::size_t>(e)] = 0;
         std::vector<std::int32_t> out(m * n, -7), expected(m * n);
         const lhs_view<policy> lhs{{a.data(), m, k}};
@@ -430,8 +430,8 @@ TEST_CASE("blocks of zeros are skipped and change nothing", "[unit][exact]") {
 
 TEMPLATE_TEST_CASE("an output that is larger than the caches has the same bits", "[unit]", fp32, dfp16_training,
                    int8_inference) {
-    const intaglio::index l3 = cache_sizes::of_this_machine().l3, k = 96, n = 1024, m = l3 / 2 / (n * 4) + 40;
-    if (l3 > intaglio::index{1} << 28) {
+    const intaglio::dim_t l3 = cache_sizes::of_this_machine().l3, k = 96, n = 1024, m = l3 / 2 / (n * 4) + 40;
+    if (l3 > intaglio::dim_t{1} << 28) {
         WARN("skipped: the last cache has " << l3 << " bytes, and outputs that pass it by would take too much memory");
         return;
     }
@@ -444,12 +444,12 @@ TEMPLATE_TEST_CASE("an output that is larger than the caches has the same bits",
     rhs_view<TestType> view{{b.data(), k, n}};
     if constexpr (std::is_same_v<TestType, int8_inference>) view.scales = scales.data();
     const auto packed = pack_rhs<TestType>(view);
-    const intaglio::index part = 500; // rows of a smaller output, which goes through the caches
+    const intaglio::dim_t part = 500; // rows of a smaller output, which goes through the caches
     buffer<float> out(m * n), expected(part * n);
     thread_pool pool(3);
     gemm<TestType>({{a.data(), m, k}}, packed, matrix_view<float>(out.data(), m, n), epilogue<>{}, pool);
-    for (intaglio::index row = 0; row < m; row += part) {
-        const intaglio::index rows = std::min(part, m - row);
+    for (intaglio::dim_t row = 0; row < m; row += part) {
+        const intaglio::dim_t rows = std::min(part, m - row);
         gemm<TestType>({{a.data() + row * k, rows, k}}, packed, matrix_view<float>(expected.data(), rows, n));
         REQUIRE(std::equal(expected.begin(), expected.begin() + rows * n, out.begin() + row * n));
     }

@@ -30,7 +30,7 @@ nn::coded_network mixed_network() {
 }
 
 template <class T>
-bool same(const T* a, const T* b, index size) {
+bool same(const T* a, const T* b, dim_t size) {
     return std::equal(a, a + size, b);
 }
 
@@ -110,7 +110,7 @@ TEST_CASE("files that lie about the network are refused by name", "[unit]") {
 TEST_CASE("trits, weights and scales out of range are refused", "[unit]") {
     const temporary_folder folder;
     const std::string path = folder.file("net");
-    const auto with_byte = [&](const std::string& name, index at, int byte) {
+    const auto with_byte = [&](const std::string& name, dim_t at, int byte) {
         save_coded_network(mixed_network(), path);
         const auto begin = safetensors_file::read(path).entries().at(name).begin;
         std::vector<char> bytes = read_file(path);

@@ -76,7 +76,7 @@ TEST_CASE("half precision is read as float", "[exact]") {
     std::memcpy(bytes.data() + bytes.size() - 12, halves, 12);
     const auto values = safetensors_file::parse(std::move(bytes), "f").get<float>("h");
     const float expected[] = {1, -2, 0x1p-24f, 65504, INFINITY, -0.0f};
-    for (index i = 0; i < 6; ++i) REQUIRE(values[i] == expected[i]);
+    for (dim_t i = 0; i < 6; ++i) REQUIRE(values[i] == expected[i]);
     REQUIRE(std::signbit(values[5]));
     REQUIRE(std::isnan(float_from_half(0x7e00)));
     REQUIRE(float_from_half(0x03ff) == 1023 * 0x1p-24f);

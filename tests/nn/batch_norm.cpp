@@ -11,12 +11,12 @@ namespace intaglio::nn {
 TEST_CASE("training normalises each channel and moves the running statistics", "[unit]") {
     batch_norm norm("norm", 3);
     feature_map in({8, 4, 4, 3}), out({8, 4, 4, 3});
-    for (index i = 0; i < in.size(); ++i)
+    for (dim_t i = 0; i < in.size(); ++i)
         in.data()[i] = static_cast<float>(i % 3) * 10 + 4 * random_normal(3, 1, static_cast<std::uint64_t>(i));
     norm.forward(in, out, {.training = true});
-    for (index c = 0; c < 3; ++c) {
+    for (dim_t c = 0; c < 3; ++c) {
         double sum = 0, squares = 0, mean = 0;
-        for (index r = 0; r < in.pixels(); ++r) {
+        for (dim_t r = 0; r < in.pixels(); ++r) {
             const auto v = static_cast<double>(out.data()[r * 3 + c]);
             sum += v;
             squares += v * v;

@@ -42,7 +42,7 @@ std::vector<float> all_passes(const conv2d_shape& shape) {
 } // namespace
 
 TEST_CASE("a layer gives the same bits from planar bytes", "[exact]") {
-    for (const index stride : {1, 2}) {
+    for (const dim_t stride : {1, 2}) {
         const conv2d_shape shape{.in_channels = 33, .out_channels = 18, .kernel = 3, .stride = stride, .padding = 1};
         REQUIRE(all_passes<planar_numerics>(shape) == all_passes<dfp16_numerics>(shape));
     }
@@ -65,7 +65,7 @@ TEST_CASE("a DFP16 layer multiplies the mantissas of its input and weights", "[e
         g, x.data(), x.scale(),
         {.values = matrix_view<const std::int16_t>{w.data(), 18, g.filter_size()}.transposed(), .scale = w.scale()},
         matrix_view<float>{expected.data(), g.out_pixels(), g.out_channels});
-    for (index i = 0; i < out.size(); ++i) REQUIRE(out.data()[i] == expected[static_cast<std::size_t>(i)]);
+    for (dim_t i = 0; i < out.size(); ++i) REQUIRE(out.data()[i] == expected[static_cast<std::size_t>(i)]);
 }
 
 TEST_CASE("conversions are counted, and the audit sees no overflow", "[unit]") {

@@ -19,9 +19,9 @@ namespace {
 
 constexpr float image_range = 255.0f / 16;
 
-feature_map random_images(index count) {
+feature_map random_images(dim_t count) {
     feature_map images({count, 8, 8, 1});
-    for (index i = 0; i < images.size(); ++i)
+    for (dim_t i = 0; i < images.size(); ++i)
         images.data()[i] = static_cast<float>(random_below(17, 2, 3, static_cast<std::uint64_t>(i))) / 16;
     return images;
 }
@@ -42,7 +42,7 @@ sequential calibrated_network() {
 /// Root mean square difference as a share of the root mean square of `expected`.
 double distance(const feature_map& result, const feature_map& expected) {
     double error = 0, power = 0;
-    for (index i = 0; i < expected.size(); ++i) {
+    for (dim_t i = 0; i < expected.size(); ++i) {
         const double e = static_cast<double>(expected.data()[i]), d = static_cast<double>(result.data()[i]) - e;
         error += d * d;
         power += e * e;
@@ -101,7 +101,7 @@ TEST_CASE("the dial: a level of three planes is the network of fewer planes, bit
         REQUIRE(cut.levels() == level);
         const auto a = all.run(images, level, memory), b = cut.run(images, level, memory),
                    c = all.run(images, level, memory, pool);
-        for (index i = 0; i < a.size(); ++i) {
+        for (dim_t i = 0; i < a.size(); ++i) {
             REQUIRE(a.data()[i] == b.data()[i]);
             REQUIRE(a.data()[i] == c.data()[i]);
         }
@@ -116,11 +116,11 @@ TEST_CASE("one image alone gives what it gives in a batch", "[exact]") {
     const auto images = random_images(3);
     integer_network::workspace memory;
     const auto batch = net.run(images, 1, memory);
-    for (index i = 0; i < 3; ++i) {
+    for (dim_t i = 0; i < 3; ++i) {
         feature_map one({1, 8, 8, 1});
         std::copy_n(images.data() + i * 64, 64, one.data());
         const auto alone = net.run(one, 1, memory);
-        for (index c = 0; c < 10; ++c) REQUIRE(alone.data()[c] == batch.data()[i * 10 + c]);
+        for (dim_t c = 0; c < 10; ++c) REQUIRE(alone.data()[c] == batch.data()[i * 10 + c]);
     }
     REQUIRE(net.run(feature_map({0, 8, 8, 1}), 1, memory).size() == 0);
 }
@@ -153,9 +153,9 @@ TEST_CASE("what a network costs", "[unit]") {
     const auto of = [&](weight_coding coding, int level) {
         return cost(encode(folded, std::vector{coding}, image_range), level, 8, 8);
     };
-    const index weights = 9 * 32 + 288 * 64 + 576 * 64 + 576 * 128 + 128 * 10;
-    const index channels = 32 + 64 + 64 + 128 + 10;
-    const index multiply_adds = 64 * (9 * 32 + 288 * 64) + 16 * (576 * 64 + 576 * 128) + 1280;
+    const dim_t weights = 9 * 32 + 288 * 64 + 576 * 64 + 576 * 128 + 128 * 10;
+    const dim_t channels = 32 + 64 + 64 + 128 + 10;
+    const dim_t multiply_adds = 64 * (9 * 32 + 288 * 64) + 16 * (576 * 64 + 576 * 128) + 1280;
     const network_cost bytes = of({family::int8, 1}, 1);
     REQUIRE(bytes.weights == weights);
     REQUIRE(bytes.weight_bytes == weights + 4 * channels);

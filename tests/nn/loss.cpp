@@ -28,10 +28,10 @@ TEST_CASE("the gradient of the loss", "[gradient]") {
     const float smoothing = GENERATE(0.0f, 0.1f, 1.0f);
     feature_map logits({3, 1, 1, 5}), d;
     const std::vector<std::uint8_t> labels{4, 0, 2};
-    for (index i = 0; i < logits.size(); ++i)
+    for (dim_t i = 0; i < logits.size(); ++i)
         logits.data()[i] = 4 * random_uniform(1, 1, static_cast<std::uint64_t>(i)) - 2;
     softmax_cross_entropy(logits, labels, &d, smoothing);
-    for (index i = 0; i < logits.size(); ++i) {
+    for (dim_t i = 0; i < logits.size(); ++i) {
         const float kept = logits.data()[i];
         logits.data()[i] = kept + 0x1p-7f;
         const double up = softmax_cross_entropy(logits, labels, nullptr, smoothing).loss;

@@ -18,12 +18,12 @@ TEST_CASE("max pooling takes the largest of each window and sends the gradient t
     d_out.data()[1] = 3;
     pool.backward(in, out, d_out, &d_in, {});
     const float expected[] = {0, 1, 3, 0, 0, 0, 0, 0, 0, 0};
-    for (index i = 0; i < 10; ++i) REQUIRE(d_in.data()[i] == expected[i]);
+    for (dim_t i = 0; i < 10; ++i) REQUIRE(d_in.data()[i] == expected[i]);
 }
 
 TEST_CASE("global average", "[unit]") {
     feature_map in({2, 1, 4, 1}), out({2, 1, 1, 1});
-    for (index i = 0; i < 8; ++i) in.data()[i] = static_cast<float>(i);
+    for (dim_t i = 0; i < 8; ++i) in.data()[i] = static_cast<float>(i);
     global_average_pool average;
     average.forward(in, out, {});
     REQUIRE(out.data()[0] == 1.5f);

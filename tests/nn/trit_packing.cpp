@@ -9,7 +9,7 @@
 namespace intaglio::nn {
 
 TEST_CASE("trits survive packing at every length", "[exact]") {
-    for (index n = 0; n <= 23; ++n) {
+    for (dim_t n = 0; n <= 23; ++n) {
         std::vector<std::int8_t> trits(static_cast<std::size_t>(n)), back(trits.size(), 7);
         for (std::size_t i = 0; i < trits.size(); ++i)
             trits[i] =

@@ -48,7 +48,7 @@ TEST_CASE("saturation", "[unit]") {
     REQUIRE(round_saturated(std::numeric_limits<double>::infinity(), -32767, 32767, rule, 0) == 32767);
     REQUIRE(round_saturated(std::numeric_limits<double>::quiet_NaN(), -32767, 32767, rule, 0) == -32767);
     const stochastic random{1, 2};
-    for (index i = 0; i < 1000; ++i) {
+    for (dim_t i = 0; i < 1000; ++i) {
         REQUIRE(round_saturated(32766.99, -32767, 32767, random, i) <= 32767);
         REQUIRE(round_saturated(1e9, -32767, 32767, random, i) == 32767);
         REQUIRE(round_saturated(-1e9, -32767, 32767, random, i) == -32767);
@@ -60,7 +60,7 @@ TEST_CASE("stochastic rounding is unbiased, and leaves integers alone", "[unit]"
     const int count = 200000;
     for (const double x : {0.25, 0.5, 0.999, -0.25, -0.75, 3.1, -1234.0625, 0.001, -0.001}) {
         double sum = 0;
-        for (index i = 0; i < count; ++i) {
+        for (dim_t i = 0; i < count; ++i) {
             const auto r = rule(x, i);
             REQUIRE(std::abs(static_cast<double>(r) - x) < 1);
             sum += static_cast<double>(r);
@@ -68,7 +68,7 @@ TEST_CASE("stochastic rounding is unbiased, and leaves integers alone", "[unit]"
         const double p = x - std::floor(x);
         REQUIRE(std::abs(sum / count - x) < 5 * std::sqrt(p * (1 - p) / count) + 0x1p-17);
     }
-    for (index i = 0; i < 1000; ++i) {
+    for (dim_t i = 0; i < 1000; ++i) {
         REQUIRE(rule(0.0, i) == 0);
         REQUIRE(rule(17.0, i) == 17);
         REQUIRE(rule(-17.0, i) == -17);

@@ -18,11 +18,11 @@ struct quarters {
     std::vector<std::uint8_t> labels;
 
     quarters() {
-        for (index i = 0; i < 24; ++i) {
-            const index label = i % 4;
+        for (dim_t i = 0; i < 24; ++i) {
+            const dim_t label = i % 4;
             labels.push_back(static_cast<std::uint8_t>(label));
-            for (index y = 0; y < 8; ++y)
-                for (index x = 0; x < 8; ++x) {
+            for (dim_t y = 0; y < 8; ++y)
+                for (dim_t x = 0; x < 8; ++x) {
                     const auto at = (i * 8 + y) * 8 + x;
                     images.data()[at] = 0.3f * random_uniform(1, 1, static_cast<std::uint64_t>(at)) +
                                         (y / 4 * 2 + x / 4 == label ? 0.7f : 0.0f);

@@ -14,7 +14,7 @@
 namespace intaglio {
 namespace {
 
-std::vector<float> gaussian(index count, std::uint64_t stream) {
+std::vector<float> gaussian(dim_t count, std::uint64_t stream) {
     std::vector<float> w(static_cast<std::size_t>(count));
     for (std::size_t i = 0; i < w.size(); ++i) w[i] = random_normal(23, stream, i);
     return w;
@@ -23,7 +23,7 @@ std::vector<float> gaussian(index count, std::uint64_t stream) {
 } // namespace
 
 TEST_CASE("errors of integer blocks on Gaussian weights", "[unit]") {
-    const index rows = 64, cols = 4096;
+    const dim_t rows = 64, cols = 4096;
     const auto w = gaussian(rows * cols, 1);
     // Codes -7 .. 7 and -3 .. 3. With the asymmetric extra code, -8 and -4, these would be 0.0089 and 0.0358; symmetric
     // ranges keep every bound.
@@ -40,14 +40,14 @@ TEST_CASE("errors of integer blocks on Gaussian weights", "[unit]") {
 }
 
 TEST_CASE("codes are the nearest, and the largest takes the largest code", "[unit][exact]") {
-    const index rows = 7, cols = 75;
+    const dim_t rows = 7, cols = 75;
     const auto w = gaussian(rows * cols, 2);
-    for (const index block : {index{0}, index{1}, index{32}, index{75}, index{200}}) {
+    for (const dim_t block : {dim_t{0}, dim_t{1}, dim_t{32}, dim_t{75}, dim_t{200}}) {
         const auto t = quantize_blocks<fixed<8>>(w, rows, cols, {.block = block});
-        for (index row = 0; row < rows; ++row) {
-            for (index b = 0; b < t.blocks(); ++b) {
+        for (dim_t row = 0; row < rows; ++row) {
+            for (dim_t b = 0; b < t.blocks(); ++b) {
                 int largest = 0;
-                for (index col = b * t.block(); col < std::min(cols, (b + 1) * t.block()); ++col) {
+                for (dim_t col = b * t.block(); col < std::min(cols, (b + 1) * t.block()); ++col) {
                     const int code = t.values(row)[col];
                     largest = std::max(largest, std::abs(code));
                     const double x = static_cast<double>(w[static_cast<std::size_t>(row * cols + col)]);
@@ -60,14 +60,14 @@ TEST_CASE("codes are the nearest, and the largest takes the largest code", "[uni
 }
 
 TEST_CASE("sum-zero integer blocks", "[unit]") {
-    const index rows = 9, cols = 96;
+    const dim_t rows = 9, cols = 96;
     auto w = gaussian(rows * cols, 3);
     const auto t =
         quantize_blocks<fixed<4>>(w, rows, cols, {.block = 32, .rule = scale_rule::least_error, .sum_zero = true});
-    for (index row = 0; row < rows; ++row) {
-        for (index b = 0; b < t.blocks(); ++b) {
+    for (dim_t row = 0; row < rows; ++row) {
+        for (dim_t b = 0; b < t.blocks(); ++b) {
             double sum = 0;
-            for (index col = b * 32; col < (b + 1) * 32; ++col)
+            for (dim_t col = b * 32; col < (b + 1) * 32; ++col)
                 sum += static_cast<double>(w[static_cast<std::size_t>(row * cols + col)]) - t.value(row, col);
             REQUIRE(std::abs(sum) <= (0.5 + 1e-6) * static_cast<double>(t.scale(row, b)));
         }

@@ -11,16 +11,16 @@
 namespace intaglio {
 namespace {
 
-std::vector<layer_profile> random_layers(std::size_t count, std::uint64_t stream, index scale) {
+std::vector<layer_profile> random_layers(std::size_t count, std::uint64_t stream, dim_t scale) {
     std::vector<layer_profile> layers(count);
     for (std::size_t l = 0; l < count; ++l) {
         layers[l].name = "layer" + std::to_string(l);
         layers[l].sensitivity = 0.5 + static_cast<double>(random_uniform(9, stream, 10 * l));
-        const index size = scale * (1 + random_below(20, 9, stream, 10 * l + 1));
+        const dim_t size = scale * (1 + random_below(20, 9, stream, 10 * l + 1));
         double error = 0.2 + static_cast<double>(random_uniform(9, stream, 10 * l + 2)) / 10;
         for (int r = 1; r <= 4; ++r) {
             layers[l].choices.push_back(
-                {r, r * size + static_cast<index>(random_below(3, 9, stream, 10 * l + 5)), error});
+                {r, r * size + static_cast<dim_t>(random_below(3, 9, stream, 10 * l + 5)), error});
             error *=
                 0.1 + static_cast<double>(random_uniform(9, stream, 10 * l + 2 + static_cast<std::uint64_t>(r))) / 5;
         }
@@ -29,7 +29,7 @@ std::vector<layer_profile> random_layers(std::size_t count, std::uint64_t stream
 }
 
 /// The least perturbation over all combinations.
-double brute_force(const std::vector<layer_profile>& layers, index budget) {
+double brute_force(const std::vector<layer_profile>& layers, dim_t budget) {
     std::size_t combinations = 1;
     for (std::size_t l = 0; l < layers.size(); ++l) combinations *= 4;
     double best = 1e300;
@@ -42,8 +42,8 @@ double brute_force(const std::vector<layer_profile>& layers, index budget) {
     return best;
 }
 
-index least_bytes(const std::vector<layer_profile>& layers) {
-    index sum = 0;
+dim_t least_bytes(const std::vector<layer_profile>& layers) {
+    dim_t sum = 0;
     for (const auto& layer : layers) sum += layer.choices[0].bytes;
     return sum;
 }
@@ -53,8 +53,8 @@ index least_bytes(const std::vector<layer_profile>& layers) {
 TEST_CASE("the plan is the best of all combinations", "[unit]") {
     for (std::uint64_t trial = 0; trial < 40; ++trial) {
         const auto layers = random_layers(1 + trial % 5, trial, 1);
-        const index least = least_bytes(layers);
-        for (const index budget : {least, least + 1, 2 * least, 3 * least, 5 * least}) {
+        const dim_t least = least_bytes(layers);
+        for (const dim_t budget : {least, least + 1, 2 * least, 3 * least, 5 * least}) {
             const auto plan = choose_planes(layers, budget);
             REQUIRE(plan.bytes <= budget);
             REQUIRE(plan.perturbation == Approx(brute_force(layers, budget)));
@@ -65,8 +65,8 @@ TEST_CASE("the plan is the best of all combinations", "[unit]") {
 TEST_CASE("large budgets are counted in units and always kept", "[unit]") {
     for (std::uint64_t trial = 0; trial < 5; ++trial) {
         const auto layers = random_layers(5, 100 + trial, 1'000'003);
-        const index least = least_bytes(layers);
-        for (const index budget : {least, 2 * least, 3 * least}) {
+        const dim_t least = least_bytes(layers);
+        for (const dim_t budget : {least, 2 * least, 3 * least}) {
             const auto plan = choose_planes(layers, budget);
             REQUIRE(plan.bytes <= budget);
             REQUIRE(plan.perturbation <=

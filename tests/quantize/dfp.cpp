@@ -27,7 +27,7 @@ std::vector<T> normative(const std::vector<float>& values, int exponent, dfp_spe
     for (std::size_t i = 0; i < values.size(); ++i)
         out[i] =
             static_cast<T>(round_saturated(static_cast<double>(values[i]) * power_of_two(-exponent),
-                                           -spec.max_mantissa(), spec.max_mantissa(), rule, static_cast<index>(i)));
+                                           -spec.max_mantissa(), spec.max_mantissa(), rule, static_cast<dim_t>(i)));
     return out;
 }
 
@@ -107,7 +107,7 @@ TEST_CASE("denormal tensors keep their bits", "[unit][exact]") {
     std::vector<float> values;
     for (int i = -100; i <= 100; ++i) values.push_back(static_cast<float>(i) * limits::denorm_min());
     const auto q = quantize_dfp<fixed<16>>(values, {201});
-    for (index i = 0; i < 201; ++i) REQUIRE(q.value(i) == static_cast<double>(values[static_cast<std::size_t>(i)]));
+    for (dim_t i = 0; i < 201; ++i) REQUIRE(q.value(i) == static_cast<double>(values[static_cast<std::size_t>(i)]));
     std::vector<float> back(values.size());
     dfp_dequantize<std::int16_t>(q.mantissas.span(), q.exponent, back);
     REQUIRE(back == values);
@@ -171,7 +171,7 @@ TEST_CASE("stochastic rounding does not depend on the threads", "[unit][exact]")
         REQUIRE(std::equal(serial.mantissas.begin(), serial.mantissas.end(), threaded.mantissas.begin()));
     }
     double sum = 0, exact = 0;
-    for (index i = 0; i < 200000; ++i) {
+    for (dim_t i = 0; i < 200000; ++i) {
         sum += serial.value(i);
         exact += static_cast<double>(values[static_cast<std::size_t>(i)]);
     }
@@ -181,7 +181,7 @@ TEST_CASE("stochastic rounding does not depend on the threads", "[unit][exact]")
 TEST_CASE("the error of nearest rounding is half a step", "[unit]") {
     const auto values = random_values(10000, 3, 1e-5F);
     const auto q = quantize_dfp<fixed<16>>(values, {100, 100});
-    for (index i = 0; i < q.size(); ++i)
+    for (dim_t i = 0; i < q.size(); ++i)
         REQUIRE(std::abs(q.value(i) - static_cast<double>(values[static_cast<std::size_t>(i)])) <= q.scale() / 2);
 }
 
@@ -231,14 +231,14 @@ namespace {
 /// Planar bytes of `values` are the numbers of fixed<16>, whichever way they are made.
 template <class Rule>
 void check_planar(std::span<const float> values, dfp_spec spec, const Rule& rule, executor_ref exec) {
-    const extents shape{static_cast<index>(values.size())};
+    const extents shape{static_cast<dim_t>(values.size())};
     const auto expected = quantize_dfp<fixed<16>>(values, shape, spec, "x", exec, rule);
     const auto same = [&](const dfp_tensor<planar_bytes>& t) {
         REQUIRE(t.exponent == expected.exponent);
         REQUIRE(t.shape() == shape);
         REQUIRE(t.mantissas.size() == 2 * shape.size());
         bool all = true;
-        for (index i = 0; i < t.size(); ++i) all = all && t.mantissa(i) == expected.mantissas[i];
+        for (dim_t i = 0; i < t.size(); ++i) all = all && t.mantissa(i) == expected.mantissas[i];
         return all;
     };
     auto t = quantize_dfp<planar_bytes>(values, shape, spec, "x", exec, rule);

@@ -15,13 +15,13 @@
 namespace intaglio {
 namespace {
 
-std::vector<float> gaussian(index count, std::uint64_t stream) {
+std::vector<float> gaussian(dim_t count, std::uint64_t stream) {
     std::vector<float> w(static_cast<std::size_t>(count));
     for (std::size_t i = 0; i < w.size(); ++i) w[i] = random_normal(17, stream, i);
     return w;
 }
 
-std::vector<float> laplace(index count, std::uint64_t stream) {
+std::vector<float> laplace(dim_t count, std::uint64_t stream) {
     std::vector<float> w(static_cast<std::size_t>(count));
     for (std::size_t i = 0; i < w.size(); ++i) {
         const float u = random_uniform(17, stream, i) - 0.5F;
@@ -31,9 +31,9 @@ std::vector<float> laplace(index count, std::uint64_t stream) {
 }
 
 /// The sum of a block's errors, in units of its scale.
-double error_sum(const std::vector<float>& w, const locked_tensor& t, index row, index b) {
+double error_sum(const std::vector<float>& w, const locked_tensor& t, dim_t row, dim_t b) {
     double sum = 0;
-    for (index col = b * t.block(); col < std::min(t.cols(), (b + 1) * t.block()); ++col)
+    for (dim_t col = b * t.block(); col < std::min(t.cols(), (b + 1) * t.block()); ++col)
         sum += static_cast<double>(w[static_cast<std::size_t>(row * t.cols() + col)]) - t.value(row, col);
     return sum / (t.factor() * t.scale(row, b));
 }
@@ -48,7 +48,7 @@ bool same(const ternary_tensor& a, const ternary_tensor& b) {
 // Reference values: 8-bit scales cost less than the tolerance. 4,096 blocks each.
 TEST_CASE("errors of greedy planes on Gaussian and Laplace weights", "[unit]") {
     struct row {
-        index block;
+        dim_t block;
         std::vector<double> gaussian, laplace;
     };
     const row table[] = {{4, {0.101}, {0.096}},
@@ -56,21 +56,21 @@ TEST_CASE("errors of greedy planes on Gaussian and Laplace weights", "[unit]") {
                          {64, {0.184, 0.0385, 0.0129, 0.0034, 0.0007}, {0.247, 0.066, 0.021, 0.0044, 0.0010}},
                          {256, {0.189}, {0.260}}};
     for (const auto& [block, of_gaussian, of_laplace] : table) {
-        const index rows = 64, cols = 64 * block;
+        const dim_t rows = 64, cols = 64 * block;
         for (const auto* expected : {&of_gaussian, &of_laplace}) {
             const auto w = expected == &of_gaussian ? gaussian(rows * cols, 1) : laplace(rows * cols, 2);
             const auto t =
-                quantize_residual(w, rows, cols, {.planes = static_cast<index>(expected->size()), .block = block});
+                quantize_residual(w, rows, cols, {.planes = static_cast<dim_t>(expected->size()), .block = block});
             for (std::size_t p = 0; p < expected->size(); ++p) {
                 INFO("block " << block << " plane " << p);
-                REQUIRE(nmse(w, t, static_cast<index>(p + 1)) == Approx((*expected)[p]).epsilon(p < 3 ? 0.04 : 0.12));
+                REQUIRE(nmse(w, t, static_cast<dim_t>(p + 1)) == Approx((*expected)[p]).epsilon(p < 3 ? 0.04 : 0.12));
             }
         }
     }
 }
 
 TEST_CASE("errors of locked digits on Gaussian and Laplace weights", "[unit]") {
-    const index rows = 64, cols = 4096;
+    const dim_t rows = 64, cols = 4096;
     const auto g = gaussian(rows * cols, 3), l = laplace(rows * cols, 4);
     const auto error = [&](const std::vector<float>& w, int digits, bool sum_zero) {
         return nmse(w, quantize_locked(w, rows, cols, {.digits = digits, .block = 64, .sum_zero = sum_zero}));
@@ -91,14 +91,14 @@ TEST_CASE("errors of locked digits on Gaussian and Laplace weights", "[unit]") {
 }
 
 TEST_CASE("every greedy plane lowers the error by the proven share", "[unit]") {
-    const index block = 16, rows = 50, cols = 16;
+    const dim_t block = 16, rows = 50, cols = 16;
     double harmonic = 0;
     for (int i = 1; i <= block; ++i) harmonic += 1.0 / i;
     auto w = gaussian(rows * cols, 5);
     for (float& x : w) x = x * x * x;
     const auto t = quantize_residual(w, rows, cols, {.planes = 4, .block = block});
     double before = 1;
-    for (index p = 1; p <= 4; ++p) {
+    for (dim_t p = 1; p <= 4; ++p) {
         const double after = nmse(w, t, p);
         REQUIRE(after < before * (1 - 1 / harmonic) * 1.01); // 1 %: the rounding of scales
         before = after;
@@ -106,14 +106,14 @@ TEST_CASE("every greedy plane lowers the error by the proven share", "[unit]") {
 }
 
 TEST_CASE("the first planes are the conversion with fewer planes", "[unit][exact]") {
-    const index rows = 30, cols = 100;
+    const dim_t rows = 30, cols = 100;
     auto w = gaussian(rows * cols, 10);
     // a block whose second scale is the largest of all
-    for (index i = 0; i < 100; ++i) w[static_cast<std::size_t>(i)] = i == 5 ? 100.0F : 30.0F;
+    for (dim_t i = 0; i < 100; ++i) w[static_cast<std::size_t>(i)] = i == 5 ? 100.0F : 30.0F;
     const auto all = quantize_residual(w, rows, cols, {.planes = 4});
     REQUIRE(all.scale(1, 0, 0) == 255);
     REQUIRE(all.scale(0, 0, 0) < 255);
-    for (index planes = 1; planes < 4; ++planes) {
+    for (dim_t planes = 1; planes < 4; ++planes) {
         const auto some = quantize_residual(w, rows, cols, {.planes = planes});
         REQUIRE(some.factor() == all.factor());
         REQUIRE(std::equal(some.trits(), some.trits() + planes * some.plane_stride(), all.trits()));
@@ -123,16 +123,16 @@ TEST_CASE("the first planes are the conversion with fewer planes", "[unit][exact
 }
 
 TEST_CASE("sum-zero rounding of greedy planes acts on the last one", "[unit]") {
-    const index rows = 40, cols = 64;
+    const dim_t rows = 40, cols = 64;
     auto w = gaussian(rows * cols, 11);
     for (float& x : w) x += 0.2F;
     const auto plain = quantize_residual(w, rows, cols, {.planes = 2}),
                balanced = quantize_residual(w, rows, cols, {.planes = 2, .sum_zero = true});
     REQUIRE(std::equal(plain.trits(), plain.trits() + plain.plane_stride(), balanced.trits()));
     double before = 0, after = 0;
-    for (index row = 0; row < rows; ++row) {
+    for (dim_t row = 0; row < rows; ++row) {
         double e = 0, f = 0;
-        for (index col = 0; col < cols; ++col) {
+        for (dim_t col = 0; col < cols; ++col) {
             const auto x = static_cast<double>(w[static_cast<std::size_t>(row * cols + col)]);
             e += x - plain.value(row, col);
             f += x - balanced.value(row, col);
@@ -145,19 +145,19 @@ TEST_CASE("sum-zero rounding of greedy planes acts on the last one", "[unit]") {
 }
 
 TEST_CASE("sum-zero rounding makes the errors of a block cancel", "[unit]") {
-    const index rows = 20, cols = 200; // a ragged last block of 8
+    const dim_t rows = 20, cols = 200; // a ragged last block of 8
     auto w = gaussian(rows * cols, 6);
     for (float& x : w) x += 0.3F;
     for (int digits = 2; digits <= 5; ++digits) {
         const auto t = quantize_locked(w, rows, cols, {.digits = digits, .block = 64, .sum_zero = true});
-        for (index row = 0; row < rows; ++row) {
-            for (index b = 0; b < t.blocks(); ++b) REQUIRE(std::abs(error_sum(w, t, row, b)) <= 0.5 + 1e-9);
+        for (dim_t row = 0; row < rows; ++row) {
+            for (dim_t b = 0; b < t.blocks(); ++b) REQUIRE(std::abs(error_sum(w, t, row, b)) <= 0.5 + 1e-9);
         }
     }
 }
 
 TEST_CASE("sum-zero rounding moves the fewest codes, and those nearest to the other choice", "[unit][exact]") {
-    std::vector<index> order;
+    std::vector<dim_t> order;
     const std::vector<double> x{0.4, 1.3, -0.2, 2.45, 0.1};
     std::vector<int> codes{0, 1, 0, 2, 0}; // errors 0.4 0.3 -0.2 0.45 0.1: sum 1.05
     REQUIRE(round_to_sum_zero(std::span<const double>(x), codes.data(), 4, order) == 1);
@@ -251,7 +251,7 @@ TEST_CASE("locked codes split into digits and back", "[unit][exact]") {
         REQUIRE(back == codes);
 
         // The dial: the leading digits alone are the truncated tensor.
-        locked_tensor w(digits, 1, static_cast<index>(codes.size()), 64);
+        locked_tensor w(digits, 1, static_cast<dim_t>(codes.size()), 64);
         std::copy(codes.begin(), codes.end(), w.codes());
         std::fill_n(w.scales(), w.blocks(), std::uint8_t{3});
         for (int kept = 1; kept <= digits; ++kept) {
@@ -260,7 +260,7 @@ TEST_CASE("locked codes split into digits and back", "[unit][exact]") {
             fuse_locked(std::span(planes).first(codes.size() * static_cast<std::size_t>(kept)), kept, leading);
             REQUIRE(std::equal(leading.begin(), leading.end(), coarse.codes()));
             REQUIRE(coarse.factor() == static_cast<double>(detail::power_of_three(digits - kept)));
-            for (index i = 0; i < coarse.cols(); ++i)
+            for (dim_t i = 0; i < coarse.cols(); ++i)
                 REQUIRE(std::abs(coarse.value(0, i) - w.value(0, i)) <= 3 * (coarse.factor() - 1) / 2);
         }
     }
@@ -274,7 +274,7 @@ TEST_CASE("residual quantizers refuse what does not fit", "[unit]") {
     REQUIRE_THROWS_AS(quantize_residual(w, 3, 4, {.planes = 1, .block = 0}), shape_error);
     REQUIRE_THROWS_AS(quantize_locked(w, 3, 4, {.digits = 0}), value_error);
     REQUIRE_THROWS_AS(quantize_locked(w, 3, 4, {.digits = 6}), value_error);
-    REQUIRE_THROWS_AS(quantize_residual(w, std::numeric_limits<index>::max(), 4), shape_error);
+    REQUIRE_THROWS_AS(quantize_residual(w, std::numeric_limits<dim_t>::max(), 4), shape_error);
     REQUIRE_THROWS_AS(truncate_locked(quantize_locked(w, 3, 4), 3), value_error);
     w[7] = std::numeric_limits<float>::quiet_NaN();
     try {

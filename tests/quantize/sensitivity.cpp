@@ -20,7 +20,7 @@ TEST_CASE("quadrature and product bound", "[unit]") {
 }
 
 TEST_CASE("profiles fall in error and rise in bytes", "[unit]") {
-    const index rows = 8, cols = 192;
+    const dim_t rows = 8, cols = 192;
     std::vector<float> w(static_cast<std::size_t>(rows * cols));
     for (std::size_t i = 0; i < w.size(); ++i) w[i] = random_normal(5, 1, i);
     for (const auto& profile :

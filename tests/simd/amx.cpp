@@ -18,11 +18,10 @@
 namespace {
 
 using namespace exactness;
-using intaglio::index; // not the one of <strings.h>
 
 /// A run of `steps` steps on Down x Across tiles, from an lhs with rows `row_stride` apart, against lanes_atom.
 template <class L, class R, int Down, int Across>
-void check_tile(source& random, index steps, bool extremes) {
+void check_tile(source& random, dim_t steps, bool extremes) {
     using atom = simd::amx_bytes<L, R, emulated_tiles>;
     using tile = simd::register_tile<atom, Down, Across>;
     using lanes = simd::lanes_atom<tile::rows, tile::cols, 64, L, R, std::int32_t>;
@@ -31,14 +30,14 @@ void check_tile(source& random, index steps, bool extremes) {
         constexpr std::int64_t low = std::numeric_limits<T>::min(), high = std::numeric_limits<T>::max();
         for (T& v : values) v = static_cast<T>(extremes ? (random.chance(50) ? low : high) : random.between(low, high));
     };
-    const index row_stride = steps * 64 + 17;
+    const dim_t row_stride = steps * 64 + 17;
     std::vector<L> a(static_cast<std::size_t>(tile::rows * row_stride + 64));
     std::vector<R> b(static_cast<std::size_t>(tile::cols * steps * 64)), columns(b.size());
     draw(a);
     draw(b);
-    for (index s = 0; s < steps; ++s) // the panel in groups of four, as columns of 64
-        for (index j = 0; j < tile::cols; ++j)
-            for (index k = 0; k < 64; ++k)
+    for (dim_t s = 0; s < steps; ++s) // the panel in groups of four, as columns of 64
+        for (dim_t j = 0; j < tile::cols; ++j)
+            for (dim_t k = 0; k < 64; ++k)
                 columns[static_cast<std::size_t>((s * tile::cols + j) * 64 + k)] =
                     b[static_cast<std::size_t>(s * tile::cols * 64 + k / 4 * (4 * tile::cols) + j * 4 + k % 4)];
 
@@ -54,7 +53,7 @@ void check_tile(source& random, index steps, bool extremes) {
         t.store(sums.data());
     }
     auto c = lanes::zero();
-    for (index s = 0; s < steps; ++s)
+    for (dim_t s = 0; s < steps; ++s)
         lanes::step(c, lanes::load_lhs(a.data() + s * 64, row_stride),
                     lanes::load_rhs(columns.data() + s * 64 * tile::cols));
     lanes::store(c, expected.data(), tile::cols);
@@ -65,7 +64,7 @@ template <class L, class R>
 void check_tiles() {
     source random(11);
     for (const bool extremes : {false, true})
-        for (const index steps : {1, 2, 5}) {
+        for (const dim_t steps : {1, 2, 5}) {
             check_tile<L, R, 1, 1>(random, steps, extremes);
             check_tile<L, R, 1, 2>(random, steps, extremes);
             check_tile<L, R, 2, 1>(random, steps, extremes);
@@ -74,7 +73,7 @@ void check_tiles() {
 }
 
 template <GemmPolicy P>
-void check_gemm(source& random, index m, index n, index k, magnitudes lhs_kind, magnitudes rhs_kind) {
+void check_gemm(source& random, dim_t m, dim_t n, dim_t k, magnitudes lhs_kind, magnitudes rhs_kind) {
     const bool lhs_transposed = random.chance(30), rhs_transposed = random.chance(50);
     const auto lhs_data = draw_operand<typename P::lhs, scale_type<typename P::lhs, typename P::total>>(
         random, k, m, false, lhs_transposed, 3, lhs_kind);
@@ -108,7 +107,7 @@ void check_conv(source& random, bool gradients) {
     g.batch = 2;
     g.height = 9;
     g.width = 21;
-    g.in_channels = random.pick<index>({3, 64});
+    g.in_channels = random.pick<dim_t>({3, 64});
     g.out_channels = 37;
     g.kernel_h = g.kernel_w = 3;
     g.pad_h = g.pad_w = 1;
@@ -206,13 +205,13 @@ TEST_CASE("AMX emulated: an operating system that refuses tiles is an error that
 TEST_CASE("AMX emulated: whole tiles of planar bytes are read in place", "[unit]") {
     using traits = intaglio::detail::kernel_traits<dfp16_planar, emulated_amx>;
     static_assert(traits::rows == 32 && traits::stores_lhs_digits && traits::stores_rhs_digits);
-    constexpr intaglio::index m = 64 + 16, k = 192;
+    constexpr intaglio::dim_t m = 64 + 16, k = 192;
     std::vector<std::uint8_t> a(2 * m * k);
     intaglio::detail::worker_scratch<traits> scratch;
     intaglio::detail::gather_block<traits>(intaglio::detail::matrix_source<std::uint8_t>({a.data(), m, k}, m * k), 0, m,
                                            0, k, scratch);
     REQUIRE(scratch.panels.size() == 3);
-    for (intaglio::index p = 0; p < 3; ++p)
+    for (intaglio::dim_t p = 0; p < 3; ++p)
         CHECK(scratch.panels[static_cast<std::size_t>(p)].data == a.data() + p * 32 * k);
     CHECK(scratch.lhs.size() == 0);
 }

@@ -48,17 +48,17 @@ struct emulated_tiles {
         std::memset(tile(Tile), 0, 1024);
     }
     template <int Tile>
-    static void load(const void* rows, index stride) {
-        for (index r = 0; r < 16; ++r)
+    static void load(const void* rows, dim_t stride) {
+        for (dim_t r = 0; r < 16; ++r)
             std::memcpy(tile(Tile) + r * 64, static_cast<const char*>(rows) + r * stride, 64);
     }
     template <int Tile>
-    static void stream(const void* rows, index stride) {
+    static void stream(const void* rows, dim_t stride) {
         load<Tile>(rows, stride);
     }
     template <int Tile>
-    static void store(void* rows, index stride) {
-        for (index r = 0; r < 16; ++r) std::memcpy(static_cast<char*>(rows) + r * stride, tile(Tile) + r * 64, 64);
+    static void store(void* rows, dim_t stride) {
+        for (dim_t r = 0; r < 16; ++r) std::memcpy(static_cast<char*>(rows) + r * stride, tile(Tile) + r * 64, 64);
     }
     /// c[m][n] += sum over i of a[m][4 k + i] * b[k][4 n + i], wrapping.
     template <class A, class B, int Sums, int a, int b>

@@ -16,11 +16,10 @@
 namespace {
 
 using namespace intaglio;
-using intaglio::index; // not the one of <strings.h>
 
 /// Elements of an operand: random, or each the least or the largest. `most` bounds the magnitude.
 template <class T>
-std::vector<T> draw(std::mt19937& random, index count, std::int64_t most, bool extremes) {
+std::vector<T> draw(std::mt19937& random, dim_t count, std::int64_t most, bool extremes) {
     std::vector<T> values(static_cast<std::size_t>(count));
     for (T& v : values) {
         if constexpr (std::is_floating_point_v<T>) {

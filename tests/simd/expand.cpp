@@ -12,16 +12,15 @@
 namespace {
 
 using namespace intaglio;
-using intaglio::index; // not the one of <strings.h>
 
 template <int Bits>
 void check_bits() {
     constexpr int codes = 2 * simd::narrow_largest<Bits> + 1;
-    constexpr index groups = 3, count = groups * simd::narrow_group<Bits>;
+    constexpr dim_t groups = 3, count = groups * simd::narrow_group<Bits>;
     std::vector<std::int8_t> original(count), expanded(count);
     std::vector<std::uint8_t> stored(64 * groups);
     for (int first = 0; first < codes; ++first) { // each code at each place
-        for (index i = 0; i < count; ++i)
+        for (dim_t i = 0; i < count; ++i)
             original[static_cast<std::size_t>(i)] =
                 static_cast<std::int8_t>((first + i + i / 64) % codes - simd::narrow_largest<Bits>);
         simd::narrow<Bits>(original.data(), groups, stored.data());
@@ -31,14 +30,14 @@ void check_bits() {
 }
 
 void check_trits() {
-    constexpr index groups = 2, count = groups * simd::trit_group;
+    constexpr dim_t groups = 2, count = groups * simd::trit_group;
     std::vector<std::int8_t> original(count), expanded(count);
     std::vector<std::uint8_t> stored(64 * groups);
     for (int first = 0; first < 243; ++first) {
-        for (index g = 0; g < groups; ++g)
-            for (index b = 0; b < 64; ++b) {
+        for (dim_t g = 0; g < groups; ++g)
+            for (dim_t b = 0; b < 64; ++b) {
                 int rest = static_cast<int>((first + 64 * g + b) % 243);
-                for (index t = 0; t < 5; ++t, rest /= 3)
+                for (dim_t t = 0; t < 5; ++t, rest /= 3)
                     original[static_cast<std::size_t>(g * simd::trit_group + 64 * t + b)] =
                         static_cast<std::int8_t>(rest % 3 - 1);
             }

@@ -45,7 +45,7 @@ TEST_CASE("a tensor is the right-hand side of a product, transposed, at any leve
 }
 
 TEST_CASE("ternary sizes that make no sense", "[unit]") {
-    constexpr auto huge = std::numeric_limits<index>::max();
+    constexpr auto huge = std::numeric_limits<dim_t>::max();
     REQUIRE_THROWS_AS(ternary_tensor(0, 1, 1, 1), shape_error);
     REQUIRE_THROWS_AS(ternary_tensor(1, -1, 1, 1), shape_error);
     REQUIRE_THROWS_AS(ternary_tensor(1, 1, 1, 0), shape_error);

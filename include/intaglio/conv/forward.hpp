@@ -16,9 +16,9 @@ namespace intaglio::inline INTAGLIO_ABI {
 template <GemmPolicy P, class Arch = simd::native_arch>
 struct packed_filter {
     std::vector<packed_rhs<P, Arch>> groups;
-    index bytes() const {
-        return std::accumulate(groups.begin(), groups.end(), index{0},
-                               [](index sum, const auto& g) { return sum + g.bytes(); });
+    dim_t bytes() const {
+        return std::accumulate(groups.begin(), groups.end(), dim_t{0},
+                               [](dim_t sum, const auto& g) { return sum + g.bytes(); });
     }
 };
 
@@ -28,8 +28,8 @@ namespace detail {
 /// steps, as three do, it is padded with zeros, so that windows can be read in place. Only for sums that zeros don't
 /// change, and where no block of scales is cut: none are once they are `folded`.
 template <class Traits>
-index tap_segment(const conv_geometry& g, bool folded) {
-    const index row = g.kernel_w * g.group_in_channels();
+dim_t tap_segment(const conv_geometry& g, bool folded) {
+    const dim_t row = g.kernel_w * g.group_in_channels();
     const bool pays = g.kernel_h > 1 && g.dilation_w == 1 && (Traits::block == 0 || folded) && !Traits::float_total &&
                       Traits::atom::m == 1;
     return pays ? round_up(row, Traits::k) : row;
@@ -54,16 +54,16 @@ packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& fi
             "pack_filter: the filters are a ", filter.values.rows, " x ", filter.values.cols,
             " matrix, the geometry needs ", g.filter_size(), " x ", g.out_channels);
     packed_filter<P, Arch> packed;
-    const index count = g.group_out_channels();
-    for (index group = 0; group < g.groups; ++group) {
+    const dim_t count = g.group_out_channels();
+    for (dim_t group = 0; group < g.groups; ++group) {
         rhs_view<P> part = filter;
         part.values = detail::columns_from(filter.values, group * count, count);
         // of this group's columns
         std::vector<std::remove_const_t<std::remove_pointer_t<decltype(part.scales)>>> scales;
         if (P::rhs::sharing::by_row && filter.scales) {
-            const index blocks = P::rhs::block > 0 ? detail::ceil_div(g.filter_size(), P::rhs::block) : 1,
+            const dim_t blocks = P::rhs::block > 0 ? detail::ceil_div(g.filter_size(), P::rhs::block) : 1,
                         planes = P::rhs::block > 0 ? P::rhs::planes : 1;
-            for (index p = 0; p < planes; ++p) {
+            for (dim_t p = 0; p < planes; ++p) {
                 const auto* first = filter.scales + (p * g.out_channels + group * count) * blocks;
                 scales.insert(scales.end(), first, first + count * blocks);
             }
@@ -89,7 +89,7 @@ void conv_forward(const conv_geometry& g, const typename P::lhs::storage* x, dou
                   "conv_forward: the activations share one scale; use an lhs operand with per_tensor");
     g.check();
     detail::require_data("input", x, g.in_pixels() * g.in_channels);
-    require(static_cast<index>(filter.groups.size()) == g.groups, "conv_forward: the packed filters are ",
+    require(static_cast<dim_t>(filter.groups.size()) == g.groups, "conv_forward: the packed filters are ",
             filter.groups.size(), " groups, the geometry needs ", g.groups);
     const auto segment_of = [&](const packed_rhs<P, Arch>& packed) {
         return detail::tap_segment<detail::kernel_traits<P, Arch>>(g, packed.folded());
@@ -100,8 +100,8 @@ void conv_forward(const conv_geometry& g, const typename P::lhs::storage* x, dou
                 ", the geometry needs ", g.kernel_h * segment_of(packed), " x ", g.group_out_channels());
     detail::check_output<P, Out, epilogue<Stages...>>("conv_forward", out, g.out_pixels(), g.out_channels);
     detail::require_grouped_lhs<P>(g, "the input", x, g.in_pixels(), g.in_channels);
-    for (index group = 0; group < g.groups; ++group) {
-        const index count = g.group_in_channels(), first = group * g.group_out_channels();
+    for (dim_t group = 0; group < g.groups; ++group) {
+        const dim_t count = g.group_in_channels(), first = group * g.group_out_channels();
         const detail::image_view<typename P::lhs::storage> image{
             x, g.batch, g.height, g.width, g.in_channels, group * count, count};
         const auto& packed = filter.groups[static_cast<std::size_t>(group)];

@@ -22,48 +22,48 @@
 namespace intaglio::inline INTAGLIO_ABI {
 
 struct conv_geometry {
-    index batch = 1;
-    index height = 0; ///< of the input, in pixels
-    index width = 0;
-    index in_channels = 0;
-    index out_channels = 0;
-    index kernel_h = 1; ///< in taps
-    index kernel_w = 1;
-    index stride_h = 1;
-    index stride_w = 1;
-    index pad_h = 0; ///< zero pixels on each side
-    index pad_w = 0;
-    index dilation_h = 1; ///< from one tap to the next, in pixels
-    index dilation_w = 1;
-    index groups = 1; ///< each group of out_channels / groups filters sees in_channels / groups channels
+    dim_t batch = 1;
+    dim_t height = 0; ///< of the input, in pixels
+    dim_t width = 0;
+    dim_t in_channels = 0;
+    dim_t out_channels = 0;
+    dim_t kernel_h = 1; ///< in taps
+    dim_t kernel_w = 1;
+    dim_t stride_h = 1;
+    dim_t stride_w = 1;
+    dim_t pad_h = 0; ///< zero pixels on each side
+    dim_t pad_w = 0;
+    dim_t dilation_h = 1; ///< from one tap to the next, in pixels
+    dim_t dilation_w = 1;
+    dim_t groups = 1; ///< each group of out_channels / groups filters sees in_channels / groups channels
 
     friend constexpr bool operator==(const conv_geometry&, const conv_geometry&) = default;
 
-    constexpr index out_height() const { return out_size(height, kernel_h, stride_h, pad_h, dilation_h); }
-    constexpr index out_width() const { return out_size(width, kernel_w, stride_w, pad_w, dilation_w); }
+    constexpr dim_t out_height() const { return out_size(height, kernel_h, stride_h, pad_h, dilation_h); }
+    constexpr dim_t out_width() const { return out_size(width, kernel_w, stride_w, pad_w, dilation_w); }
     /// The reduction of the forward pass, and the size of one filter: kernel_h kernel_w in_channels / groups.
-    constexpr index filter_size() const { return kernel_h * kernel_w * group_in_channels(); }
-    constexpr index group_in_channels() const { return in_channels / groups; }
-    constexpr index group_out_channels() const { return out_channels / groups; }
-    constexpr index in_pixels() const { return batch * height * width; }
-    constexpr index out_pixels() const { return batch * out_height() * out_width(); }
+    constexpr dim_t filter_size() const { return kernel_h * kernel_w * group_in_channels(); }
+    constexpr dim_t group_in_channels() const { return in_channels / groups; }
+    constexpr dim_t group_out_channels() const { return out_channels / groups; }
+    constexpr dim_t in_pixels() const { return batch * height * width; }
+    constexpr dim_t out_pixels() const { return batch * out_height() * out_width(); }
     /// Multiply-adds of one pass, products with padding included (the usual count).
-    constexpr index macs() const { return out_pixels() * out_channels * filter_size(); }
+    constexpr dim_t macs() const { return out_pixels() * out_channels * filter_size(); }
 
     /// Throws shape_error, which names this geometry, unless every size is in range and every derived size fits
-    /// `index`. batch and channels may be zero; so may the image, where the padding alone covers the kernel.
+    /// `dim_t`. batch and channels may be zero; so may the image, where the padding alone covers the kernel.
     void check() const;
 
 private:
-    static constexpr index out_size(index size, index kernel, index stride, index pad, index dilation) {
-        const index room = size + 2 * pad - dilation * (kernel - 1) - 1;
+    static constexpr dim_t out_size(dim_t size, dim_t kernel, dim_t stride, dim_t pad, dim_t dilation) {
+        const dim_t room = size + 2 * pad - dilation * (kernel - 1) - 1;
         return room < 0 ? 0 : room / stride + 1;
     }
 };
 
 namespace detail {
 /// Largest size that a convolution takes in any one number; sums and products of two such sizes can't overflow.
-inline constexpr index max_conv_size = 0x3fffffff;
+inline constexpr dim_t max_conv_size = 0x3fffffff;
 
 /// One fault of a geometry, named together with the two sides: the image that is there and the kernel that was asked
 /// for.
@@ -76,7 +76,7 @@ inline void require_geometry(const conv_geometry& g, bool ok, const char* fault)
 } // namespace detail
 
 inline void conv_geometry::check() const {
-    const auto within = [this](const char* fault, index least, auto... sizes) {
+    const auto within = [this](const char* fault, dim_t least, auto... sizes) {
         detail::require_geometry(*this, ((sizes >= least && sizes <= detail::max_conv_size) && ...), fault);
     };
     within("a size is negative or above 2^30 - 1", 0, batch, height, width, in_channels, out_channels);

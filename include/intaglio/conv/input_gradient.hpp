@@ -19,18 +19,18 @@ namespace detail {
 /// that they meet: y stride + r dilation - pad = position, for r = first_tap, first_tap + tap_step, ...
 struct gradient_axis {
     window_axis window; ///< over the output gradient; outputs = input positions of this residue
-    index first_tap = 0;
-    index tap_step = 1;
+    dim_t first_tap = 0;
+    dim_t tap_step = 1;
 };
 
-inline gradient_axis axis_of_residue(index size, index out, index kernel, index stride, index pad, index dilation,
-                                     index residue) {
+inline gradient_axis axis_of_residue(dim_t size, dim_t out, dim_t kernel, dim_t stride, dim_t pad, dim_t dilation,
+                                     dim_t residue) {
     gradient_axis axis;
     axis.tap_step = stride / std::gcd(stride, dilation);
     // no tap yet
     axis.window = {
         residue < size ? (size - residue - 1) / stride + 1 : 0, out, 0, 0, 1, -(axis.tap_step * dilation / stride)};
-    for (index r = 0; r < std::min(kernel, axis.tap_step); ++r) {
+    for (dim_t r = 0; r < std::min(kernel, axis.tap_step); ++r) {
         if ((residue + pad - r * dilation) % stride != 0) continue;
         axis.first_tap = r;
         axis.window.taps = (kernel - 1 - r) / axis.tap_step + 1;
@@ -40,13 +40,13 @@ inline gradient_axis axis_of_residue(index size, index out, index kernel, index 
     return axis;
 }
 
-inline listed_rows residue_rows(const conv_geometry& g, index residue, index outputs_y, index outputs_x) {
+inline listed_rows residue_rows(const conv_geometry& g, dim_t residue, dim_t outputs_y, dim_t outputs_x) {
     listed_rows rows;
     if (g.stride_h * g.stride_w == 1) return rows;
     rows.places.reserve(static_cast<std::size_t>(g.batch * outputs_y * outputs_x));
-    for (index b = 0; b < g.batch; ++b)
-        for (index y = 0; y < outputs_y; ++y)
-            for (index x = 0; x < outputs_x; ++x)
+    for (dim_t b = 0; b < g.batch; ++b)
+        for (dim_t y = 0; y < outputs_y; ++y)
+            for (dim_t x = 0; x < outputs_x; ++x)
                 rows.places.push_back((b * g.height + residue / g.stride_w + y * g.stride_h) * g.width +
                                       residue % g.stride_w + x * g.stride_w);
     return rows;
@@ -59,9 +59,9 @@ inline listed_rows residue_rows(const conv_geometry& g, index residue, index out
 template <GemmPolicy P, class Arch = simd::native_arch>
 struct packed_gradient_filter {
     std::vector<packed_rhs<P, Arch>> products; ///< group * stride_h * stride_w + residue
-    index bytes() const {
-        return std::accumulate(products.begin(), products.end(), index{0},
-                               [](index sum, const auto& p) { return sum + p.bytes(); });
+    dim_t bytes() const {
+        return std::accumulate(products.begin(), products.end(), dim_t{0},
+                               [](dim_t sum, const auto& p) { return sum + p.bytes(); });
     }
 };
 
@@ -70,14 +70,14 @@ namespace detail {
 /// The taps that the input pixels of one residue meet.
 struct residue_taps {
     gradient_axis y, x;
-    residue_taps(const conv_geometry& g, index residue)
+    residue_taps(const conv_geometry& g, dim_t residue)
         : y(axis_of_residue(g.height, g.out_height(), g.kernel_h, g.stride_h, g.pad_h, g.dilation_h,
                             residue / g.stride_w)),
           x(axis_of_residue(g.width, g.out_width(), g.kernel_w, g.stride_w, g.pad_w, g.dilation_w,
                             residue % g.stride_w)) {}
-    index count() const { return y.window.taps * x.window.taps; }
+    dim_t count() const { return y.window.taps * x.window.taps; }
     /// The number, in the filter, of tap (r, s) of these.
-    index tap(const conv_geometry& g, index r, index s) const {
+    dim_t tap(const conv_geometry& g, dim_t r, dim_t s) const {
         return (y.first_tap + r * y.tap_step) * g.kernel_w + x.first_tap + s * x.tap_step;
     }
 };
@@ -95,22 +95,22 @@ packed_gradient_filter<P, Arch> pack_gradient_filter(const conv_geometry& g, con
     detail::check_reduction<P>(g.kernel_h * g.kernel_w * g.group_out_channels());
     detail::require_dense_range<typename P::rhs::format>("the filters", filter, g.out_channels, g.filter_size());
     packed_gradient_filter<P, Arch> packed;
-    const index filters = g.group_out_channels(), channels = g.group_in_channels();
+    const dim_t filters = g.group_out_channels(), channels = g.group_in_channels();
     rhs_view<P> scale_only;
     scale_only.scale = scale;
     scale_only.plane_stride = g.out_channels * g.filter_size();
     // of the rows of rhs: for each tap that hits and each filter of the group, the row of its input channels
-    std::vector<index> offsets;
-    for (index group = 0; group < g.groups; ++group)
-        for (index residue = 0; residue < g.stride_h * g.stride_w; ++residue) {
+    std::vector<dim_t> offsets;
+    for (dim_t group = 0; group < g.groups; ++group)
+        for (dim_t residue = 0; residue < g.stride_h * g.stride_w; ++residue) {
             const detail::residue_taps taps(g, residue);
             offsets.clear();
-            for (index r = 0; r < taps.y.window.taps; ++r)
-                for (index s = 0; s < taps.x.window.taps; ++s)
-                    for (index o = 0; o < filters; ++o)
+            for (dim_t r = 0; r < taps.y.window.taps; ++r)
+                for (dim_t s = 0; s < taps.x.window.taps; ++s)
+                    for (dim_t o = 0; o < filters; ++o)
                         offsets.push_back((group * filters + o) * g.filter_size() + taps.tap(g, r, s) * channels);
             packed.products.push_back(packed_rhs<P, Arch>::make(
-                {filter, 0, 1, offsets.data()}, static_cast<index>(offsets.size()), channels, scale_only, exec));
+                {filter, 0, 1, offsets.data()}, static_cast<dim_t>(offsets.size()), channels, scale_only, exec));
         }
     return packed;
 }
@@ -127,27 +127,27 @@ void conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage*
     g.check();
     detail::require_data("output gradient", d_out, g.out_pixels() * g.out_channels);
     detail::check_output<P, Out, epilogue<Stages...>>("conv_input_gradient", d_x, g.in_pixels(), g.in_channels);
-    const index filters = g.group_out_channels(), channels = g.group_in_channels(), residues = g.stride_h * g.stride_w;
-    require(static_cast<index>(filter.products.size()) == g.groups * residues,
+    const dim_t filters = g.group_out_channels(), channels = g.group_in_channels(), residues = g.stride_h * g.stride_w;
+    require(static_cast<dim_t>(filter.products.size()) == g.groups * residues,
             "conv_input_gradient: the packed filters are ", filter.products.size(), " products, the geometry needs ",
             g.groups, " groups of ", residues, "; pack them for this geometry with pack_gradient_filter");
-    for (index product = 0; product < g.groups * residues; ++product) {
+    for (dim_t product = 0; product < g.groups * residues; ++product) {
         const auto& rhs = filter.products[static_cast<std::size_t>(product)];
-        const index depth = detail::residue_taps(g, product % residues).count() * filters;
+        const dim_t depth = detail::residue_taps(g, product % residues).count() * filters;
         require(rhs.k() == depth && rhs.n() == channels, "conv_input_gradient: product ", product,
                 " of the packed filters is ", rhs.k(), " x ", rhs.n(), ", the geometry needs ", depth, " x ", channels,
                 "; pack them for this geometry with pack_gradient_filter");
     }
     detail::require_grouped_lhs<P>(g, "the output gradient", d_out, g.out_pixels(), g.out_channels);
-    for (index product = 0; product < g.groups * residues; ++product) {
-        const index group = product / residues, residue = product % residues;
+    for (dim_t product = 0; product < g.groups * residues; ++product) {
+        const dim_t group = product / residues, residue = product % residues;
         const detail::image_view<typename P::lhs::storage> image{
             d_out, g.batch, g.out_height(), g.out_width(), g.out_channels, group * filters, filters};
         const detail::residue_taps taps(g, residue);
         const detail::listed_rows rows = detail::residue_rows(g, residue, taps.y.window.outputs, taps.x.window.outputs);
         if constexpr (std::is_same_v<Out, matrix_view<float>> && sizeof...(Stages) == 0)
             if (taps.count() == 0 && d_x.col_stride == 1) { // no tap meets these pixels
-                exec.for_each(static_cast<index>(rows.places.size()), [&](index row, int) {
+                exec.for_each(static_cast<dim_t>(rows.places.size()), [&](dim_t row, int) {
                     std::fill_n(d_x.data + rows(row) * d_x.row_stride + group * channels, channels, 0.0F);
                 });
                 continue;

@@ -34,13 +34,13 @@ namespace intaglio::inline INTAGLIO_ABI::detail {
 /// How the positions of one axis are stored: position origin + phase + j * stride is element j of its phase.
 struct line_axis {
     window_axis window;                     ///< taps ascend
-    index phases = 1, origin = 0, size = 0; ///< size: elements of a phase; also the length of a line of the reduction
+    dim_t phases = 1, origin = 0, size = 0; ///< size: elements of a phase; also the length of a line of the reduction
 
     explicit line_axis(const window_axis& w) : window(w) {
-        const index reach = (w.taps - 1) * w.step;
+        const dim_t reach = (w.taps - 1) * w.step;
         if (w.stride == 1) { // the zeros behind a line are those before the next
-            const index before = std::max<index>(0, -w.first),
-                        behind = std::max<index>(0, w.first + w.outputs + reach - w.inputs);
+            const dim_t before = std::max<dim_t>(0, -w.first),
+                        behind = std::max<dim_t>(0, w.first + w.outputs + reach - w.inputs);
             origin = -before;
             size = std::max(w.inputs + std::max(before, behind), w.outputs);
         } else {
@@ -49,9 +49,9 @@ struct line_axis {
             size = w.outputs + reach / w.stride;
         }
     }
-    index phase(index tap) const { return tap * window.step % window.stride; }
+    dim_t phase(dim_t tap) const { return tap * window.step % window.stride; }
     /// The element of its phase that output 0 reads.
-    index start(index tap) const { return window.first - origin + tap * window.step / window.stride; }
+    dim_t start(dim_t tap) const { return window.first - origin + tap * window.step / window.stride; }
 };
 
 template <class T>
@@ -63,36 +63,36 @@ public:
 
     /// `step` is the atom's k: the reduction of an image is a multiple of it. `planes`: those that the image is stored
     /// in.
-    line_source(const image_view<T>& image, const window_axis& y, const window_axis& x, index step, int planes,
+    line_source(const image_view<T>& image, const window_axis& y, const window_axis& x, dim_t step, int planes,
                 executor_ref exec)
         : image_(image), y_(y), x_(x), step_(step), image_stride_(y_.phases * x_.phases * y_.size * x_.size) {
-        const index stored = image.batch * image_stride_; // and zeros as far as the last row reads
+        const dim_t stored = image.batch * image_stride_; // and zeros as far as the last row reads
         channel_stride_ =
-            padded_row<T>(stored + (std::max<index>(0, -y_.origin) + 1) * x_.size + x_.start(x.taps - 1) + step);
+            padded_row<T>(stored + (std::max<dim_t>(0, -y_.origin) + 1) * x_.size + x_.start(x.taps - 1) + step);
         data_ = buffer<T>(planes * plane_stride(), uninitialized);
         // neighbours share cache lines
-        const index all = planes * lines(), together = std::max<index>(1, all / (2 * exec.concurrency()));
-        exec.for_each(ceil_div(all, together), [&](index task, int) {
-            for (index l = task * together; l < std::min(all, (task + 1) * together); ++l)
+        const dim_t all = planes * lines(), together = std::max<dim_t>(1, all / (2 * exec.concurrency()));
+        exec.for_each(ceil_div(all, together), [&](dim_t task, int) {
+            for (dim_t l = task * together; l < std::min(all, (task + 1) * together); ++l)
                 transpose_line(l / lines(), l % lines());
         });
-        for (index c = 0; c < planes * image.count; ++c)
+        for (dim_t c = 0; c < planes * image.count; ++c)
             std::fill(data_.data() + c * channel_stride_ + stored, data_.data() + (c + 1) * channel_stride_, T{0});
-        for (index b = 0; b < image.batch; ++b) segments_.push_back(b * image_stride_);
+        for (dim_t b = 0; b < image.batch; ++b) segments_.push_back(b * image_stride_);
     }
 
-    index rows() const { return y_.window.taps * x_.window.taps * image_.count; }
-    index depth() const { return image_.batch * segment(); }
-    index plane_stride() const { return image_.count * channel_stride_; }
+    dim_t rows() const { return y_.window.taps * x_.window.taps * image_.count; }
+    dim_t depth() const { return image_.batch * segment(); }
+    dim_t plane_stride() const { return image_.count * channel_stride_; }
     static constexpr bool along_rows() { return true; }
 
     /// The rows of rhs that belong to the reduction, of pixels that lie `stride` elements apart: -1 where the window is
     /// between two lines.
-    std::vector<index> rhs_offsets(index stride) const {
-        std::vector<index> offsets;
+    std::vector<dim_t> rhs_offsets(dim_t stride) const {
+        std::vector<dim_t> offsets;
         offsets.reserve(static_cast<std::size_t>(depth()));
-        for (index line = 0; line < image_.batch * y_.window.outputs; ++line) {
-            for (index column = 0; column < x_.size; ++column)
+        for (dim_t line = 0; line < image_.batch * y_.window.outputs; ++line) {
+            for (dim_t column = 0; column < x_.size; ++column)
                 offsets.push_back(column < x_.window.outputs ? (line * x_.window.outputs + column) * stride : -1);
             if ((line + 1) % y_.window.outputs == 0)
                 offsets.resize(static_cast<std::size_t>((line + 1) / y_.window.outputs * segment()), -1);
@@ -101,18 +101,18 @@ public:
     }
 
     template <class F>
-    void for_each_run(index i, index k0, index k1, F&& f) const {
-        for_each_piece(k0, k1, [&](index from, index length) { f(data_.data() + place(i) + from, length, index{1}); });
+    void for_each_run(dim_t i, dim_t k0, dim_t k1, F&& f) const {
+        for_each_piece(k0, k1, [&](dim_t from, dim_t length) { f(data_.data() + place(i) + from, length, dim_t{1}); });
     }
-    row_span<T> in_place(index, index) const { return {}; }
+    row_span<T> in_place(dim_t, dim_t) const { return {}; }
 
     /// The whole image is the patch, and `copy_patch` has nothing to copy: rows of one tap are evenly spaced.
     template <class Traits>
-    void copy_patch(index, index, patch<typename Traits::lhs_digit>& out) const {
+    void copy_patch(dim_t, dim_t, patch<typename Traits::lhs_digit>& out) const {
         out.clear();
         if constexpr (Traits::stores_lhs_digits) {
             out.begin(0, image_.count, channel_stride_);
-            for (index tap = 0; tap < rows() / image_.count; ++tap) {
+            for (dim_t tap = 0; tap < rows() / image_.count; ++tap) {
                 out.starts.push_back(place(tap * image_.count));
                 const auto [first, end] = y_.window.outputs_inside(tap / x_.window.taps);
                 out.live.push_back({segment(), first * x_.size / step_ * step_, round_up(end * x_.size, step_)});
@@ -131,33 +131,33 @@ public:
     template <class Atom>
     void measure(executor_ref exec) {
         const window_squares<Atom> windows(data_.data(), image_.count, channel_stride_, exec);
-        std::vector<index> taps;
-        for (index tap = 0; tap < y_.window.taps * x_.window.taps; ++tap) taps.push_back(place(tap * image_.count));
+        std::vector<dim_t> taps;
+        for (dim_t tap = 0; tap < y_.window.taps * x_.window.taps; ++tap) taps.push_back(place(tap * image_.count));
         std::sort(taps.begin(), taps.end());
         struct neighbours { // taps whose rows begin side by side, and look at the same windows for the most part
-            index first, last;
+            dim_t first, last;
         };
         std::vector<neighbours> shifts;
-        for (const index tap : taps)
+        for (const dim_t tap : taps)
             if (!shifts.empty() && tap <= shifts.back().last + 1)
                 shifts.back().last = tap;
             else
                 shifts.push_back({tap, tap});
         norms_ = norm_table(depth());
-        exec.for_each(ceil_div(depth(), longest_piece), [&](index strip, int) {
+        exec.for_each(ceil_div(depth(), longest_piece), [&](dim_t strip, int) {
             std::vector<std::int64_t> sums(shifts.size());
             for (int level = 0; level < norm_levels; ++level) {
-                const index length = norm_step << level, first = strip * (longest_piece / length);
-                for (index piece = first; piece < std::min(norms_.pieces(level), first + longest_piece / length);
+                const dim_t length = norm_step << level, first = strip * (longest_piece / length);
+                for (dim_t piece = first; piece < std::min(norms_.pieces(level), first + longest_piece / length);
                      ++piece) {
                     std::fill(sums.begin(), sums.end(), 0);
-                    for_each_piece(piece * length, std::min(depth(), (piece + 1) * length), [&](index at, index count) {
+                    for_each_piece(piece * length, std::min(depth(), (piece + 1) * length), [&](dim_t at, dim_t count) {
                         const std::int32_t* const largest = windows.largest(count);
                         for (std::size_t s = 0; s < sums.size(); ++s) {
-                            const index begin = (shifts[s].first + at) / square_piece,
+                            const dim_t begin = (shifts[s].first + at) / square_piece,
                                         end = (shifts[s].last + at) / square_piece;
                             std::int32_t most = largest[begin];
-                            for (index w = begin + 1; w <= end; ++w) most = std::max(most, largest[w]);
+                            for (dim_t w = begin + 1; w <= end; ++w) most = std::max(most, largest[w]);
                             sums[s] += most;
                         }
                     });
@@ -175,23 +175,23 @@ public:
 
 private:
     /// The reduction of an image, in whole steps.
-    index segment() const { return round_up(y_.window.outputs * x_.size, step_); }
+    dim_t segment() const { return round_up(y_.window.outputs * x_.size, step_); }
 
     /// Calls f(place, length) for elements [k0, k1) of the reduction, image by image.
     template <class F>
-    void for_each_piece(index k0, index k1, F&& f) const {
-        for (index k = k0; k < k1;) {
-            const index image = k / segment(), length = std::min((image + 1) * segment(), k1) - k;
+    void for_each_piece(dim_t k0, dim_t k1, F&& f) const {
+        for (dim_t k = k0; k < k1;) {
+            const dim_t image = k / segment(), length = std::min((image + 1) * segment(), k1) - k;
             f(image * image_stride_ + k % segment(), length);
             k += length;
         }
     }
 
     /// Where row i begins: its channel, moved to its tap.
-    index place(index i) const {
-        const index c = i % image_.count, tap = i / image_.count, row = tap / x_.window.taps,
+    dim_t place(dim_t i) const {
+        const dim_t c = i % image_.count, tap = i / image_.count, row = tap / x_.window.taps,
                     column = tap % x_.window.taps;
-        const index phase = y_.phase(row) * x_.phases + x_.phase(column);
+        const dim_t phase = y_.phase(row) * x_.phases + x_.phase(column);
         return c * channel_stride_ + (phase * y_.size + y_.start(row)) * x_.size + x_.start(column);
     }
 
@@ -199,28 +199,28 @@ private:
     /// `stride` elements apart. Others are zeros.
     struct stored_line {
         const T* first = nullptr;
-        index stride = 0, from = 0, to = 0;
+        dim_t stride = 0, from = 0, to = 0;
     };
-    index lines() const { return image_.batch * y_.phases * x_.phases * y_.size; }
+    dim_t lines() const { return image_.batch * y_.phases * x_.phases * y_.size; }
     /// Line l of storage: of one image, phase and row.
-    stored_line line(index l) const {
-        const index row = l % y_.size, phase = l / y_.size % (y_.phases * x_.phases),
+    stored_line line(dim_t l) const {
+        const dim_t row = l % y_.size, phase = l / y_.size % (y_.phases * x_.phases),
                     b = l / (y_.size * y_.phases * x_.phases);
         // x of column 0
-        const index stride = x_.window.stride, y = y_.origin + phase / x_.phases + row * y_.window.stride,
+        const dim_t stride = x_.window.stride, y = y_.origin + phase / x_.phases + row * y_.window.stride,
                     x = x_.origin + phase % x_.phases;
         if (!y_.window.inside(y)) return {};
-        const index from = std::min(x_.size, x < 0 ? ceil_div(-x, stride) : 0),
+        const dim_t from = std::min(x_.size, x < 0 ? ceil_div(-x, stride) : 0),
                     to = std::clamp(x_.window.inputs > x ? ceil_div(x_.window.inputs - x, stride) : 0, from, x_.size);
         return {to > from ? image_.pixel(b, y, x + from * stride) : nullptr, stride * image_.channels, from, to};
     }
-    void transpose_line(index plane, index l) {
+    void transpose_line(dim_t plane, dim_t l) {
         const auto [first, stride, from, to] = line(l);
         T* out = data_.data() + plane * plane_stride() + l * x_.size;
         if (to > from)
             simd::transpose(first + plane * image_.plane_stride(), stride, to - from, image_.count, out + from,
                             channel_stride_);
-        for (index c = 0; c < image_.count; ++c) {
+        for (dim_t c = 0; c < image_.count; ++c) {
             std::fill_n(out + c * channel_stride_, from, T{0});
             std::fill(out + c * channel_stride_ + to, out + c * channel_stride_ + x_.size, T{0});
         }
@@ -228,9 +228,9 @@ private:
 
     image_view<T> image_;
     line_axis y_, x_;
-    index step_, image_stride_, channel_stride_ = 0;
+    dim_t step_, image_stride_, channel_stride_ = 0;
     buffer<T> data_;
-    std::vector<index> segments_;
+    std::vector<dim_t> segments_;
     norm_table norms_;
 };
 

@@ -24,7 +24,7 @@
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
-inline window_axis forward_axis(index size, index out, index kernel, index stride, index pad, index dilation) {
+inline window_axis forward_axis(dim_t size, dim_t out, dim_t kernel, dim_t stride, dim_t pad, dim_t dilation) {
     return {out, size, kernel, -pad, stride, dilation};
 }
 inline window_axis forward_y(const conv_geometry& g) {
@@ -36,48 +36,48 @@ inline window_axis forward_x(const conv_geometry& g) {
 
 /// The columns of an output, or of the stages' parameters, from `first` on: what a group sees as its own.
 template <class T>
-matrix_view<T> columns_from(const matrix_view<T>& v, index first, index count) {
+matrix_view<T> columns_from(const matrix_view<T>& v, dim_t first, dim_t count) {
     return {v.data ? v.data + first * v.col_stride : nullptr, v.rows, count, v.row_stride, v.col_stride};
 }
 template <class T>
-quantized_view<T> columns_from(const quantized_view<T>& v, index first, index count) {
+quantized_view<T> columns_from(const quantized_view<T>& v, dim_t first, dim_t count) {
     return {columns_from(v.values, first, count), v.inverse_scale};
 }
 
 /// Where the rows of a product go in its output, where not in order: listed, since a tile would divide for each of its
 /// rows.
 struct listed_rows {
-    std::vector<index> places; ///< empty: in order
-    index operator()(index row) const { return places.empty() ? row : places[static_cast<std::size_t>(row)]; }
+    std::vector<dim_t> places; ///< empty: in order
+    dim_t operator()(dim_t row) const { return places.empty() ? row : places[static_cast<std::size_t>(row)]; }
 };
 
 template <class Stages>
 struct shifted_stages {
     const Stages& stages;
-    index first;
+    dim_t first;
     static constexpr bool empty = Stages::empty;
-    INTAGLIO_INLINE void operator()(float* v, index row, index col, index count) const {
+    INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
         stages(v, row, first + col, count);
     }
 };
 
 template <class T>
-void require_data(const char* what, const T* data, index size) {
+void require_data(const char* what, const T* data, dim_t size) {
     require<value_error>(data || size == 0, "convolution: the pointer to the ", what, " is null");
 }
 
 /// An operand that is checked here and not by the product: one that is rhs, or of which every group is a product of its
 /// own.
 template <class Format, class T>
-void require_dense_range(const char* name, const T* data, index pixels, index channels) {
+void require_dense_range(const char* name, const T* data, dim_t pixels, dim_t channels) {
     require_range<Format>(name, rhs_rows<T>{data, channels, 1}, pixels, channels);
 }
 
 /// lhs of a convolution in groups, each of which is a product of its own: checked as a whole, before any of them
 /// writes.
 template <GemmPolicy P>
-void require_grouped_lhs(const conv_geometry& g, const char* name, const typename P::lhs::storage* data, index pixels,
-                         index channels) {
+void require_grouped_lhs(const conv_geometry& g, const char* name, const typename P::lhs::storage* data, dim_t pixels,
+                         dim_t channels) {
     if (checks_lhs<P> && g.groups > 1) require_dense_range<typename P::lhs::format>(name, data, pixels, channels);
 }
 

@@ -27,16 +27,16 @@ namespace intaglio::inline INTAGLIO_ABI {
 namespace detail {
 /// The number at a pixel of the input, which may lie outside: zero there.
 template <class Format>
-number<Format> pixel_or_zero(const conv_geometry& g, const typename Format::storage* values, index b, index h, index w,
-                             index c) {
+number<Format> pixel_or_zero(const conv_geometry& g, const typename Format::storage* values, dim_t b, dim_t h, dim_t w,
+                             dim_t c) {
     if (h < 0 || h >= g.height || w < 0 || w >= g.width) return 0;
     return number_at<Format>(values + ((b * g.height + h) * g.width + w) * g.in_channels + c,
                              g.in_pixels() * g.in_channels);
 }
 
 /// The pixel of the output that input pixel `at` meets at tap `tap`, or -1 where it meets none.
-constexpr index output_at(index at, index tap, index stride, index pad, index dilation, index out_size) {
-    const index scaled = at + pad - tap * dilation;
+constexpr dim_t output_at(dim_t at, dim_t tap, dim_t stride, dim_t pad, dim_t dilation, dim_t out_size) {
+    const dim_t scaled = at + pad - tap * dilation;
     if (scaled < 0 || scaled % stride != 0) return -1;
     return scaled / stride < out_size ? scaled / stride : -1;
 }
@@ -65,7 +65,7 @@ void reference_conv_forward(const conv_geometry& g, const typename P::lhs::stora
     static_assert(std::is_same_v<typename P::lhs::sharing, per_tensor>,
                   "convolution: activations have one scale for the whole tensor");
     g.check();
-    const index k = g.filter_size(), channels = g.group_in_channels(), filters = g.group_out_channels();
+    const dim_t k = g.filter_size(), channels = g.group_in_channels(), filters = g.group_out_channels();
     require<shape_error>(filter.values.rows == k && filter.values.cols == g.out_channels,
                          "convolution: the filters should be ", k, " x ", g.out_channels, " but are ",
                          filter.values.rows, " x ", filter.values.cols);
@@ -73,27 +73,27 @@ void reference_conv_forward(const conv_geometry& g, const typename P::lhs::stora
                          g.out_pixels(), " x ", g.out_channels, " but is ", out.rows, " x ", out.cols);
 
     std::vector<detail::number<typename P::lhs::format>> taps(static_cast<std::size_t>(k));
-    index row = 0;
-    for (index b = 0; b < g.batch; ++b)
-        for (index y = 0; y < g.out_height(); ++y)
-            for (index x = 0; x < g.out_width(); ++x, ++row)
-                for (index group = 0; group < g.groups; ++group) {
+    dim_t row = 0;
+    for (dim_t b = 0; b < g.batch; ++b)
+        for (dim_t y = 0; y < g.out_height(); ++y)
+            for (dim_t x = 0; x < g.out_width(); ++x, ++row)
+                for (dim_t group = 0; group < g.groups; ++group) {
                     std::size_t at = 0;
-                    for (index r = 0; r < g.kernel_h; ++r)
-                        for (index s = 0; s < g.kernel_w; ++s)
-                            for (index c = 0; c < channels; ++c)
+                    for (dim_t r = 0; r < g.kernel_h; ++r)
+                        for (dim_t s = 0; s < g.kernel_w; ++s)
+                            for (dim_t c = 0; c < channels; ++c)
                                 taps[at++] = detail::pixel_or_zero<typename P::lhs::format>(
                                     g, in, b, y * g.stride_h + r * g.dilation_h - g.pad_h,
                                     x * g.stride_w + s * g.dilation_w - g.pad_w, group * channels + c);
-                    for (index o = group * filters; o < (group + 1) * filters; ++o) {
+                    for (dim_t o = group * filters; o < (group + 1) * filters; ++o) {
                         const auto& f = filter.values;
                         const auto total = reference_total<P>(
-                            k, [&](index kk) { return taps[static_cast<std::size_t>(kk)]; }, detail::no_block_scale,
-                            [&](int p, index kk) {
+                            k, [&](dim_t kk) { return taps[static_cast<std::size_t>(kk)]; }, detail::no_block_scale,
+                            [&](int p, dim_t kk) {
                                 return detail::number_at<typename P::rhs::format>(&f(kk, o) + p * filter.plane_stride,
                                                                                   filter.plane_stride);
                             },
-                            [&](int p, index block) {
+                            [&](int p, dim_t block) {
                                 return filter
                                     .scales[detail::block_scale_at<typename P::rhs>(p, o, g.out_channels, block, k)];
                             });
@@ -111,27 +111,27 @@ void reference_conv_input_gradient(const conv_geometry& g, const typename P::lhs
     static_assert(detail::one_plane_one_scale<P>,
                   "convolution: gradients take operands of one plane with one scale for the whole tensor");
     g.check();
-    const index channels = g.group_in_channels(), filters = g.group_out_channels();
+    const dim_t channels = g.group_in_channels(), filters = g.group_out_channels();
     require<shape_error>(d_in.rows == g.in_pixels() && d_in.cols == g.in_channels,
                          "convolution: the input gradient should be ", g.in_pixels(), " x ", g.in_channels, " but is ",
                          d_in.rows, " x ", d_in.cols);
 
     std::vector<detail::number<typename P::lhs::format>> lhs;
     std::vector<detail::number<typename P::rhs::format>> rhs;
-    index row = 0;
-    for (index b = 0; b < g.batch; ++b)
-        for (index h = 0; h < g.height; ++h)
-            for (index w = 0; w < g.width; ++w, ++row)
-                for (index c = 0; c < g.in_channels; ++c) {
+    dim_t row = 0;
+    for (dim_t b = 0; b < g.batch; ++b)
+        for (dim_t h = 0; h < g.height; ++h)
+            for (dim_t w = 0; w < g.width; ++w, ++row)
+                for (dim_t c = 0; c < g.in_channels; ++c) {
                     lhs.clear();
                     rhs.clear();
-                    const index group = c / channels;
-                    for (index r = 0; r < g.kernel_h; ++r)
-                        for (index s = 0; s < g.kernel_w; ++s) {
-                            const index y = detail::output_at(h, r, g.stride_h, g.pad_h, g.dilation_h, g.out_height());
-                            const index x = detail::output_at(w, s, g.stride_w, g.pad_w, g.dilation_w, g.out_width());
+                    const dim_t group = c / channels;
+                    for (dim_t r = 0; r < g.kernel_h; ++r)
+                        for (dim_t s = 0; s < g.kernel_w; ++s) {
+                            const dim_t y = detail::output_at(h, r, g.stride_h, g.pad_h, g.dilation_h, g.out_height());
+                            const dim_t x = detail::output_at(w, s, g.stride_w, g.pad_w, g.dilation_w, g.out_width());
                             if (y < 0 || x < 0) continue;
-                            for (index o = group * filters; o < (group + 1) * filters; ++o) {
+                            for (dim_t o = group * filters; o < (group + 1) * filters; ++o) {
                                 lhs.push_back(detail::number_at<typename P::lhs::format>(
                                     d_out + ((b * g.out_height() + y) * g.out_width() + x) * g.out_channels + o,
                                     g.out_pixels() * g.out_channels));
@@ -141,8 +141,8 @@ void reference_conv_input_gradient(const conv_geometry& g, const typename P::lhs
                             }
                         }
                     const auto total = reference_total<P>(
-                        static_cast<index>(lhs.size()), [&](index kk) { return lhs[static_cast<std::size_t>(kk)]; },
-                        detail::no_block_scale, [&](int, index kk) { return rhs[static_cast<std::size_t>(kk)]; },
+                        static_cast<dim_t>(lhs.size()), [&](dim_t kk) { return lhs[static_cast<std::size_t>(kk)]; },
+                        detail::no_block_scale, [&](int, dim_t kk) { return rhs[static_cast<std::size_t>(kk)]; },
                         detail::no_block_scale);
                     detail::store_reference<P>(d_in(row, c), total, d_out_scale, filter_scale);
                 }
@@ -156,28 +156,28 @@ void reference_conv_weight_gradient(const conv_geometry& g, const typename P::lh
     static_assert(detail::one_plane_one_scale<P>,
                   "convolution: gradients take operands of one plane with one scale for the whole tensor");
     g.check();
-    const index channels = g.group_in_channels(), filters = g.group_out_channels(), pixels = g.out_pixels();
+    const dim_t channels = g.group_in_channels(), filters = g.group_out_channels(), pixels = g.out_pixels();
     require<shape_error>(d_filter.rows == g.out_channels && d_filter.cols == g.filter_size(),
                          "convolution: the weight gradient should be ", g.out_channels, " x ", g.filter_size(),
                          " but is ", d_filter.rows, " x ", d_filter.cols);
 
     std::vector<detail::number<typename P::lhs::format>> taps(static_cast<std::size_t>(pixels));
-    for (index group = 0; group < g.groups; ++group)
-        for (index r = 0; r < g.kernel_h; ++r)
-            for (index s = 0; s < g.kernel_w; ++s)
-                for (index c = 0; c < channels; ++c) {
+    for (dim_t group = 0; group < g.groups; ++group)
+        for (dim_t r = 0; r < g.kernel_h; ++r)
+            for (dim_t s = 0; s < g.kernel_w; ++s)
+                for (dim_t c = 0; c < channels; ++c) {
                     std::size_t at = 0;
-                    for (index b = 0; b < g.batch; ++b)
-                        for (index y = 0; y < g.out_height(); ++y)
-                            for (index x = 0; x < g.out_width(); ++x)
+                    for (dim_t b = 0; b < g.batch; ++b)
+                        for (dim_t y = 0; y < g.out_height(); ++y)
+                            for (dim_t x = 0; x < g.out_width(); ++x)
                                 taps[at++] = detail::pixel_or_zero<typename P::lhs::format>(
                                     g, in, b, y * g.stride_h + r * g.dilation_h - g.pad_h,
                                     x * g.stride_w + s * g.dilation_w - g.pad_w, group * channels + c);
-                    for (index o = group * filters; o < (group + 1) * filters; ++o) {
+                    for (dim_t o = group * filters; o < (group + 1) * filters; ++o) {
                         const auto total = reference_total<P>(
-                            pixels, [&](index kk) { return taps[static_cast<std::size_t>(kk)]; },
+                            pixels, [&](dim_t kk) { return taps[static_cast<std::size_t>(kk)]; },
                             detail::no_block_scale,
-                            [&](int, index kk) {
+                            [&](int, dim_t kk) {
                                 return detail::number_at<typename P::rhs::format>(d_out + kk * g.out_channels + o,
                                                                                   pixels * g.out_channels);
                             },

@@ -19,10 +19,10 @@ enum class gradient_rows { filters_by_pixel, filters_by_line, channels_by_line, 
 /// Where rows are filters the output is written in its own order. With a single tap they may be, unless that means to
 /// pack the much larger operand; with more, where the window has no stride, unless that fills panels of `cols` columns
 /// worse or filters lie so that taps are no rows. Very short lines are not worth the transposition.
-inline gradient_rows choose_gradient_rows(const conv_geometry& g, index cols, bool taps_are_rows) {
-    const index filters = g.group_out_channels(), channels = g.group_in_channels(), taps = g.kernel_h * g.kernel_w;
-    const auto fill = [&](index count) {
-        return static_cast<double>(count) / static_cast<double>(std::max<index>(1, round_up(count, cols)));
+inline gradient_rows choose_gradient_rows(const conv_geometry& g, dim_t cols, bool taps_are_rows) {
+    const dim_t filters = g.group_out_channels(), channels = g.group_in_channels(), taps = g.kernel_h * g.kernel_w;
+    const auto fill = [&](dim_t count) {
+        return static_cast<double>(count) / static_cast<double>(std::max<dim_t>(1, round_up(count, cols)));
     };
     if (taps == 1)
         return g.pad_h == 0 && g.pad_w == 0 && g.out_pixels() * (channels - filters) <= 4 * channels * filters
@@ -36,7 +36,7 @@ inline gradient_rows choose_gradient_rows(const conv_geometry& g, index cols, bo
 
 /// The output gradient as it is shifted by taps: window positions are those of the input, without a stride, and taps
 /// ascend from the kernel's last.
-inline window_axis shifted_axis(index size, index out, index kernel, index pad, index dilation) {
+inline window_axis shifted_axis(dim_t size, dim_t out, dim_t kernel, dim_t pad, dim_t dilation) {
     return {size, out, kernel, pad - (kernel - 1) * dilation, 1, dilation};
 }
 
@@ -52,10 +52,10 @@ public:
         const char* name;
         const storage* data;
         double scale;
-        index batch, height, width, channels, group_channels;
+        dim_t batch, height, width, channels, group_channels;
 
-        index pixels() const { return batch * height * width; }
-        image_view<storage> image(index group) const {
+        dim_t pixels() const { return batch * height * width; }
+        image_view<storage> image(dim_t group) const {
             return {data, batch, height, width, channels, group * group_channels, group_channels};
         }
     };
@@ -66,13 +66,13 @@ public:
           d_out_{"the output gradient", d_out,         d_out_scale,    g.batch,
                  g.out_height(),        g.out_width(), g.out_channels, g.group_out_channels()},
           d_filter_(d_filter), exec_(exec), check_(check),
-          rows_(choose_gradient_rows(g, traits::cols, d_filter.row_stride % std::max<index>(1, tap_stride()) == 0)) {}
+          rows_(choose_gradient_rows(g, traits::cols, d_filter.row_stride % std::max<dim_t>(1, tap_stride()) == 0)) {}
 
     void run() const {
         require_grouped_lhs<P>(g_, lhs().name, lhs().data, lhs().pixels(), lhs().channels);
         if (g_.groups > 1 || !traits::proven)
             require_dense_range<typename P::rhs::format>(rhs().name, rhs().data, rhs().pixels(), rhs().channels);
-        for (index group = 0; group < g_.groups; ++group) {
+        for (dim_t group = 0; group < g_.groups; ++group) {
             if (rows_ == gradient_rows::filters_by_pixel)
                 filters_by_pixel(group);
             else if (rows_ == gradient_rows::filters_by_line)
@@ -91,18 +91,18 @@ private:
     const operand& lhs() const { return has_filters_left() ? d_out_ : x_; }
     const operand& rhs() const { return has_filters_left() ? x_ : d_out_; }
     /// The filters of a group in the output.
-    matrix_view<T> filters_of(index group) const {
+    matrix_view<T> filters_of(dim_t group) const {
         return columns_from(d_filter_.transposed(), group * d_out_.group_channels, d_out_.group_channels).transposed();
     }
     /// From tap to tap in the output.
-    index tap_stride() const { return x_.group_channels * d_filter_.col_stride; }
+    dim_t tap_stride() const { return x_.group_channels * d_filter_.col_stride; }
 
-    void filters_by_pixel(index group) const {
-        std::vector<index> pixels; // of the input, where not all are met
+    void filters_by_pixel(dim_t group) const {
+        std::vector<dim_t> pixels; // of the input, where not all are met
         if (g_.stride_h * g_.stride_w > 1)
-            for (index b = 0; b < g_.batch; ++b)
-                for (index r = 0; r < d_out_.height; ++r)
-                    for (index c = 0; c < d_out_.width; ++c)
+            for (dim_t b = 0; b < g_.batch; ++b)
+                for (dim_t r = 0; r < d_out_.height; ++r)
+                    for (dim_t c = 0; c < d_out_.width; ++c)
                         pixels.push_back(((b * g_.height + r * g_.stride_h) * g_.width + c * g_.stride_w) *
                                          g_.in_channels);
         multiply_pixels(group, {d_out_.height, d_out_.height}, {d_out_.width, d_out_.width},
@@ -110,12 +110,12 @@ private:
     }
 
     /// Rows of the product, tap by tap from the last, are those of the output as a matrix of (filter, tap) x channels.
-    void filters_by_line(index group) const {
-        const index taps = g_.kernel_h * g_.kernel_w, filter_rows = d_filter_.row_stride / tap_stride(),
+    void filters_by_line(dim_t group) const {
+        const dim_t taps = g_.kernel_h * g_.kernel_w, filter_rows = d_filter_.row_stride / tap_stride(),
                     filters = d_out_.group_channels;
         listed_rows map;
-        for (index tap = taps; tap-- > 0;)
-            for (index o = group * filters; o < (group + 1) * filters; ++o) map.places.push_back(o * filter_rows + tap);
+        for (dim_t tap = taps; tap-- > 0;)
+            for (dim_t o = group * filters; o < (group + 1) * filters; ++o) map.places.push_back(o * filter_rows + tap);
         multiply_lines(group, shifted_axis(g_.height, d_out_.height, g_.kernel_h, g_.pad_h, g_.dilation_h),
                        shifted_axis(g_.width, d_out_.width, g_.kernel_w, g_.pad_w, g_.dilation_w),
                        matrix_view<T>{d_filter_.data, g_.out_channels * filter_rows, x_.group_channels, tap_stride(),
@@ -124,23 +124,23 @@ private:
     }
 
     /// lhs along columns; `offsets`: of the pixels of rhs, if they are not all.
-    void multiply_pixels(index group, const window_axis& y, const window_axis& x, const index* offsets,
+    void multiply_pixels(dim_t group, const window_axis& y, const window_axis& x, const dim_t* offsets,
                          const matrix_view<T>& out) const {
         multiply(pixel_source(lhs().image(group), y, x),
                  rhs_rows<storage>{first_of_rhs(group), rhs().channels, 1, offsets}, out, same_row{});
     }
 
     template <class RowMap>
-    void multiply_lines(index group, const window_axis& y, const window_axis& x, const matrix_view<T>& out,
+    void multiply_lines(dim_t group, const window_axis& y, const window_axis& x, const matrix_view<T>& out,
                         const RowMap& map) const {
         line_source source(lhs().image(group), y, x, traits::k, planes_of_number<typename P::lhs::format>, exec_);
         if constexpr (traits::proven) source.template measure<typename traits::atom>(exec_);
-        const std::vector<index> offsets = source.rhs_offsets(rhs().channels);
+        const std::vector<dim_t> offsets = source.rhs_offsets(rhs().channels);
         const std::vector<storage> zeros(static_cast<std::size_t>(rhs().group_channels));
         multiply(source, rhs_rows<storage>{first_of_rhs(group), 0, 1, offsets.data(), zeros.data()}, out, map);
     }
 
-    const storage* first_of_rhs(index group) const { return rhs().data + group * rhs().group_channels; }
+    const storage* first_of_rhs(dim_t group) const { return rhs().data + group * rhs().group_channels; }
 
     /// Packs rhs and multiplies.
     template <class Source, class RowMap>

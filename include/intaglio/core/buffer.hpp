@@ -38,12 +38,12 @@ public:
     buffer() = default;
 
     /// Throws shape_error on a negative or unrepresentable size, std::bad_alloc when memory is short.
-    explicit buffer(index size) : buffer(size, uninitialized) {
+    explicit buffer(dim_t size) : buffer(size, uninitialized) {
         if (size > 0) std::memset(static_cast<void*>(data_), 0, bytes());
     }
-    buffer(index size, uninitialized_t) {
-        constexpr index largest =
-            (std::numeric_limits<index>::max() - static_cast<index>(slack)) / static_cast<index>(sizeof(T));
+    buffer(dim_t size, uninitialized_t) {
+        constexpr dim_t largest =
+            (std::numeric_limits<dim_t>::max() - static_cast<dim_t>(slack)) / static_cast<dim_t>(sizeof(T));
         require(size >= 0 && size <= largest, "buffer: ", size, " elements of ", sizeof(T),
                 " bytes can't be allocated");
         const std::size_t payload = static_cast<std::size_t>(size) * sizeof(T);
@@ -52,7 +52,7 @@ public:
         data_ = static_cast<T*>(memory);
         size_ = size;
     }
-    explicit buffer(std::span<const T> values) : buffer(static_cast<index>(values.size()), uninitialized) {
+    explicit buffer(std::span<const T> values) : buffer(static_cast<dim_t>(values.size()), uninitialized) {
         std::copy(values.begin(), values.end(), data_);
     }
 
@@ -68,7 +68,7 @@ public:
         if (data_) detail::memory_pool::shared().give(data_, bytes() + slack);
     }
 
-    index size() const noexcept { return size_; }
+    dim_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
     /// Size of the elements, without the slack.
     std::size_t bytes() const noexcept { return static_cast<std::size_t>(size_) * sizeof(T); }
@@ -80,15 +80,15 @@ public:
     T* end() noexcept { return data_ + size_; }
     const T* end() const noexcept { return data_ + size_; }
 
-    T& operator[](index i) noexcept { return data_[i]; }
-    const T& operator[](index i) const noexcept { return data_[i]; }
+    T& operator[](dim_t i) noexcept { return data_[i]; }
+    const T& operator[](dim_t i) const noexcept { return data_[i]; }
 
     std::span<T> span() noexcept { return {data_, static_cast<std::size_t>(size_)}; }
     std::span<const T> span() const noexcept { return {data_, static_cast<std::size_t>(size_)}; }
 
 private:
     T* data_ = nullptr;
-    index size_ = 0;
+    dim_t size_ = 0;
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI

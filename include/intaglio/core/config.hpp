@@ -54,7 +54,7 @@
 namespace intaglio::inline INTAGLIO_ABI {
 
 /// Sizes, positions and strides, in elements. Signed, so that a difference and a negative stride need no cast.
-using index = std::ptrdiff_t;
+using dim_t = std::ptrdiff_t;
 
 namespace detail {
 

@@ -4,7 +4,7 @@
 // Who runs the iterations of a loop. An executor has two members,
 //
 //   int  concurrency() const;                 // how many workers may call f at once, >= 1
-//   void for_each(index count, F&& f);        // f(i, worker) for each i in [0, count); worker in [0, concurrency())
+//   void for_each(dim_t count, F&& f);        // f(i, worker) for each i in [0, count); worker in [0, concurrency())
 //
 // and every function of the library that can use threads takes an executor_ref as its last argument, by default the
 // serial one. No result depends on the executor: iterations write disjoint memory, and sums across them are exact or
@@ -35,13 +35,13 @@ public:
         requires(!std::is_same_v<std::remove_cvref_t<F>, loop_body>)
     explicit loop_body(F& f) noexcept
         : object_(const_cast<void*>(static_cast<const void*>(std::addressof(f)))),
-          call_([](void* object, index i, int worker) { (*static_cast<F*>(object))(i, worker); }) {}
+          call_([](void* object, dim_t i, int worker) { (*static_cast<F*>(object))(i, worker); }) {}
 
-    void operator()(index i, int worker) const { call_(object_, i, worker); }
+    void operator()(dim_t i, int worker) const { call_(object_, i, worker); }
 
 private:
     void* object_;
-    void (*call_)(void*, index, int);
+    void (*call_)(void*, dim_t, int);
 };
 
 /// Runs the iterations in order, in the calling thread.
@@ -49,13 +49,13 @@ struct serial_executor {
     int concurrency() const noexcept { return 1; }
 
     template <class F>
-    void for_each(index count, F&& f) const {
-        for (index i = 0; i < count; ++i) f(i, 0);
+    void for_each(dim_t count, F&& f) const {
+        for (dim_t i = 0; i < count; ++i) f(i, 0);
     }
 };
 
 template <class E>
-concept Executor = requires(E& executor, index count, loop_body body) {
+concept Executor = requires(E& executor, dim_t count, loop_body body) {
     { executor.concurrency() } -> std::convertible_to<int>;
     executor.for_each(count, body);
 };
@@ -87,7 +87,7 @@ public:
     /// Returns when all iterations have run. If one throws, no further ones are started, and the first exception is
     /// rethrown here after all workers have stopped.
     template <class F>
-    void for_each(index count, F&& f) {
+    void for_each(dim_t count, F&& f) {
         if (count <= 1 || workers_.empty() || busy_.exchange(true, std::memory_order_acquire)) {
             serial_executor{}.for_each(count, f);
             return;
@@ -108,14 +108,14 @@ public:
 private:
     struct loop {
         loop_body body;
-        index count;
-        std::atomic<index> next{0};
+        dim_t count;
+        std::atomic<dim_t> next{0};
         std::mutex guard{};
         std::exception_ptr failure{};
 
         void work(int worker) noexcept {
             try {
-                for (index i = next.fetch_add(1, std::memory_order_relaxed); i < count;
+                for (dim_t i = next.fetch_add(1, std::memory_order_relaxed); i < count;
                      i = next.fetch_add(1, std::memory_order_relaxed))
                     body(i, worker);
             } catch (...) {
@@ -175,7 +175,7 @@ public:
     noexcept
         : object_(const_cast<void*>(static_cast<const void*>(std::addressof(executor)))),
           concurrency_([](void* object) { return static_cast<int>(static_cast<E*>(object)->concurrency()); }),
-          run_([](void* object, index count, loop_body body) { static_cast<E*>(object)->for_each(count, body); }) {}
+          run_([](void* object, dim_t count, loop_body body) { static_cast<E*>(object)->for_each(count, body); }) {}
 
     /// The serial executor has no state, so a temporary one will do.
     executor_ref(serial_executor&&) noexcept {}
@@ -183,7 +183,7 @@ public:
     int concurrency() const { return object_ ? concurrency_(object_) : 1; }
 
     template <class F>
-    void for_each(index count, F&& f) const {
+    void for_each(dim_t count, F&& f) const {
         if (object_)
             run_(object_, count, loop_body(f));
         else
@@ -193,7 +193,7 @@ public:
 private:
     void* object_ = nullptr;
     int (*concurrency_)(void*) = nullptr;
-    void (*run_)(void*, index, loop_body) = nullptr;
+    void (*run_)(void*, dim_t, loop_body) = nullptr;
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI

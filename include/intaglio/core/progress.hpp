@@ -22,10 +22,10 @@ namespace intaglio::inline INTAGLIO_ABI {
 class progress {
 public:
     /// `total` steps, of any unit. Throws value_error if it is negative.
-    progress(std::string label, index total) : progress(std::move(label), total, stderr, isatty(fileno(stderr)) != 0) {}
+    progress(std::string label, dim_t total) : progress(std::move(label), total, stderr, isatty(fileno(stderr)) != 0) {}
 
     /// Writes to a file of the caller's choice, as to a terminal or as to a log.
-    progress(std::string label, index total, std::FILE* file, bool terminal)
+    progress(std::string label, dim_t total, std::FILE* file, bool terminal)
         : label_(std::move(label)), total_(total), file_(file), terminal_(terminal) {
         require<value_error>(total >= 0, "progress: negative total ", total);
     }
@@ -34,8 +34,8 @@ public:
     ~progress() { finish(); }
 
     /// `done` of the total are done; `suffix` follows the figures (a loss, a speed).
-    void update(index done, std::string_view suffix = {}) {
-        done_ = std::clamp<index>(done, 0, total_);
+    void update(dim_t done, std::string_view suffix = {}) {
+        done_ = std::clamp<dim_t>(done, 0, total_);
         const int percent =
             total_ == 0 ? 100 : static_cast<int>(100.0 * static_cast<double>(done_) / static_cast<double>(total_));
         const auto now = clock::now();
@@ -76,10 +76,10 @@ private:
     }
 
     std::string label_;
-    index total_;
+    dim_t total_;
     std::FILE* file_;
     bool terminal_;
-    index done_ = 0;
+    dim_t done_ = 0;
     int shown_percent_ = -1;
     bool finished_ = false;
     clock::time_point start_ = clock::now();

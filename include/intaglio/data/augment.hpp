@@ -22,9 +22,9 @@ struct deformation {
 
 /// Writes image `image` into place `slot` of `batch` (n x 8 x 8 x 1, values 0 .. 1). Output pixel p shows the point A
 /// (p - centre) + centre + t of the image, by linear interpolation between its four neighbours; outside the image is 0.
-inline void place_deformed_digit(const digits& from, index image, const deformation& bound, std::uint64_t seed,
-                                 std::uint64_t stream, nn::feature_map& batch, index slot) {
-    constexpr index side = digits::side;
+inline void place_deformed_digit(const digits& from, dim_t image, const deformation& bound, std::uint64_t seed,
+                                 std::uint64_t stream, nn::feature_map& batch, dim_t slot) {
+    constexpr dim_t side = digits::side;
     constexpr float centre = static_cast<float>(side - 1) / 2;
     const auto draw = [&](std::uint64_t i, float limit) {
         return limit * (2 * random_uniform(seed, stream, 6 * static_cast<std::uint64_t>(image) + i) - 1);
@@ -32,17 +32,17 @@ inline void place_deformed_digit(const digits& from, index image, const deformat
     const float xx = 1 + draw(0, bound.linear), xy = draw(1, bound.linear), yx = draw(2, bound.linear),
                 yy = 1 + draw(3, bound.linear);
     const float shift_x = draw(4, bound.shift), shift_y = draw(5, bound.shift);
-    const auto pixel = [&](index y, index x) {
+    const auto pixel = [&](dim_t y, dim_t x) {
         const bool inside = x >= 0 && x < side && y >= 0 && y < side;
         return inside ? static_cast<float>(from.pixels[static_cast<std::size_t>((image * side + y) * side + x)]) /
                             static_cast<float>(digits::max_value)
                       : 0.0f;
     };
-    for (index y = 0; y < side; ++y)
-        for (index x = 0; x < side; ++x) {
+    for (dim_t y = 0; y < side; ++y)
+        for (dim_t x = 0; x < side; ++x) {
             const float dx = static_cast<float>(x) - centre, dy = static_cast<float>(y) - centre;
             const float at_x = xx * dx + xy * dy + centre + shift_x, at_y = yx * dx + yy * dy + centre + shift_y;
-            const auto left = static_cast<index>(std::floor(at_x)), top = static_cast<index>(std::floor(at_y));
+            const auto left = static_cast<dim_t>(std::floor(at_x)), top = static_cast<dim_t>(std::floor(at_y));
             const float right_share = at_x - static_cast<float>(left), lower_share = at_y - static_cast<float>(top);
             const float upper = (1 - right_share) * pixel(top, left) + right_share * pixel(top, left + 1);
             const float lower = (1 - right_share) * pixel(top + 1, left) + right_share * pixel(top + 1, left + 1);

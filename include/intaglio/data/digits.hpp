@@ -24,16 +24,16 @@
 namespace intaglio::inline INTAGLIO_ABI::data {
 
 struct digits {
-    static constexpr index side = 8; ///< pixels
-    static constexpr index classes = 10;
+    static constexpr dim_t side = 8; ///< pixels
+    static constexpr dim_t classes = 10;
     static constexpr int max_value = 16; ///< of a pixel
 
     std::vector<std::uint8_t> pixels; ///< image after image, 64 each, 0 .. 16
     std::vector<std::uint8_t> labels; ///< 0 .. 9
 
-    index size() const { return static_cast<index>(labels.size()); }
+    dim_t size() const { return static_cast<dim_t>(labels.size()); }
 
-    void push_back(const digits& from, index image) {
+    void push_back(const digits& from, dim_t image) {
         const auto first = from.pixels.begin() + image * side * side;
         pixels.insert(pixels.end(), first, first + side * side);
         labels.push_back(from.labels[static_cast<std::size_t>(image)]);
@@ -47,13 +47,13 @@ struct digits_split {
 namespace detail {
 inline digits parse_digits(std::string_view text, const std::string& name) {
     digits all;
-    for (index line = 1; !text.empty(); ++line) {
+    for (dim_t line = 1; !text.empty(); ++line) {
         const std::string_view row = text.substr(0, text.find('\n'));
         text.remove_prefix(std::min(text.size(), row.size() + 1));
         const char* at = row.data();
         const char* end = row.data() + row.size();
         if (end != at && end[-1] == '\r') --end;
-        for (index i = 0; i <= digits::side * digits::side; ++i) {
+        for (dim_t i = 0; i <= digits::side * digits::side; ++i) {
             const bool label = i == digits::side * digits::side;
             int value = -1;
             const auto [next, fault] = std::from_chars(at, end, value);
@@ -84,14 +84,14 @@ inline digits read_digits(const std::string& path) {
 /// them. It does have one by writer: the people who wrote the test images wrote training images too.
 inline digits_split split_digits(const digits& all) {
     digits_split split;
-    for (index i = 0; i < all.size(); ++i) (i % 5 == 4 ? split.test : split.train).push_back(all, i);
+    for (dim_t i = 0; i < all.size(); ++i) (i % 5 == 4 ? split.test : split.train).push_back(all, i);
     return split;
 }
 
 /// All images as one feature map, n x 8 x 8 x 1, values 0 .. 1.
 inline nn::feature_map digit_images(const digits& from) {
     nn::feature_map all({from.size(), digits::side, digits::side, 1});
-    for (index i = 0; i < all.size(); ++i)
+    for (dim_t i = 0; i < all.size(); ++i)
         all.data()[i] =
             static_cast<float>(from.pixels[static_cast<std::size_t>(i)]) / static_cast<float>(digits::max_value);
     return all;

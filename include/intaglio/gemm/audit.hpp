@@ -27,14 +27,14 @@ public:
                const detail::chain& c, const typename Traits::lane* before, const typename Traits::lane* after) {
         constexpr int k = Traits::k, group = Traits::rhs_group;
         std::int64_t wrong = 0, most = 0;
-        for (index i = 0; i < Rows; ++i)
-            for (index j = 0; j < Traits::cols; ++j) {
+        for (dim_t i = 0; i < Rows; ++i)
+            for (dim_t j = 0; j < Traits::cols; ++j) {
                 std::int64_t shadow = before ? static_cast<std::int64_t>(before[i * Traits::cols + j]) : 0;
                 detail::segment_walk piece(lhs);
                 for (piece.begin(c.lhs_plane, c.k, c.steps * k); piece.next();) {
                     const auto* b = panel + c.offset + piece.offset * Traits::cols + j * group;
-                    for (index s = 0; s < piece.length / k; ++s, b += k * Traits::cols)
-                        for (index q = 0; q < k; ++q)
+                    for (dim_t s = 0; s < piece.length / k; ++s, b += k * Traits::cols)
+                        for (dim_t q = 0; q < k; ++q)
                             shadow += value<Traits::lhs_planes>(
                                           piece.data[i * lhs.row_stride + s * lhs.step_stride + q], c.lhs_plane) *
                                       value<Traits::split_planes>(b[q / group * (group * Traits::cols) + q % group],

@@ -19,23 +19,23 @@ namespace intaglio::inline INTAGLIO_ABI {
 
 namespace detail {
 
-constexpr index round_up(index value, index multiple) { return (value + multiple - 1) / multiple * multiple; }
-constexpr index ceil_div(index value, index divisor) { return (value + divisor - 1) / divisor; }
+constexpr dim_t round_up(dim_t value, dim_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+constexpr dim_t ceil_div(dim_t value, dim_t divisor) { return (value + divisor - 1) / divisor; }
 
 /// kc, in elements; `by_rows`: lhs is not interleaved.
 template <class Traits>
-index reduction_block(const cache_sizes& cache, bool by_rows) {
-    constexpr index granule = std::max<index>(64, Traits::k);
-    const index fit = (by_rows ? 2 : 1) * cache.l1 / (Traits::narrow_bits > 0 ? 2 : 1) /
-                      (Traits::cols * static_cast<index>(sizeof(typename Traits::rhs_digit)) * Traits::split_planes);
+dim_t reduction_block(const cache_sizes& cache, bool by_rows) {
+    constexpr dim_t granule = std::max<dim_t>(64, Traits::k);
+    const dim_t fit = (by_rows ? 2 : 1) * cache.l1 / (Traits::narrow_bits > 0 ? 2 : 1) /
+                      (Traits::cols * static_cast<dim_t>(sizeof(typename Traits::rhs_digit)) * Traits::split_planes);
     return std::max(granule, fit / granule * granule);
 }
 
 /// Rows of lhs in one block.
 template <class Traits>
-index row_block(const cache_sizes& cache, index kc) {
-    const index row_bytes = kc * static_cast<index>(sizeof(typename Traits::lhs_digit)) * Traits::lhs_planes;
-    return std::max<index>(1, cache.l2 / 2 / row_bytes / Traits::rows) * Traits::rows;
+dim_t row_block(const cache_sizes& cache, dim_t kc) {
+    const dim_t row_bytes = kc * static_cast<dim_t>(sizeof(typename Traits::lhs_digit)) * Traits::lhs_planes;
+    return std::max<dim_t>(1, cache.l2 / 2 / row_bytes / Traits::rows) * Traits::rows;
 }
 
 } // namespace detail

@@ -19,15 +19,15 @@ class chain_plan {
 public:
     using rhs_type = packed_rhs<typename Traits::policy, typename Traits::arch>;
 
-    chain_plan(const rhs_type& rhs, index kc) : rhs_(rhs) {
+    chain_plan(const rhs_type& rhs, dim_t kc) : rhs_(rhs) {
         // blocks of about kc and of about the same length, which end at multiples of the scale's block and of the
         // norms' pieces
-        constexpr index unit = Traits::block > 0                        ? Traits::block
+        constexpr dim_t unit = Traits::block > 0                        ? Traits::block
                                : Traits::float_total && !Traits::floats ? Traits::longest_chain()
                                                                         : longest_piece;
-        const index k = rhs.k(), count = std::max<index>(1, (k + kc / 2) / kc),
+        const dim_t k = rhs.k(), count = std::max<dim_t>(1, (k + kc / 2) / kc),
                     length = std::max(unit, round_up(ceil_div(k, count), unit));
-        for (index from = 0; from == 0 || from < k; from += length)
+        for (dim_t from = 0; from == 0 || from < k; from += length)
             blocks_.push_back({from, std::min(k, from + length)});
         if constexpr (!Traits::proven)
             for (const block& b : blocks_) {
@@ -37,23 +37,23 @@ public:
     }
 
     struct block {
-        index k0, k1;
+        dim_t k0, k1;
     };
     const std::vector<block>& blocks() const { return blocks_; }
     std::span<const chain> chains(std::size_t b) const { return fixed_[b]; }
 
     /// Cuts block b for a panel and a block of lhs whose norms begin at element `lhs_first` of the reduction; appends
     /// the chains to `out`.
-    void cut(index panel, std::size_t b, const norm_table& lhs, index lhs_first, std::vector<chain>& out) const {
+    void cut(dim_t panel, std::size_t b, const norm_table& lhs, dim_t lhs_first, std::vector<chain>& out) const {
         cut_proven(rhs_.runs().front(), blocks_[b].k0, blocks_[b].k1, Traits::k, Traits::cols, lhs, lhs_first,
                    rhs_.norms(panel), out);
     }
 
 private:
     static void cut_fixed(const rhs_run& run, const block& b, std::vector<chain>& out) {
-        const index begin = std::max(run.k, b.k0), end = std::min(run.k + run.length, b.k1);
-        for (index k = begin; k < end;) {
-            const index length = std::min(Traits::longest_chain(), end - k);
+        const dim_t begin = std::max(run.k, b.k0), end = std::min(run.k + run.length, b.k1);
+        for (dim_t k = begin; k < end;) {
+            const dim_t length = std::min(Traits::longest_chain(), end - k);
             for (int lp = 0; lp < Traits::lhs_planes; ++lp) {
                 const int rp = run.plane % Traits::split_planes;
                 if (Traits::lhs_planes == 2 && !computes_planes<typename Traits::policy>(lp, rp)) continue;

@@ -27,26 +27,26 @@
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
 /// Elements of the reduction in the shortest piece that is measured.
-inline constexpr index norm_step = 16;
+inline constexpr dim_t norm_step = 16;
 /// Pieces of norm_step << level elements, level 0 .. norm_levels - 1, each beginning at a multiple of its length.
 inline constexpr int norm_levels = 5;
-inline constexpr index longest_piece = norm_step << (norm_levels - 1);
+inline constexpr dim_t longest_piece = norm_step << (norm_levels - 1);
 
 /// A run of the packed rhs: elements [k, k + length) of the reduction, one plane, at `offset` digits from the panel's
 /// start.
 struct rhs_run {
-    index k = 0;
-    index length = 0;
-    index offset = 0;
+    dim_t k = 0;
+    dim_t length = 0;
+    dim_t offset = 0;
     int plane = 0; ///< plane of the packed rhs
     int scale = 0; ///< index of the block scale: block * planes + plane
 };
 
 /// Consecutive steps of the atom that are summed in the accumulator and then flushed.
 struct chain {
-    index k = 0;      ///< first element of the reduction
-    index steps = 0;  ///< steps of the atom
-    index offset = 0; ///< of the first step in the packed panel, in digits
+    dim_t k = 0;      ///< first element of the reduction
+    dim_t steps = 0;  ///< steps of the atom
+    dim_t offset = 0; ///< of the first step in the packed panel, in digits
     int lhs_plane = 0;
     int rhs_plane = 0;
     int scale = 0;
@@ -61,21 +61,21 @@ template <class T>
 class piece_table {
 public:
     piece_table() = default;
-    explicit piece_table(index length) {
+    explicit piece_table(dim_t length) {
         for (int level = 0; level < norm_levels; ++level) {
-            first_[level] = static_cast<index>(values_.size());
+            first_[level] = static_cast<dim_t>(values_.size());
             values_.resize(values_.size() + static_cast<std::size_t>(ceil_div(length, norm_step << level)));
         }
     }
-    T& at(int level, index piece) { return values_[static_cast<std::size_t>(first_[level] + piece)]; }
-    const T& at(int level, index piece) const { return values_[static_cast<std::size_t>(first_[level] + piece)]; }
-    index pieces(int level) const {
-        return (level + 1 < norm_levels ? first_[level + 1] : static_cast<index>(values_.size())) - first_[level];
+    T& at(int level, dim_t piece) { return values_[static_cast<std::size_t>(first_[level] + piece)]; }
+    const T& at(int level, dim_t piece) const { return values_[static_cast<std::size_t>(first_[level] + piece)]; }
+    dim_t pieces(int level) const {
+        return (level + 1 < norm_levels ? first_[level + 1] : static_cast<dim_t>(values_.size())) - first_[level];
     }
     const std::vector<T>& values() const { return values_; }
 
 private:
-    index first_[norm_levels] = {};
+    dim_t first_[norm_levels] = {};
     std::vector<T> values_;
 };
 
@@ -91,30 +91,30 @@ using norm_table = piece_table<float>;
 static_assert(longest_piece * 2048 * 2048 <= 2147483647, "a sum of the longest piece fits int32");
 
 /// The bound for `count` elements, of which the squares of v >> 4 add up to `squares`.
-inline float norm_bound(float squares, index count) {
+inline float norm_bound(float squares, dim_t count) {
     const float l2 = 16.0F * (std::sqrt(squares) + std::sqrt(static_cast<float>(count)));
     return round_norm_up(l2 * l2);
 }
 
-inline norm_table norms_of(const square_sums& sums, index length) {
+inline norm_table norms_of(const square_sums& sums, dim_t length) {
     norm_table norms(length);
     for (int level = 0; level < norm_levels; ++level)
-        for (index p = 0; p < norms.pieces(level); ++p)
+        for (dim_t p = 0; p < norms.pieces(level); ++p)
             norms.at(level, p) = norm_bound(static_cast<float>(sums.at(level, p).largest()), norm_step << level);
     return norms;
 }
 
 /// A bound of a piece of a level above the shortest, from its two halves; the last piece may have one only.
-inline float bound_of_halves(const norm_table& norms, int level, index piece) {
-    const index first = 2 * piece, second = first + 1;
+inline float bound_of_halves(const norm_table& norms, int level, dim_t piece) {
+    const dim_t first = 2 * piece, second = first + 1;
     return round_norm_up(norms.at(level - 1, first) +
                          (second < norms.pieces(level - 1) ? norms.at(level - 1, second) : 0.0F));
 }
 
 /// A bound of |v|_1 over `length` elements, sqrt(length) |v|_2.
-inline double l1_bound(const norm_table& norms, index length) {
+inline double l1_bound(const norm_table& norms, dim_t length) {
     double squares = 0;
-    for (index p = 0; p < norms.pieces(norm_levels - 1); ++p)
+    for (dim_t p = 0; p < norms.pieces(norm_levels - 1); ++p)
         squares += static_cast<double>(norms.at(norm_levels - 1, p));
     return std::sqrt(static_cast<double>(length) * squares);
 }
@@ -122,21 +122,21 @@ inline double l1_bound(const norm_table& norms, index length) {
 /// Cuts [k_begin, k_end) of one run into chains that can't overflow int32, appending them to `out`. `lhs` begins at
 /// element `lhs_first`, `rhs` at the run's start, both at multiples of the longest piece. A piece that is too much by
 /// itself is cut by the largest magnitudes there can be.
-inline void cut_proven(const rhs_run& run, index k_begin, index k_end, int atom_k, int panel_cols,
-                       const norm_table& lhs, index lhs_first, const norm_table& rhs, std::vector<chain>& out) {
+inline void cut_proven(const rhs_run& run, dim_t k_begin, dim_t k_end, int atom_k, int panel_cols,
+                       const norm_table& lhs, dim_t lhs_first, const norm_table& rhs, std::vector<chain>& out) {
     constexpr double limit = 2147483647.0 - (1 << simd::carry_bits), square = limit * limit;
-    const auto append = [&](index from, index to) {
+    const auto append = [&](dim_t from, dim_t to) {
         out.push_back(
             {from, (to - from + atom_k - 1) / atom_k, run.offset + (from - run.k) * panel_cols, 0, run.plane, 0, 0});
     };
-    for (index k = k_begin; k < k_end;) {
+    for (dim_t k = k_begin; k < k_end;) {
         double a = 0, b = 0;
-        index end = k;
+        dim_t end = k;
         // adds the longest piece that begins here and is not known to be too much
         for (int most = norm_levels - 1; end < k_end;) {
             int level = most;
             while (end % (norm_step << level) != 0) --level;
-            const index length = norm_step << level;
+            const dim_t length = norm_step << level;
             const double more_a = a + static_cast<double>(lhs.at(level, (end - lhs_first) / length)),
                          more_b = b + static_cast<double>(rhs.at(level, end / length));
             if (more_a * more_b <= square) {
@@ -157,9 +157,9 @@ inline void cut_proven(const rhs_run& run, index k_begin, index k_end, int atom_
             constexpr double largest = 32768;
             const double a2 = static_cast<double>(lhs.at(0, (k - lhs_first) / norm_step)),
                          b2 = static_cast<double>(rhs.at(0, k / norm_step));
-            const auto longest = static_cast<index>(
+            const auto longest = static_cast<dim_t>(
                 std::max(limit / (largest * largest), square / (largest * largest * std::min(a2, b2))) * (1 - 0x1p-16));
-            const index safe = std::max<index>(atom_k, longest / atom_k * atom_k);
+            const dim_t safe = std::max<dim_t>(atom_k, longest / atom_k * atom_k);
             for (end = std::min(k + norm_step, k_end); k + safe < end; k += safe) append(k, k + safe);
             append(k, end);
         }

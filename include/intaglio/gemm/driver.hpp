@@ -37,22 +37,22 @@ struct product_call {
     const RowMap& row_map;
     audit* check;
     const output_factors<Traits>& factors;
-    index l2;     ///< bytes
+    dim_t l2;     ///< bytes
     bool streams; ///< the output passes the caches by
 };
 
 /// One tile: the micro-kernel of the right height, then the output if this was the last block of the reduction.
 /// `totals` are those of all blocks so far.
 template <class Traits, int Down, class Call, class Panel>
-void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs, index panel, Panel digits,
-              std::size_t block, std::span<const chain> chains, typename Traits::total* totals, index i0, index rows) {
+void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs, dim_t panel, Panel digits,
+              std::size_t block, std::span<const chain> chains, typename Traits::total* totals, dim_t i0, dim_t rows) {
     const std::size_t blocks = call.plan.blocks().size();
     flush_scales<Traits> scales{call.rhs.folded() ? nullptr : call.rhs.scales(panel), nullptr, 0, rows};
     if constexpr (Traits::policy::lhs::block > 0) {
         scales.lhs_stride = ceil_div(call.rhs.k(), Traits::block);
         scales.lhs = call.lhs_scales + i0 * scales.lhs_stride;
     }
-    const index j0 = panel * Traits::cols, cols = std::min<index>(Traits::cols, call.rhs.n() - j0);
+    const dim_t j0 = panel * Traits::cols, cols = std::min<dim_t>(Traits::cols, call.rhs.n() - j0);
     [[maybe_unused]] const bool scaled = Traits::integer_scales && !call.rhs.folded();
     if constexpr (Down == Traits::tile::down && leaves_registers<Traits, Call>) {
         const bool is_total = block + 1 == blocks && (block == 0 || !Traits::carries) &&
@@ -72,7 +72,7 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
                 }
             }
     }
-    constexpr index count = Down * Traits::atom::m * Traits::cols;
+    constexpr dim_t count = Down * Traits::atom::m * Traits::cols;
     constexpr int across = Traits::tile::across;
     const auto run = [&](typename Traits::block_total* sums, typename Traits::lane* high, bool fresh) {
         if constexpr (Traits::halves && Traits::through && Down == Traits::tile::down)
@@ -91,7 +91,7 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
             if (carried) return finish_tile<Traits>(call, carried_totals{low, high}, i0, rows, j0, cols);
             return finish_tile<Traits>(call, plain_totals<std::int32_t>{low}, i0, rows, j0, cols);
         }
-        for (index e = 0; e < count; ++e)
+        for (dim_t e = 0; e < count; ++e)
             totals[e] = (block == 0 ? 0 : totals[e]) +
                         (carried ? carried_totals{low, high}.exact(e) : static_cast<std::int64_t>(low[e]));
     } else {
@@ -103,7 +103,7 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
 
 /// Whether so many rows are a tile that expands the digits of rhs itself.
 template <class Traits, class Rhs>
-bool expands_in_registers(const Rhs& rhs, index rows) {
+bool expands_in_registers(const Rhs& rhs, dim_t rows) {
     return rhs.narrow() && !rhs.five_in_a_byte() && rows <= Traits::rows && Traits::expands(atoms_for<Traits>(rows));
 }
 
@@ -111,25 +111,25 @@ bool expands_in_registers(const Rhs& rhs, index rows) {
 template <class Traits, class Call>
 class block_run {
 public:
-    block_run(const Call& call, index i0, index i1, index p0, index p1, worker_scratch<Traits>& scratch)
+    block_run(const Call& call, dim_t i0, dim_t i1, dim_t p0, dim_t p1, worker_scratch<Traits>& scratch)
         : call_(call), scratch_(scratch), i0_(i0), i1_(i1), p0_(p0), p1_(p1), tiles_(ceil_div(i1 - i0, Traits::rows)),
           keep_(call.plan.blocks().size() > 1) {}
 
     void run() {
-        const index totals_size = (keep_ ? tiles_ * (p1_ - p0_) : 1) * Traits::tile_size;
+        const dim_t totals_size = (keep_ ? tiles_ * (p1_ - p0_) : 1) * Traits::tile_size;
         if (scratch_.totals.size() < totals_size)
             scratch_.totals = buffer<typename Traits::total>(totals_size, uninitialized);
         const auto& blocks = call_.plan.blocks();
         for (pc_ = 0; pc_ < blocks.size(); ++pc_) {
-            const index k0 = blocks[pc_].k0, k1 = blocks[pc_].k1;
+            const dim_t k0 = blocks[pc_].k0, k1 = blocks[pc_].k1;
             if constexpr (has_windows)
                 if (pc_ == 0) call_.source.template copy_patch<Traits>(i0_, i1_, scratch_.image);
             gather_block<Traits>(call_.source, i0_, i1_, k0, k1, scratch_);
             if constexpr (Traits::proven) measure(k0, k1);
             list_chains();
             if (rows_first(k1 - k0))
-                for (index ir = 0; ir < tiles_; ++ir)
-                    for (index jr = p0_; jr < p1_; ++jr) run_tile_at(ir, jr, call_.rhs.panel(jr), chains(jr));
+                for (dim_t ir = 0; ir < tiles_; ++ir)
+                    for (dim_t jr = p0_; jr < p1_; ++jr) run_tile_at(ir, jr, call_.rhs.panel(jr), chains(jr));
             else
                 run_panels_first(prepare_narrow(k0, k1));
         }
@@ -140,28 +140,28 @@ private:
 
     /// Whether the panels of a block of the reduction stay in L2. An output that lies column by column is written in
     /// the order of panels in any case, and narrow panels are expanded once.
-    bool rows_first(index length) const {
-        const index bytes = (p1_ - p0_) * Traits::cols * length *
-                            static_cast<index>(sizeof(typename Traits::rhs_digit)) * Traits::split_planes;
+    bool rows_first(dim_t length) const {
+        const dim_t bytes = (p1_ - p0_) * Traits::cols * length *
+                            static_cast<dim_t>(sizeof(typename Traits::rhs_digit)) * Traits::split_planes;
         return tiles_ > 1 && bytes <= call_.l2 / 2 && !call_.rhs.narrow() &&
                output_traits<std::remove_cvref_t<decltype(call_.out)>>::view(call_.out).col_stride == 1;
     }
 
     /// `narrow`: the only tile of the rows expands the panels itself.
     void run_panels_first(bool narrow) {
-        for (index jr = p0_; jr < p1_; ++jr) {
+        for (dim_t jr = p0_; jr < p1_; ++jr) {
             if (narrow) {
                 run_narrow(jr);
                 continue;
             }
             const std::span<const chain> used = chains(jr);
             const auto* digits = panel_digits(jr, used);
-            for (index ir = 0; ir < tiles_; ++ir) run_tile_at(ir, jr, digits, used);
+            for (dim_t ir = 0; ir < tiles_; ++ir) run_tile_at(ir, jr, digits, used);
         }
     }
 
     /// The norms of the block of lhs that was gathered.
-    void measure(index k0, index k1) {
+    void measure(dim_t k0, dim_t k1) {
         if (scratch_.image.starts.empty()) {
             scratch_.norms = measure_block<Traits>(scratch_, i1_ - i0_, k1 - k0);
             scratch_.norms_first = k0;
@@ -174,13 +174,13 @@ private:
     }
 
     /// Whether panels have chains of their own: cut from their norms, or without runs that are zeros.
-    bool has_own_chains(index panel) const { return Traits::proven || !call_.rhs.zero_runs(panel).empty(); }
+    bool has_own_chains(dim_t panel) const { return Traits::proven || !call_.rhs.zero_runs(panel).empty(); }
 
     /// Lists the chains of panels that have their own, one panel after the other.
     void list_chains() {
         scratch_.chains.clear();
         scratch_.chain_ends.clear();
-        for (index panel = p0_; panel < p1_; ++panel) {
+        for (dim_t panel = p0_; panel < p1_; ++panel) {
             if constexpr (Traits::proven)
                 call_.plan.cut(panel, pc_, scratch_.norms, scratch_.norms_first, scratch_.chains);
             else if (has_own_chains(panel))
@@ -190,33 +190,33 @@ private:
         }
     }
 
-    std::span<const chain> chains(index panel) const {
+    std::span<const chain> chains(dim_t panel) const {
         if (!has_own_chains(panel)) return call_.plan.chains(pc_);
         const auto place = static_cast<std::size_t>(panel - p0_);
         const std::size_t first = place == 0 ? 0 : scratch_.chain_ends[place - 1];
         return std::span<const chain>(scratch_.chains).subspan(first, scratch_.chain_ends[place] - first);
     }
 
-    typename Traits::total* totals(index ir, index jr) const {
+    typename Traits::total* totals(dim_t ir, dim_t jr) const {
         return scratch_.totals.data() + (keep_ ? ((jr - p0_) * tiles_ + ir) * Traits::tile_size : 0);
     }
 
     /// The digits of a panel that its chains use, expanded where they are narrow, as a pointer to where its first digit
     /// would be.
-    const typename Traits::rhs_digit* panel_digits(index panel, std::span<const chain> used) {
+    const typename Traits::rhs_digit* panel_digits(dim_t panel, std::span<const chain> used) {
         const auto& rhs = call_.rhs;
         if (!rhs.narrow()) return rhs.panel(panel);
         if (used.empty()) return nullptr;
-        const index unit = rhs.narrow_group(), first = used.front().offset / unit * unit,
+        const dim_t unit = rhs.narrow_group(), first = used.front().offset / unit * unit,
                     end = used.back().offset + used.back().steps * Traits::k * Traits::cols;
-        const index count = round_up(end - first, unit);
+        const dim_t count = round_up(end - first, unit);
         if (scratch_.rhs.size() < count) scratch_.rhs = buffer<typename Traits::rhs_digit>(count, uninitialized);
         rhs.expand(panel, first, count, scratch_.rhs.data());
         return scratch_.rhs.data() - first;
     }
 
     /// Whether the only tile of the rows expands narrow digits itself; then what puts its sums right is made.
-    bool prepare_narrow(index k0, index k1) {
+    bool prepare_narrow(dim_t k0, dim_t k1) {
         if (!expands_in_registers<Traits>(call_.rhs, i1_ - i0_) || call_.check || scratch_.panels[0].segments)
             return false;
         if constexpr (Traits::narrow_bits > 0 && Traits::block > 0)
@@ -226,7 +226,7 @@ private:
     }
 
     /// Runs the only tile of the rows on narrow digits. Its chains are whole runs, each of which begins with a group.
-    void run_narrow(index jr) {
+    void run_narrow(dim_t jr) {
         const auto& rhs = call_.rhs;
         for_height(i1_ - i0_, [&]<int Down>(std::integral_constant<int, Down>) {
             if constexpr (Traits::expands(Down)) {
@@ -239,8 +239,8 @@ private:
         });
     }
 
-    void run_tile_at(index ir, index jr, const typename Traits::rhs_digit* digits, std::span<const chain> used) {
-        const index i = i0_ + ir * Traits::rows, rows = std::min<index>(Traits::rows, i1_ - i);
+    void run_tile_at(dim_t ir, dim_t jr, const typename Traits::rhs_digit* digits, std::span<const chain> used) {
+        const dim_t i = i0_ + ir * Traits::rows, rows = std::min<dim_t>(Traits::rows, i1_ - i);
         for_height(rows, [&]<int Down>(std::integral_constant<int, Down>) {
             run_tile<Traits, Down>(call_, scratch_.panels[static_cast<std::size_t>(ir)], jr, digits, pc_, used,
                                    totals(ir, jr), i, rows);
@@ -249,7 +249,7 @@ private:
 
     /// Calls f with the height, in atoms, of the tile that is compiled for so many rows.
     template <class F>
-    static INTAGLIO_INLINE void for_height(index rows, F f) {
+    static INTAGLIO_INLINE void for_height(dim_t rows, F f) {
         constexpr auto downs = tile_downs<Traits>;
         const int down = atoms_for<Traits>(rows);
         if (down == downs[0])
@@ -264,21 +264,21 @@ private:
 
     const Call& call_;
     worker_scratch<Traits>& scratch_;
-    const index i0_, i1_, p0_, p1_, tiles_;
+    const dim_t i0_, i1_, p0_, p1_, tiles_;
     const bool keep_; ///< totals wait for the next block of the reduction
     std::size_t pc_ = 0;
 };
 
 /// Loops 1 and 2: cuts the output into tasks of about equal size and runs them.
 template <class Traits, class Call>
-void run_product(const Call& call, index kc, const cache_sizes& cache, executor_ref exec) {
-    const index m = call.source.rows(), panels = call.rhs.panels(), workers = std::max(1, exec.concurrency());
+void run_product(const Call& call, dim_t kc, const cache_sizes& cache, executor_ref exec) {
+    const dim_t m = call.source.rows(), panels = call.rhs.panels(), workers = std::max(1, exec.concurrency());
     if (m == 0 || panels == 0) return;
-    const index row_tiles = ceil_div(m, Traits::rows);
-    index row_blocks = ceil_div(m, row_block<Traits>(cache, std::min(kc, std::max<index>(1, call.rhs.k()))));
-    index column_blocks = 1;
+    const dim_t row_tiles = ceil_div(m, Traits::rows);
+    dim_t row_blocks = ceil_div(m, row_block<Traits>(cache, std::min(kc, std::max<dim_t>(1, call.rhs.k()))));
+    dim_t column_blocks = 1;
     if (call.plan.blocks().size() > 1) { // totals wait between blocks of the reduction
-        const index tile_bytes = Traits::tile_size * static_cast<index>(sizeof(typename Traits::total));
+        const dim_t tile_bytes = Traits::tile_size * static_cast<dim_t>(sizeof(typename Traits::total));
         column_blocks =
             ceil_div(ceil_div(row_tiles, row_blocks) * panels * tile_bytes, std::max(tile_bytes, cache.l2 / 2));
         if (m == 1) column_blocks = panels; // nothing shares a panel: each is read from end to end, as memory likes it
@@ -297,9 +297,9 @@ void run_product(const Call& call, index kc, const cache_sizes& cache, executor_
     }
     column_blocks = std::min(column_blocks, panels);
     std::vector<worker_scratch<Traits>> scratch(static_cast<std::size_t>(workers));
-    exec.for_each(row_blocks * column_blocks, [&](index task, int worker) {
+    exec.for_each(row_blocks * column_blocks, [&](dim_t task, int worker) {
         [[maybe_unused]] const simd::atom_scope<typename Traits::atom> scope{};
-        const index ic = task % row_blocks, jc = task / row_blocks;
+        const dim_t ic = task % row_blocks, jc = task / row_blocks;
         block_run<Traits, Call>(call, row_tiles * ic / row_blocks * Traits::rows,
                                 std::min(m, row_tiles * (ic + 1) / row_blocks * Traits::rows),
                                 panels * jc / column_blocks, panels * (jc + 1) / column_blocks,
@@ -315,7 +315,7 @@ void multiply(const Source& source, double lhs_scale, const float* lhs_scales, c
               const Out& out, const Stages& stages, const RowMap& row_map, executor_ref exec, audit* check) {
     using traits = kernel_traits<P, Arch>;
     const cache_sizes cache = cache_sizes::of_this_machine();
-    index kc = reduction_block<traits>(cache, source.along_rows());
+    dim_t kc = reduction_block<traits>(cache, source.along_rows());
     if (expands_in_registers<traits>(rhs, source.rows())) kc = std::max(kc, rhs.k()); // nothing is kept in L1
     if constexpr (checks_lhs<P>) source.template require_range<typename P::lhs::format>("lhs");
     const chain_plan<traits> plan(rhs, kc);

@@ -7,8 +7,8 @@
 //   f = output_factor<type of t>(lhs.scale * rhs.scale * (scale of column j) * (scale of row i))
 //
 // and then passes the stages from left to right; each stage is a small value that works on a piece of one row. Last it
-// is stored, as float or quantized. To add a stage write a struct with an `operator()(float* v, index row, index col,
-// index count)`.
+// is stored, as float or quantized. To add a stage write a struct with an `operator()(float* v, dim_t row, dim_t col,
+// dim_t count)`.
 
 #include <atomic>
 #include <bit>
@@ -26,8 +26,8 @@ namespace intaglio::inline INTAGLIO_ABI {
 /// v += per_column[j].
 struct bias {
     const float* per_column = nullptr;
-    INTAGLIO_INLINE void operator()(float* v, index, index col, index count) const {
-        for (index e = 0; e < count; ++e) v[e] += per_column[col + e];
+    INTAGLIO_INLINE void operator()(float* v, dim_t, dim_t col, dim_t count) const {
+        for (dim_t e = 0; e < count; ++e) v[e] += per_column[col + e];
     }
 };
 
@@ -35,24 +35,24 @@ struct bias {
 struct scale_shift {
     const float* scale = nullptr;
     const float* shift = nullptr;
-    INTAGLIO_INLINE void operator()(float* v, index, index col, index count) const {
-        for (index e = 0; e < count; ++e) v[e] = std::fma(v[e], scale[col + e], shift[col + e]);
+    INTAGLIO_INLINE void operator()(float* v, dim_t, dim_t col, dim_t count) const {
+        for (dim_t e = 0; e < count; ++e) v[e] = std::fma(v[e], scale[col + e], shift[col + e]);
     }
 };
 
 /// v = max(v, 0).
 struct relu {
-    INTAGLIO_INLINE void operator()(float* v, index, index, index count) const {
-        for (index e = 0; e < count; ++e) v[e] = v[e] > 0.0F ? v[e] : 0.0F;
+    INTAGLIO_INLINE void operator()(float* v, dim_t, dim_t, dim_t count) const {
+        for (dim_t e = 0; e < count; ++e) v[e] = v[e] > 0.0F ? v[e] : 0.0F;
     }
 };
 
 /// v += values(i, j): the residual connection. Columns of `values` are contiguous (col_stride 1).
 struct add {
     matrix_view<const float> values;
-    INTAGLIO_INLINE void operator()(float* v, index row, index col, index count) const {
+    INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
         const float* other = values.data + row * values.row_stride + col;
-        for (index e = 0; e < count; ++e) v[e] += other[e];
+        for (dim_t e = 0; e < count; ++e) v[e] += other[e];
     }
 };
 
@@ -60,10 +60,10 @@ struct add {
 /// count.
 struct max_magnitude {
     float* result = nullptr;
-    INTAGLIO_INLINE void operator()(const float* v, index, index, index count) const {
+    INTAGLIO_INLINE void operator()(const float* v, dim_t, dim_t, dim_t count) const {
         // as bits, non-negative floats order like integers, and the loop vectorises
         std::uint32_t most = 0;
-        for (index e = 0; e < count; ++e) {
+        for (dim_t e = 0; e < count; ++e) {
             const std::uint32_t bits = std::bit_cast<std::uint32_t>(v[e]) & 0x7FFFFFFFU;
             most = most > bits ? most : bits;
         }
@@ -85,7 +85,7 @@ struct epilogue {
     epilogue() = default;
     explicit epilogue(Stages... s) requires(sizeof...(Stages) > 0) : stages(s...) {}
 
-    INTAGLIO_INLINE void operator()(float* v, index row, index col, index count) const {
+    INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
         std::apply([&](const Stages&... s) { (s(v, row, col, count), ...); }, stages);
     }
 };
@@ -138,25 +138,25 @@ struct output_traits<quantized_view<T>> {
 
 /// Stores `count` finished floats as row `row`, columns from `col` on.
 template <class T>
-INTAGLIO_INLINE void store_piece(const matrix_view<T>& out, const float* v, index row, index col, index count) {
+INTAGLIO_INLINE void store_piece(const matrix_view<T>& out, const float* v, dim_t row, dim_t col, dim_t count) {
     T* to = out.data + row * out.row_stride + col * out.col_stride;
     if (out.col_stride == 1)
-        for (index e = 0; e < count; ++e) to[e] = v[e];
+        for (dim_t e = 0; e < count; ++e) to[e] = v[e];
     else
-        for (index e = 0; e < count; ++e) to[e * out.col_stride] = v[e];
+        for (dim_t e = 0; e < count; ++e) to[e * out.col_stride] = v[e];
 }
 template <class T>
-INTAGLIO_INLINE void store_piece(const quantized_view<T>& out, const float* v, index row, index col, index count) {
+INTAGLIO_INLINE void store_piece(const quantized_view<T>& out, const float* v, dim_t row, dim_t col, dim_t count) {
     T* to = out.values.data + row * out.values.row_stride + col * out.values.col_stride;
     if (out.values.col_stride == 1)
-        for (index e = 0; e < count; ++e) to[e] = requantize<T>(v[e], out.inverse_scale);
+        for (dim_t e = 0; e < count; ++e) to[e] = requantize<T>(v[e], out.inverse_scale);
     else
-        for (index e = 0; e < count; ++e) to[e * out.values.col_stride] = requantize<T>(v[e], out.inverse_scale);
+        for (dim_t e = 0; e < count; ++e) to[e * out.values.col_stride] = requantize<T>(v[e], out.inverse_scale);
 }
 
 /// Every row of the product is the row of the output with the same number.
 struct same_row {
-    INTAGLIO_INLINE index operator()(index row) const { return row; }
+    INTAGLIO_INLINE dim_t operator()(dim_t row) const { return row; }
 };
 
 } // namespace detail

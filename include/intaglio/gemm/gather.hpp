@@ -27,7 +27,7 @@ struct worker_scratch {
     buffer<typename Traits::rhs_digit> rhs; ///< a block of one panel, expanded from narrow digits
     std::vector<std::int32_t> corrections;  ///< of narrow codes (simd/expand.hpp), by row and scale block
     norm_table norms;                       ///< of the block, for proven chains
-    index norms_first = 0;                  ///< element of the reduction at which they begin
+    dim_t norms_first = 0;                  ///< element of the reduction at which they begin
     std::vector<chain> chains;              ///< of the panels of rhs that have their own
     std::vector<std::size_t> chain_ends;    ///< in `chains`, of each panel
 };
@@ -38,39 +38,39 @@ constexpr std::array<int, 4> tile_downs = {Traits::tile::down, std::max(1, Trait
                                            (Traits::tile::down + 3) / 4, 1};
 
 template <class Traits>
-int atoms_for(index rows) {
+int atoms_for(dim_t rows) {
     int best = Traits::tile::down;
     for (const int down : tile_downs<Traits>)
-        if (static_cast<index>(down) * Traits::atom::m >= rows) best = down;
+        if (static_cast<dim_t>(down) * Traits::atom::m >= rows) best = down;
     return best;
 }
 
 /// Digits behind an interleaved block that may be read with it (measure_block).
 template <class Traits>
-constexpr index beyond = Traits::atom::n* Traits::k;
+constexpr dim_t beyond = Traits::atom::n* Traits::k;
 
 /// Rows [i0, i1) of a block of lhs, elements [k0, k1), interleaved, as panels.
 template <class Traits, class Source>
-void gather_columns(const Source& source, index i0, index i1, index k0, index k1, worker_scratch<Traits>& scratch) {
-    const index rows = round_up(i1 - i0, Traits::rows);
-    const index plane = round_up(rows * round_up(k1 - k0, Traits::k), 64);
+void gather_columns(const Source& source, dim_t i0, dim_t i1, dim_t k0, dim_t k1, worker_scratch<Traits>& scratch) {
+    const dim_t rows = round_up(i1 - i0, Traits::rows);
+    const dim_t plane = round_up(rows * round_up(k1 - k0, Traits::k), 64);
     if (scratch.lhs.size() < plane * Traits::lhs_planes + beyond<Traits>)
         scratch.lhs = buffer<typename Traits::lhs_digit>(plane * Traits::lhs_planes + beyond<Traits>, uninitialized);
     pack_interleaved<Traits>(source, i0, i1, k0, k1, scratch.lhs.data(), rows, plane);
-    for (index i = i0; i < i1; i += Traits::rows)
+    for (dim_t i = i0; i < i1; i += Traits::rows)
         scratch.panels.push_back(
             {scratch.lhs.data() + (i - i0) * Traits::k, Traits::k, Traits::k * rows, rows, plane, k0});
 }
 
 /// The same by rows: in place where they lie so, else copied.
 template <class Traits, class Source>
-void gather_rows(const Source& source, index i0, index i1, index k0, index k1, worker_scratch<Traits>& scratch) {
+void gather_rows(const Source& source, dim_t i0, dim_t i1, dim_t k0, dim_t k1, worker_scratch<Traits>& scratch) {
     using digit = typename Traits::lhs_digit;
     constexpr bool readable = Traits::stores_lhs_digits && Traits::block % Traits::k == 0;
-    const index length = round_up(k1 - k0, Traits::k), stride = padded_row<digit>(length),
+    const dim_t length = round_up(k1 - k0, Traits::k), stride = padded_row<digit>(length),
                 plane = round_up(i1 - i0, Traits::rows) * stride;
-    for (index i = i0; i < i1; i += Traits::rows) {
-        const index count = std::min<index>(Traits::rows, i1 - i),
+    for (dim_t i = i0; i < i1; i += Traits::rows) {
+        const dim_t count = std::min<dim_t>(Traits::rows, i1 - i),
                     tile_rows = atoms_for<Traits>(count) * Traits::atom::m;
         if constexpr (Source::has_windows) {
             if (scratch.image.in_group(i, count) && count == tile_rows) {
@@ -82,7 +82,7 @@ void gather_rows(const Source& source, index i0, index i1, index k0, index k1, w
             if ((k1 - k0) % Traits::k == 0 && count == tile_rows) {
                 const row_span<digit> span = source.in_place(i, count);
                 // rows a multiple of 2 KiB apart fall into the same sets of L1 and push each other out
-                if (span.data && (span.stride * static_cast<index>(sizeof(digit)) % 2048 != 0 || count == 1)) {
+                if (span.data && (span.stride * static_cast<dim_t>(sizeof(digit)) % 2048 != 0 || count == 1)) {
                     scratch.panels.push_back({span.data, span.stride, Traits::k, 1, source.plane_stride()});
                     continue;
                 }
@@ -91,7 +91,7 @@ void gather_rows(const Source& source, index i0, index i1, index k0, index k1, w
         if (scratch.lhs.size() < plane * Traits::lhs_planes)
             scratch.lhs = buffer<digit>(plane * Traits::lhs_planes, uninitialized);
         digit* panel = scratch.lhs.data() + (i - i0) * stride;
-        for (index r = 0; r < tile_rows; ++r) {
+        for (dim_t r = 0; r < tile_rows; ++r) {
             if (r < count)
                 pack_row<Traits>(source, i + r, k0, k1, panel + r * stride, plane);
             else
@@ -103,7 +103,7 @@ void gather_rows(const Source& source, index i0, index i1, index k0, index k1, w
 }
 
 template <class Traits, class Source>
-void gather_block(const Source& source, index i0, index i1, index k0, index k1, worker_scratch<Traits>& scratch) {
+void gather_block(const Source& source, dim_t i0, dim_t i1, dim_t k0, dim_t k1, worker_scratch<Traits>& scratch) {
     scratch.panels.clear();
     // interleaved rows serve chains that start at whole steps; blocks of scales of other lengths are gathered element
     // by element
@@ -118,16 +118,16 @@ void gather_block(const Source& source, index i0, index i1, index k0, index k1, 
 /// [k0, k1), as an int32 or as two int16 where the accumulator has two sums an output. `blocks` is how many the whole
 /// reduction has.
 template <class Traits>
-void correct_narrow(const lhs_panel<typename Traits::lhs_digit>& lhs, index rows, index k0, index k1, index blocks,
+void correct_narrow(const lhs_panel<typename Traits::lhs_digit>& lhs, dim_t rows, dim_t k0, dim_t k1, dim_t blocks,
                     std::vector<std::int32_t>& out) {
     constexpr int parts = Traits::partial_sums, bias = simd::narrow_largest<Traits::narrow_bits>;
     using part = std::conditional_t<parts == 2, std::uint16_t, std::uint32_t>; // modulo their range
     out.resize(static_cast<std::size_t>(rows * blocks));
-    for (index i = 0; i < rows; ++i)
-        for (index k = k0; k < k1; k += Traits::block) {
+    for (dim_t i = 0; i < rows; ++i)
+        for (dim_t k = k0; k < k1; k += Traits::block) {
             part sums[parts] = {};
             const auto* step = lhs.data + i * lhs.row_stride + (k - lhs.first) * lhs.k_scale;
-            for (index left = std::min(Traits::block, k1 - k); left > 0; left -= Traits::k, step += lhs.step_stride)
+            for (dim_t left = std::min(Traits::block, k1 - k); left > 0; left -= Traits::k, step += lhs.step_stride)
                 for (int e = 0; e < Traits::k; ++e) {
                     part& sum = sums[e * parts / Traits::k];
                     sum = static_cast<part>(sum - static_cast<part>(bias * step[e]));
@@ -139,17 +139,17 @@ void correct_narrow(const lhs_panel<typename Traits::lhs_digit>& lhs, index rows
 
 /// The norms of a gathered block of `rows` rows and `length` elements of the reduction, panel by panel as they lie.
 template <class Traits>
-norm_table measure_block(const worker_scratch<Traits>& scratch, index rows, index length) {
+norm_table measure_block(const worker_scratch<Traits>& scratch, dim_t rows, dim_t length) {
     using atom = typename Traits::atom;
     square_sums most(length);
     const lhs_panel<typename Traits::lhs_digit>& first = scratch.panels.front();
     // interleaved: all panels are one block of pairs
     if (first.row_stride == Traits::k && first.step_stride != Traits::k) {
-        for (index i = 0; i < rows; i += atom::n)
+        for (dim_t i = 0; i < rows; i += atom::n)
             measure_pairs<atom>(first.data + i * Traits::k, length, first.step_stride, most);
     } else {
         for (const lhs_panel<typename Traits::lhs_digit>& panel : scratch.panels) {
-            measure_rows<atom>(panel.data, std::min<index>(Traits::rows, rows), panel.row_stride, length, most);
+            measure_rows<atom>(panel.data, std::min<dim_t>(Traits::rows, rows), panel.row_stride, length, most);
             rows -= Traits::rows;
         }
     }

@@ -20,7 +20,7 @@ namespace detail {
 
 /// Throws unless `out` is m x n and can be written.
 template <class P, class Out, class Stages>
-void check_output(const char* name, const Out& out, index m, index n) {
+void check_output(const char* name, const Out& out, dim_t m, dim_t n) {
     using traits = output_traits<Out>;
     static_assert(
         !traits::raw || std::is_same_v<typename traits::stored, typename P::total>,

@@ -123,7 +123,7 @@ struct kernel_traits {
     static constexpr bool floats = std::is_same_v<lane, float>;
     static constexpr bool float_total = std::is_same_v<total, float>;
     static constexpr bool proven = std::is_same_v<typename P::chain, proven_chain> && lhs_planes == 1;
-    static constexpr index block = scale_block<P>;
+    static constexpr dim_t block = scale_block<P>;
     static constexpr bool integer_scales = block > 0 && !float_total;
     /// Where bytes are multiplied as fast as trits, integer scales may be folded into the digits while packing, all
     /// planes of an element into one byte: sum over planes of scale * digit. It is done where every such sum fits a
@@ -174,10 +174,10 @@ struct kernel_traits {
     /// then writes half as much, and nothing is widened. Blocks are summed in the policy's total.
     static constexpr bool carries = proven;
     using block_total = std::conditional_t<carries, std::int32_t, total>;
-    static constexpr index tile_size = rows * cols;
+    static constexpr dim_t tile_size = rows * cols;
 
     /// Sums that the atom keeps for each output, each of which takes its share of a chain.
-    static constexpr index partial_sums = [] {
+    static constexpr dim_t partial_sums = [] {
         if constexpr (requires { atom::partial_sums; }) return atom::partial_sums;
         return 1;
     }();
@@ -185,15 +185,15 @@ struct kernel_traits {
     /// The longest chain in products, a multiple of the atom's k. With an exact total where a chain is cut has no
     /// effect on the result, so it is as long as the formats and the accumulator in use allow; with a float total it is
     /// the policy's own.
-    static constexpr index longest_chain() {
+    static constexpr dim_t longest_chain() {
         if constexpr (floats) {
-            return std::numeric_limits<index>::max();
+            return std::numeric_limits<dim_t>::max();
         } else if constexpr (float_total) {
             return chain_traits<typename P::chain>::length;
         } else {
             constexpr std::int64_t l = lhs_planes == 2 ? 255 : P::lhs::format::max_magnitude;
             constexpr std::int64_t r = split_planes == 2 ? 255 : can_fold_scales ? 127 : P::rhs::format::max_magnitude;
-            constexpr auto safe = static_cast<index>(
+            constexpr auto safe = static_cast<dim_t>(
                 static_cast<std::int64_t>(std::numeric_limits<typename digits::acc>::max()) / (l * r));
             static_assert(safe >= k, "one step of the atom can overflow its accumulator");
             return safe / k * k * partial_sums;

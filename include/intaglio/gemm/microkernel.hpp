@@ -29,8 +29,8 @@ struct flush_scales {
     const block_scale* rhs = nullptr;
     /// Of the tile's first row, one for each block, `lhs_stride` from row to row; nullptr where lhs has none.
     const float* lhs = nullptr;
-    index lhs_stride = 0;
-    index rows = 0; ///< rows of the tile that exist
+    dim_t lhs_stride = 0;
+    dim_t rows = 0; ///< rows of the tile that exist
 };
 
 /// totals (+)= sums * 2^shift, in exact integers.
@@ -213,7 +213,7 @@ INTAGLIO_INLINE void run_chain(const lhs_panel<typename Traits::lhs_digit>& lhs,
 template <class Traits, int Down, int Across, class Panel>
 void continue_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, std::span<const chain> chains,
                    typename Traits::lane* sums, typename Traits::lane* high, bool fresh, audit* check) {
-    constexpr index rows = Down * Traits::atom::m, count = rows * Traits::cols;
+    constexpr dim_t rows = Down * Traits::atom::m, count = rows * Traits::cols;
     using lane = typename Traits::lane;
     if constexpr (!Traits::floats && std::is_pointer_v<Panel>) // narrow digits are never shadowed
         if (check && !chains.empty()) {
@@ -221,7 +221,7 @@ void continue_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel
             if (fresh) std::fill_n(sums, count, lane{0});
             for (const chain& c : chains) {
                 if constexpr (Traits::carries)
-                    for (index e = 0; e < (&c == chains.data() ? 0 : count); ++e) simd::carry(sums[e], high[e]);
+                    for (dim_t e = 0; e < (&c == chains.data() ? 0 : count); ++e) simd::carry(sums[e], high[e]);
                 const std::vector<lane> before(sums, sums + count);
                 run_chains<Traits, Down, Across>(lhs, panel, {&c, 1},
                                                  continued_flush<Traits, kept_sums<Traits>>{{sums}, high, false});

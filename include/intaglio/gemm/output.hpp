@@ -72,11 +72,11 @@ template <class Total>
 struct plain_totals {
     const Total* t;
     static constexpr bool has_single = sizeof(Total) == 4;
-    Total exact(index e) const { return t[e]; }
-    double wide(index e) const { return to_double(t[e]); }
+    Total exact(dim_t e) const { return t[e]; }
+    double wide(dim_t e) const { return to_double(t[e]); }
     /// A row of `Count` totals from e on, times factors.
     template <int Count>
-    INTAGLIO_INLINE void scale(index e, const double* factors, float* v) const {
+    INTAGLIO_INLINE void scale(dim_t e, const double* factors, float* v) const {
         constexpr int lanes = output_lanes<Count> / 2;
         if constexpr (sizeof(Total) == 4)
             for (int j = 0; j < Count; j += lanes)
@@ -85,13 +85,13 @@ struct plain_totals {
             for (int j = 0; j < Count; ++j) v[j] = static_cast<float>(wide(e + j) * factors[j]);
     }
     template <int Count>
-    INTAGLIO_INLINE void scale(index e, const float* factors, float* v) const {
+    INTAGLIO_INLINE void scale(dim_t e, const float* factors, float* v) const {
         constexpr int lanes = output_lanes<Count>;
         for (int j = 0; j < Count; j += lanes)
             store_scaled(convert_vector<float, Total, lanes>(t + e + j), factors + j, v + j);
     }
     template <int Count>
-    INTAGLIO_INLINE void scale_split(index e, const float* factors, float* v) const {
+    INTAGLIO_INLINE void scale_split(dim_t e, const float* factors, float* v) const {
         constexpr int lanes = output_lanes<Count>;
         for (int j = 0; j < Count; j += lanes)
             simd::store_vector(
@@ -104,12 +104,12 @@ struct carried_totals {
     const std::int32_t *low, *high;
     static constexpr bool has_single = true;
     static constexpr std::int64_t unit = std::int64_t{1} << simd::carry_bits;
-    std::int64_t exact(index e) const { return high[e] * unit + low[e]; }
-    double wide(index e) const {
+    std::int64_t exact(dim_t e) const { return high[e] * unit + low[e]; }
+    double wide(dim_t e) const {
         return static_cast<double>(high[e]) * static_cast<double>(unit) + static_cast<double>(low[e]);
     }
     template <int Count>
-    INTAGLIO_INLINE void scale(index e, const double* factors, float* v) const {
+    INTAGLIO_INLINE void scale(dim_t e, const double* factors, float* v) const {
         constexpr int lanes = output_lanes<Count> / 2;
         for (int j = 0; j < Count; j += lanes) {
             const auto h = convert_vector<double, std::int32_t, lanes>(high + e + j),
@@ -121,7 +121,7 @@ struct carried_totals {
     /// product with a power of two.
     static constexpr double largest_single = static_cast<double>(unit << 24);
     template <int Count>
-    INTAGLIO_INLINE void scale(index e, const float* factors, float* v) const {
+    INTAGLIO_INLINE void scale(dim_t e, const float* factors, float* v) const {
         constexpr int lanes = output_lanes<Count>;
         using ints = simd::vector<std::int32_t, lanes>;
         for (int j = 0; j < Count; j += lanes)
@@ -161,10 +161,10 @@ struct output_factors {
             }
             if constexpr (Traits::carries)
                 powers = powers &&
-                         32768 * l1_bound(rhs.norms(static_cast<index>(p)), rhs.k()) < carried_totals::largest_single;
+                         32768 * l1_bound(rhs.norms(static_cast<dim_t>(p)), rhs.k()) < carried_totals::largest_single;
             std::int64_t bound = std::numeric_limits<std::int64_t>::max();
             if constexpr (std::is_same_v<typename Traits::total, std::int32_t>)
-                bound = rhs.unit_bound(static_cast<index>(p)) * Traits::policy::lhs::format::max_magnitude;
+                bound = rhs.unit_bound(static_cast<dim_t>(p)) * Traits::policy::lhs::format::max_magnitude;
             if (normal && (powers || bound < (1 << 24)))
                 paths[p] = output_path::single;
             else
@@ -175,42 +175,42 @@ struct output_factors {
 
 /// Rows [from, to) of a tile times the factors of their columns, without row scales; row i goes to place(i).
 template <class Traits, class Call, class Totals, class Place>
-INTAGLIO_INLINE void scale_rows(const Call& call, const Totals& totals, index from, index to, index j0,
+INTAGLIO_INLINE void scale_rows(const Call& call, const Totals& totals, dim_t from, dim_t to, dim_t j0,
                                 const Place& place) {
     const auto each = [&](auto scale) __attribute__((always_inline)) {
-        for (index i = from; i < to; ++i) scale(i * Traits::cols, place(i));
+        for (dim_t i = from; i < to; ++i) scale(i * Traits::cols, place(i));
     };
     if constexpr (Totals::has_single) {
         const float* const factors = call.factors.single.data() + j0;
         const output_path path = call.factors.paths[static_cast<std::size_t>(j0 / Traits::cols)];
         if (path == output_path::single)
-            return each([&](index e, float* v) { totals.template scale<Traits::cols>(e, factors, v); });
+            return each([&](dim_t e, float* v) { totals.template scale<Traits::cols>(e, factors, v); });
         if constexpr (output_factors<Traits>::splits)
             if (path == output_path::split)
-                return each([&](index e, float* v) { totals.template scale_split<Traits::cols>(e, factors, v); });
+                return each([&](dim_t e, float* v) { totals.template scale_split<Traits::cols>(e, factors, v); });
     }
     const double* const factors = call.factors.wide.data() + j0;
-    each([&](index e, float* v) { totals.template scale<Traits::cols>(e, factors, v); });
+    each([&](dim_t e, float* v) { totals.template scale<Traits::cols>(e, factors, v); });
 }
 
 /// The output of a product that is stored column by column, as a weight gradient is: blocks of eight rows and columns
 /// are transposed on their way to memory, the last eight rows beside those that were written before. What fills no
 /// block is stored one by one.
 template <class Traits, class Call, class Totals>
-void finish_transposed(const Call& call, const Totals& totals, index i0, index rows, index j0, index cols) {
+void finish_transposed(const Call& call, const Totals& totals, dim_t i0, dim_t rows, dim_t j0, dim_t cols) {
     alignas(64) float v[Traits::rows * Traits::cols];
-    scale_rows<Traits>(call, totals, 0, rows, j0, [&](index i) { return v + i * Traits::cols; });
-    const index stride = call.out.col_stride;
+    scale_rows<Traits>(call, totals, 0, rows, j0, [&](dim_t i) { return v + i * Traits::cols; });
+    const dim_t stride = call.out.col_stride;
     float* const out = call.out.data + i0 + j0 * stride;
-    const auto copy_columns = [&](index from, index count) __attribute__((always_inline)) {
-        for (index j = from; j < cols; ++j)
-            for (index i = 0; i < count; ++i) out[j * stride + i] = v[i * Traits::cols + j];
+    const auto copy_columns = [&](dim_t from, dim_t count) __attribute__((always_inline)) {
+        for (dim_t j = from; j < cols; ++j)
+            for (dim_t i = 0; i < count; ++i) out[j * stride + i] = v[i * Traits::cols + j];
     };
-    index j = 0;
+    dim_t j = 0;
     if constexpr (Traits::rows >= 8)
         for (; rows >= 8 && j + 8 <= cols; j += 8)
-            for (index i = 0; i < rows; i += 8) {
-                const index first = std::min(i, rows - 8);
+            for (dim_t i = 0; i < rows; i += 8) {
+                const dim_t first = std::min(i, rows - 8);
                 simd::detail::transpose_eight(v + first * Traits::cols + j, Traits::cols, out + j * stride + first,
                                               stride);
             }
@@ -224,7 +224,7 @@ void finish_transposed(const Call& call, const Totals& totals, index i0, index r
 /// and may be scaled in float.
 struct register_output {
     float* out;
-    index stride;
+    dim_t stride;
     const float* factors;
     output_path path; ///< not wide
     bool streams;     ///< pass the caches by
@@ -298,8 +298,8 @@ private:
 template <class Out>
 bool streams_output(const Out& out, const cache_sizes& cache) {
     if constexpr (std::is_same_v<Out, matrix_view<float>>) {
-        constexpr index line = 64 / static_cast<index>(sizeof(float));
-        return out.rows * out.row_stride > cache.l3 / 2 / static_cast<index>(sizeof(float)) &&
+        constexpr dim_t line = 64 / static_cast<dim_t>(sizeof(float));
+        return out.rows * out.row_stride > cache.l3 / 2 / static_cast<dim_t>(sizeof(float)) &&
                out.row_stride % line == 0 && out.col_stride == 1 &&
                reinterpret_cast<std::uintptr_t>(out.data) % 64 == 0;
     }
@@ -308,10 +308,10 @@ bool streams_output(const Out& out, const cache_sizes& cache) {
 
 /// From one row of a tile to the next, in rows of the output, or 0 where they are not evenly spaced.
 template <class RowMap>
-index row_step(const RowMap& map, index first, index rows) {
+dim_t row_step(const RowMap& map, dim_t first, dim_t rows) {
     if constexpr (std::is_same_v<RowMap, same_row>) return 1;
-    const index step = rows > 1 ? map(first + 1) - map(first) : 1;
-    for (index i = 1; i < rows; ++i)
+    const dim_t step = rows > 1 ? map(first + 1) - map(first) : 1;
+    for (dim_t i = 1; i < rows; ++i)
         if (map(first + i) != map(first) + i * step) return 0;
     return step;
 }
@@ -333,9 +333,9 @@ constexpr bool leaves_registers = [] {
 /// Where the whole tile at (i0, j0) may be stored so: its rows are evenly spaced, each contiguous, and its totals may
 /// be scaled in float.
 template <class Traits, class Call>
-std::optional<register_output> output_from_registers(const Call& call, index i0, index j0) {
+std::optional<register_output> output_from_registers(const Call& call, dim_t i0, dim_t j0) {
     const output_path path = call.factors.paths[static_cast<std::size_t>(j0 / Traits::cols)];
-    const index step =
+    const dim_t step =
         path != output_path::wide && call.out.col_stride == 1 ? row_step(call.row_map, i0, Traits::rows) : 0;
     if (step == 0) return std::nullopt;
     return register_output{call.out.data + call.row_map(i0) * call.out.row_stride + j0, step * call.out.row_stride,
@@ -344,24 +344,24 @@ std::optional<register_output> output_from_registers(const Call& call, index i0,
 
 /// From the totals of one tile to the output.
 template <class Traits, class Call, class Totals>
-[[gnu::noinline]] void finish_tile(const Call& call, const Totals& totals, index i0, index rows, index j0, index cols) {
+[[gnu::noinline]] void finish_tile(const Call& call, const Totals& totals, dim_t i0, dim_t rows, dim_t j0, dim_t cols) {
     using out_traits = output_traits<std::remove_cvref_t<decltype(call.out)>>;
     constexpr bool row_scales = output_factors<Traits>::row_scales;
     if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.out)>, matrix_view<float>> && !row_scales &&
                   std::remove_cvref_t<decltype(call.stages)>::empty) {
         if (cols == Traits::cols && call.out.col_stride == 1) // nothing is left to do on the way to memory
-            return scale_rows<Traits>(call, totals, 0, rows, j0, [&](index i) {
+            return scale_rows<Traits>(call, totals, 0, rows, j0, [&](dim_t i) {
                 return call.out.data + call.row_map(i0 + i) * call.out.row_stride + j0;
             });
         if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.row_map)>, same_row>)
             if (call.out.row_stride == 1) return finish_transposed<Traits>(call, totals, i0, rows, j0, cols);
     }
-    for (index i = 0; i < rows; ++i) {
-        const index first = i * Traits::cols;
-        const index row = call.row_map(i0 + i);
+    for (dim_t i = 0; i < rows; ++i) {
+        const dim_t first = i * Traits::cols;
+        const dim_t row = call.row_map(i0 + i);
         if constexpr (out_traits::raw) {
             const auto& view = out_traits::view(call.out);
-            for (index j = 0; j < cols; ++j)
+            for (dim_t j = 0; j < cols; ++j)
                 view(row, j0 + j) = static_cast<typename out_traits::stored>(totals.exact(first + j));
         } else {
             alignas(64) float v[Traits::cols];
@@ -372,7 +372,7 @@ template <class Traits, class Call, class Totals>
                     v[j] = static_cast<float>(totals.wide(first + j) *
                                               output_factor<typename Traits::total>(wide[j] * row_scale));
             } else {
-                scale_rows<Traits>(call, totals, i, i + 1, j0, [&](index) { return v; });
+                scale_rows<Traits>(call, totals, i, i + 1, j0, [&](dim_t) { return v; });
             }
             if (cols == Traits::cols) { // a constant count lets the stages vectorise without a remainder
                 call.stages(v, row, j0, Traits::cols);

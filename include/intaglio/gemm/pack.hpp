@@ -25,7 +25,7 @@ namespace intaglio::inline INTAGLIO_ABI::detail {
 /// Element k of the reduction lies in the image for some row of a panel of windows if first <= k % period < end. Others
 /// are zeros for all of its rows.
 struct live_elements {
-    index period = 1, first = 0, end = 1;
+    dim_t period = 1, first = 0, end = 1;
 };
 
 /// A panel of lhs as the kernel reads it: element k of row i starts at data + i * row_stride + (k - first) * k_scale, a
@@ -37,13 +37,13 @@ struct live_elements {
 template <class Digit>
 struct lhs_panel {
     const Digit* data = nullptr;
-    index row_stride = 0;
-    index step_stride = 0;
-    index k_scale = 1;
-    index plane_stride = 0;
-    index first = 0;
-    const index* segments = nullptr; ///< nullptr: one segment
-    index segment_length = 0;
+    dim_t row_stride = 0;
+    dim_t step_stride = 0;
+    dim_t k_scale = 1;
+    dim_t plane_stride = 0;
+    dim_t first = 0;
+    const dim_t* segments = nullptr; ///< nullptr: one segment
+    dim_t segment_length = 0;
     live_elements live = {};
 };
 
@@ -53,12 +53,12 @@ template <class Digit>
 class segment_walk {
 public:
     const Digit* data = nullptr; ///< row 0, first element of the piece
-    index length = 0;            ///< of the piece
-    index offset = 0;            ///< from k to the piece
+    dim_t length = 0;            ///< of the piece
+    dim_t offset = 0;            ///< from k to the piece
 
     INTAGLIO_INLINE explicit segment_walk(const lhs_panel<Digit>& lhs) : lhs_(lhs) {}
 
-    INTAGLIO_INLINE void begin(int plane, index k, index range) {
+    INTAGLIO_INLINE void begin(int plane, dim_t k, dim_t range) {
         left_ = range;
         length = offset = 0;
         if (k != at_ || plane != plane_) seek(plane, k);
@@ -81,7 +81,7 @@ public:
     }
 
 private:
-    INTAGLIO_INLINE void seek(int plane, index k) {
+    INTAGLIO_INLINE void seek(int plane, dim_t k) {
         at_ = k;
         plane_ = plane;
         run_ = lhs_.data + plane * lhs_.plane_stride;
@@ -93,7 +93,7 @@ private:
             run_left_ = 0;
         } else {
             run_ += (k - lhs_.first) * lhs_.k_scale;
-            run_left_ = std::numeric_limits<index>::max();
+            run_left_ = std::numeric_limits<dim_t>::max();
         }
     }
 
@@ -117,43 +117,43 @@ private:
     const Digit *start_ = nullptr, *run_ = nullptr;
     int plane_ = 0;
     bool alive_ = true;
-    index at_ = -1; ///< where the range before ended: run_left_ elements before the end of a run
-    index left_ = 0, run_left_ = 0;
-    index segment_ = 0, inside_ = 0; ///< behind the run
-    index place_ = 0;                ///< the same, % live.period
+    dim_t at_ = -1; ///< where the range before ended: run_left_ elements before the end of a run
+    dim_t left_ = 0, run_left_ = 0;
+    dim_t segment_ = 0, inside_ = 0; ///< behind the run
+    dim_t place_ = 0;                ///< the same, % live.period
 };
 
 /// A row length, in digits, for the layout by rows: whole cache lines, an odd number of them so that the rows of a tile
 /// spread over the sets of L1.
 template <class Digit>
-constexpr index padded_row(index length) {
-    constexpr index line = 64 / static_cast<index>(sizeof(Digit));
+constexpr dim_t padded_row(dim_t length) {
+    constexpr dim_t line = 64 / static_cast<dim_t>(sizeof(Digit));
     return (ceil_div(length, line) | 1) * line;
 }
 
 /// From an element of the source to its plane `plane`: none where it is taken apart, since it holds all of them.
 template <class Traits, class Source>
-index plane_offset(const Source& source, int plane) {
+dim_t plane_offset(const Source& source, int plane) {
     return plane % planes_of_number<typename Traits::policy::lhs::format> * source.plane_stride();
 }
 
 /// Copies row i, elements [k0, k1), of the source to `out` (one plane after the other, `plane_stride` apart), followed
 /// by zeros up to the next step of the atom.
 template <class Traits, class Source>
-void pack_row(const Source& source, index i, index k0, index k1, typename Traits::lhs_digit* out, index plane_stride) {
+void pack_row(const Source& source, dim_t i, dim_t k0, dim_t k1, typename Traits::lhs_digit* out, dim_t plane_stride) {
     using digit = typename Traits::lhs_digit;
     using element = typename Source::element;
-    index at = 0;
-    source.for_each_run(i, k0, k1, [&](const element* p, index length, index step) {
+    dim_t at = 0;
+    source.for_each_run(i, k0, k1, [&](const element* p, dim_t length, dim_t step) {
         for (int plane = 0; plane < Traits::lhs_planes; ++plane) {
             digit* __restrict to = out + plane * plane_stride + at;
             const element* from = p ? p + plane_offset<Traits>(source, plane) : nullptr;
             if (from == nullptr)
                 std::fill_n(to, length, digit{0});
             else if (step == 1)
-                for (index e = 0; e < length; ++e) to[e] = digit_of<digit, Traits::lhs_planes>(from[e], plane);
+                for (dim_t e = 0; e < length; ++e) to[e] = digit_of<digit, Traits::lhs_planes>(from[e], plane);
             else
-                for (index e = 0; e < length; ++e) to[e] = digit_of<digit, Traits::lhs_planes>(from[e * step], plane);
+                for (dim_t e = 0; e < length; ++e) to[e] = digit_of<digit, Traits::lhs_planes>(from[e * step], plane);
         }
         at += length;
     });
@@ -167,41 +167,41 @@ template <class T>
 class column_prefetch {
 public:
     template <class Source>
-    column_prefetch(const Source& source, index i0, index i1, index k0, index k1) {
+    column_prefetch(const Source& source, dim_t i0, dim_t i1, dim_t k0, dim_t k1) {
         const T* first[2] = {};
-        for (index c = 0; c < std::min<index>(2, k1 - k0); ++c)
+        for (dim_t c = 0; c < std::min<dim_t>(2, k1 - k0); ++c)
             source.for_each_column_run(k0 + c, i0, std::min(i0 + 1, i1),
-                                       [&](const T* p, index, index) { first[c] = p; });
-        const index bytes = static_cast<index>(sizeof(T)) * (i1 - i0);
+                                       [&](const T* p, dim_t, dim_t) { first[c] = p; });
+        const dim_t bytes = static_cast<dim_t>(sizeof(T)) * (i1 - i0);
         if (first[0] && first[1])
-            distance_ = (first[1] - first[0]) * static_cast<index>(sizeof(T)) * (8192 / bytes + 1);
+            distance_ = (first[1] - first[0]) * static_cast<dim_t>(sizeof(T)) * (8192 / bytes + 1);
     }
-    INTAGLIO_INLINE void operator()(const T* p, index length) const {
+    INTAGLIO_INLINE void operator()(const T* p, dim_t length) const {
         const auto from = reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(distance_);
-        for (index e = 0; e < length * static_cast<index>(sizeof(T)); e += 64)
+        for (dim_t e = 0; e < length * static_cast<dim_t>(sizeof(T)); e += 64)
             __builtin_prefetch(reinterpret_cast<const void*>(from + static_cast<std::uintptr_t>(e)));
     }
 
 private:
-    index distance_ = 0; ///< in bytes
+    dim_t distance_ = 0; ///< in bytes
 };
 
 /// Copies rows [i0, i1), elements [k0, k1), interleaved; `rows` >= i1 - i0 is the padded number of rows, the ones
 /// beyond i1 are zeros.
 template <class Traits, class Source>
-void pack_interleaved(const Source& source, index i0, index i1, index k0, index k1, typename Traits::lhs_digit* out,
-                      index rows, index plane_stride) {
+void pack_interleaved(const Source& source, dim_t i0, dim_t i1, dim_t k0, dim_t k1, typename Traits::lhs_digit* out,
+                      dim_t rows, dim_t plane_stride) {
     using digit = typename Traits::lhs_digit;
     using element = typename Source::element;
-    constexpr index k = Traits::k;
+    constexpr dim_t k = Traits::k;
     struct run {
         const element* p;
-        index length, step;
+        dim_t length, step;
     };
     const bool ragged = rows > i1 - i0;
     const column_prefetch<element> prefetch(source, i0, i1, k0, k1);
     std::vector<run> pending;
-    for (index s = k0; s < k1; s += k, out += k * rows) {
+    for (dim_t s = k0; s < k1; s += k, out += k * rows) {
         if (ragged || s + k > k1)
             for (int plane = 0; plane < Traits::lhs_planes; ++plane)
                 std::fill_n(out + plane * plane_stride, k * rows, digit{0});
@@ -209,23 +209,23 @@ void pack_interleaved(const Source& source, index i0, index i1, index k0, index 
         if constexpr (k == 2 && Traits::lhs_planes == 1) {
             if (s + 2 <= k1) {
                 pending.clear();
-                source.for_each_column_run(s, i0, i1, [&](const element* p, index length, index step) {
+                source.for_each_column_run(s, i0, i1, [&](const element* p, dim_t length, dim_t step) {
                     pending.push_back({p, length, step});
                 });
                 std::size_t r = 0;
-                index at = 0;
-                source.for_each_column_run(s + 1, i0, i1, [&](const element* q, index length, index step) {
+                dim_t at = 0;
+                source.for_each_column_run(s + 1, i0, i1, [&](const element* q, dim_t length, dim_t step) {
                     const element* p = pending[r++].p;
                     digit* __restrict to = out + 2 * at;
                     if (p && q && step == 1) {
                         prefetch(p, length);
                         prefetch(q, length);
-                        for (index e = 0; e < length; ++e) {
+                        for (dim_t e = 0; e < length; ++e) {
                             to[2 * e] = static_cast<digit>(p[e]);
                             to[2 * e + 1] = static_cast<digit>(q[e]);
                         }
                     } else {
-                        for (index e = 0; e < length; ++e) {
+                        for (dim_t e = 0; e < length; ++e) {
                             to[2 * e] = p ? static_cast<digit>(p[e * step]) : digit{0};
                             to[2 * e + 1] = q ? static_cast<digit>(q[e * step]) : digit{0};
                         }
@@ -235,14 +235,14 @@ void pack_interleaved(const Source& source, index i0, index i1, index k0, index 
                 continue;
             }
         }
-        for (index q = 0; q < std::min<index>(k, k1 - s); ++q) {
-            index at = 0;
-            source.for_each_column_run(s + q, i0, i1, [&](const element* p, index length, index step) {
+        for (dim_t q = 0; q < std::min<dim_t>(k, k1 - s); ++q) {
+            dim_t at = 0;
+            source.for_each_column_run(s + q, i0, i1, [&](const element* p, dim_t length, dim_t step) {
                 for (int plane = 0; plane < Traits::lhs_planes; ++plane) {
                     digit* to = out + plane * plane_stride + at * k + q;
                     const element* from = p ? p + plane_offset<Traits>(source, plane) : nullptr;
                     if (from && step == 1 && (plane == 0 || from != p)) prefetch(from, length);
-                    for (index e = 0; e < length; ++e)
+                    for (dim_t e = 0; e < length; ++e)
                         to[e * k] = from ? digit_of<digit, Traits::lhs_planes>(from[e * step], plane) : digit{0};
                 }
                 at += length;

@@ -56,36 +56,36 @@ public:
     using traits = detail::kernel_traits<P, Arch>;
     using digit = typename traits::rhs_digit;
 
-    index k() const { return k_; }
-    index n() const { return n_; }
-    index panels() const { return detail::ceil_div(n_, traits::cols); }
+    dim_t k() const { return k_; }
+    dim_t n() const { return n_; }
+    dim_t panels() const { return detail::ceil_div(n_, traits::cols); }
     /// Proven policies: the largest magnitude of any element.
     std::int32_t largest() const { return largest_.empty() ? 0 : *std::max_element(largest_.begin(), largest_.end()); }
     /// Memory held: digits, scales and norms.
-    index bytes() const {
-        return data_.size() * static_cast<index>(sizeof(digit)) + narrow_data_.size() +
-               scales_.size() * static_cast<index>(sizeof(block_scale)) +
-               (norms_.empty() ? 0 : panels() * static_cast<index>(norms_.front().values().size() * sizeof(float))) +
-               static_cast<index>(factors_.size() * sizeof(double));
+    dim_t bytes() const {
+        return data_.size() * static_cast<dim_t>(sizeof(digit)) + narrow_data_.size() +
+               scales_.size() * static_cast<dim_t>(sizeof(block_scale)) +
+               (norms_.empty() ? 0 : panels() * static_cast<dim_t>(norms_.front().values().size() * sizeof(float))) +
+               static_cast<dim_t>(factors_.size() * sizeof(double));
     }
 
     // Read by the driver.
     using block_scale = std::conditional_t<traits::integer_scales, std::uint8_t, float>;
     const std::vector<detail::rhs_run>& runs() const { return runs_; }
     /// The digits of panel p, only where they are not narrow.
-    const digit* panel(index p) const { return data_.data() + p * panel_digits_; }
+    const digit* panel(dim_t p) const { return data_.data() + p * panel_digits_; }
     /// Digits are stored in less than a byte each, in groups of 64 bytes (simd/expand.hpp).
     bool narrow() const { return narrow_; }
     /// Five digits in a byte; otherwise narrow ones have traits::narrow_bits each, and every run begins with a group.
     bool five_in_a_byte() const { return fives_; }
     /// Digits of a group.
-    index narrow_group() const {
+    dim_t narrow_group() const {
         return fives_ ? simd::trit_group : simd::narrow_group<std::max(1, traits::narrow_bits)>;
     }
     /// Panel p, only where its digits have traits::narrow_bits each.
-    simd::narrow_codes<traits::narrow_bits> narrow_panel(index p) const { return {narrow_groups(p, 0)}; }
+    simd::narrow_codes<traits::narrow_bits> narrow_panel(dim_t p) const { return {narrow_groups(p, 0)}; }
     /// Expands `count` digits of panel p from `first` on, both multiples of a group, to `out`.
-    void expand(index p, index first, index count, digit* out) const {
+    void expand(dim_t p, dim_t first, dim_t count, digit* out) const {
         if constexpr (traits::narrow_bits > 0) {
             if (fives_)
                 simd::expand_trits(narrow_groups(p, first), count / narrow_group(), out);
@@ -94,24 +94,24 @@ public:
         }
     }
     /// The block scales of panel p, one for each column and scale index.
-    const block_scale* scales(index p) const { return scales_.data() + p * scale_rows_ * traits::cols; }
+    const block_scale* scales(dim_t p) const { return scales_.data() + p * scale_rows_ * traits::cols; }
     /// By scale index, whether that run is all zeros in panel p; products skip such runs. Empty where there is none.
-    std::span<const char> zero_runs(index p) const {
+    std::span<const char> zero_runs(dim_t p) const {
         if (!any_zero_run_[static_cast<std::size_t>(p)]) return {};
         return std::span(zero_runs_)
             .subspan(static_cast<std::size_t>(p * scale_rows_), static_cast<std::size_t>(scale_rows_));
     }
     /// The norms of panel p.
-    const detail::norm_table& norms(index p) const { return norms_[static_cast<std::size_t>(p)]; }
+    const detail::norm_table& norms(dim_t p) const { return norms_[static_cast<std::size_t>(p)]; }
     /// The block scales are folded into the digits; there is one run and no scales.
     bool folded() const { return folded_; }
     /// Exact int32 totals: no sum of this panel's columns, times scales, with elements of lhs up to 1, is larger.
-    std::int64_t unit_bound(index p) const { return unit_bounds_[static_cast<std::size_t>(p)]; }
+    std::int64_t unit_bound(dim_t p) const { return unit_bounds_[static_cast<std::size_t>(p)]; }
     /// scale * row scale of column j, without lhs's part; padded to whole panels.
     const double* factors() const { return factors_.data(); }
 
     template <class V>
-    static packed_rhs make(const detail::rhs_rows<typename P::rhs::storage>& rows, index k, index n, const V& view,
+    static packed_rhs make(const detail::rhs_rows<typename P::rhs::storage>& rows, dim_t k, dim_t n, const V& view,
                            executor_ref exec, rhs_storage storage = rhs_storage::fast,
                            detail::zero_padding padding = {}) {
         packed_rhs out;
@@ -124,7 +124,7 @@ public:
         out.fives_ = out.narrow_ && traits::narrow_bits == 2 && storage == rhs_storage::smallest;
         const bool fills = out.lay_out() && !out.folded_ && padding.none();
         out.copy_scales(view);
-        exec.for_each(out.panels(), [&](index p, int) {
+        exec.for_each(out.panels(), [&](dim_t p, int) {
             buffer<digit> own(out.narrow_ ? out.panel_digits_ : 0);
             digit* panel = out.narrow_ ? own.data() : out.data_.data() + p * out.panel_digits_;
             if (!out.narrow_ && !(fills && (p + 1) * traits::cols <= n))
@@ -144,8 +144,8 @@ private:
     /// True where the runs are whole steps and fill a panel, as its elements do where columns are whole and no zeros
     /// are put in.
     bool lay_out() {
-        index offset = 0;
-        const auto add = [&](index from, index length, int plane, int scale) {
+        dim_t offset = 0;
+        const auto add = [&](dim_t from, dim_t length, int plane, int scale) {
             runs_.push_back({from, length, offset, plane, scale});
             offset += detail::ceil_div(length, traits::k) * traits::k * traits::cols;
             if (narrow_ && !fives_) offset = detail::round_up(offset, narrow_group());
@@ -154,20 +154,20 @@ private:
             add(0, k_, 0, 0);
         } else if constexpr (traits::block > 0) {
             int scale = 0;
-            for (index b = 0; b * traits::block < k_; ++b)
+            for (dim_t b = 0; b * traits::block < k_; ++b)
                 for (int p = 0; p < traits::rhs_planes; ++p)
                     add(b * traits::block, std::min(traits::block, k_ - b * traits::block), p, scale++);
             scale_rows_ = scale;
             zero_runs_.assign(static_cast<std::size_t>(panels() * scale_rows_), 0);
             // the policy's chains, each padded to whole steps
         } else if constexpr (traits::float_total && !traits::floats) {
-            for (index from = 0; from < k_; from += traits::longest_chain())
+            for (dim_t from = 0; from < k_; from += traits::longest_chain())
                 add(from, std::min(traits::longest_chain(), k_ - from), 0, 0);
         } else {
             for (int p = 0; p < traits::rhs_planes; ++p) add(0, k_, p, 0);
         }
         panel_digits_ = detail::round_up(offset, narrow_ ? narrow_group()
-                                                         : std::max<index>(1, 64 / static_cast<index>(sizeof(digit))));
+                                                         : std::max<dim_t>(1, 64 / static_cast<dim_t>(sizeof(digit))));
         if (narrow_)
             narrow_data_ = buffer<std::uint8_t>(panels() * panel_digits_ / narrow_group() * 64);
         else
@@ -186,12 +186,12 @@ private:
     }
 
     /// The groups of panel p from digit `first` on, a multiple of a group.
-    const std::uint8_t* narrow_groups(index p, index first) const {
+    const std::uint8_t* narrow_groups(dim_t p, dim_t first) const {
         return narrow_data_.data() + (p * panel_digits_ + first) / narrow_group() * 64;
     }
 
-    void store_narrow(index p, const digit* panel) {
-        const index groups = panel_digits_ / narrow_group();
+    void store_narrow(dim_t p, const digit* panel) {
+        const dim_t groups = panel_digits_ / narrow_group();
         std::uint8_t* const out = narrow_data_.data() + p * groups * 64;
         if (fives_)
             simd::narrow_trits(panel, groups, out);
@@ -204,17 +204,17 @@ private:
     [[gnu::noinline]] void copy_scales(const V& view) {
         constexpr bool by_column = P::rhs::sharing::by_row && P::rhs::block == 0;
         if constexpr (by_column)
-            for (index j = 0; j < n_; ++j)
+            for (dim_t j = 0; j < n_; ++j)
                 factors_[static_cast<std::size_t>(j)] = view.scale * static_cast<double>(view.scales[j]);
         else
             std::fill_n(factors_.begin(), n_, view.scale);
         if (folded_) return;
         if constexpr (P::rhs::block > 0) {
-            const index blocks = detail::ceil_div(k_, traits::block);
-            for (index j = 0; j < n_; ++j)
-                for (index b = 0; b < blocks; ++b)
-                    for (index p = 0; p < traits::rhs_planes; ++p) {
-                        const index row = j / traits::cols * scale_rows_ + b * traits::rhs_planes + p;
+            const dim_t blocks = detail::ceil_div(k_, traits::block);
+            for (dim_t j = 0; j < n_; ++j)
+                for (dim_t b = 0; b < blocks; ++b)
+                    for (dim_t p = 0; p < traits::rhs_planes; ++p) {
+                        const dim_t row = j / traits::cols * scale_rows_ + b * traits::rhs_planes + p;
                         scales_[row * traits::cols + j % traits::cols] =
                             static_cast<block_scale>(view.scales[(p * n_ + j) * blocks + b]);
                     }
@@ -225,26 +225,26 @@ private:
 
     /// Whether every sum over planes of scale * digit fits a signed byte.
     template <class V>
-    static bool scales_fold(const V& view, index k, index n) {
-        const index blocks = detail::ceil_div(k, traits::block);
-        for (index e = 0; e < n * blocks; ++e) {
-            index sum = 0;
-            for (index p = 0; p < traits::rhs_planes; ++p) sum += view.scales[p * n * blocks + e];
+    static bool scales_fold(const V& view, dim_t k, dim_t n) {
+        const dim_t blocks = detail::ceil_div(k, traits::block);
+        for (dim_t e = 0; e < n * blocks; ++e) {
+            dim_t sum = 0;
+            for (dim_t p = 0; p < traits::rhs_planes; ++p) sum += view.scales[p * n * blocks + e];
             if (sum * P::rhs::format::max_magnitude > 127) return false;
         }
         return true;
     }
 
     template <class V>
-    void pack_folded(const detail::rhs_rows<typename P::rhs::storage>& rows, const V& view, index depth,
-                     detail::zero_padding padding, index panel, digit* out) const {
-        const index first = panel * traits::cols, count = std::min<index>(traits::cols, n_ - first),
+    void pack_folded(const detail::rhs_rows<typename P::rhs::storage>& rows, const V& view, dim_t depth,
+                     detail::zero_padding padding, dim_t panel, digit* out) const {
+        const dim_t first = panel * traits::cols, count = std::min<dim_t>(traits::cols, n_ - first),
                     blocks = detail::ceil_div(depth, traits::block);
-        for (index j = 0; j < count; ++j)
-            for (index k = 0; k < depth; ++k) {
-                const index at = padding.place(k);
+        for (dim_t j = 0; j < count; ++j)
+            for (dim_t k = 0; k < depth; ++k) {
+                const dim_t at = padding.place(k);
                 int sum = 0;
-                for (index p = 0; p < traits::rhs_planes; ++p)
+                for (dim_t p = 0; p < traits::rhs_planes; ++p)
                     sum += rows.row(k)[p * view.plane_stride + (first + j) * rows.col_stride] *
                            view.scales[(p * n_ + first + j) * blocks + k / traits::block];
                 out[at / traits::rhs_group * (traits::rhs_group * traits::cols) + j * traits::rhs_group +
@@ -252,16 +252,16 @@ private:
             }
     }
 
-    void pack_panel(const detail::rhs_rows<typename P::rhs::storage>& rows, index plane_stride,
-                    detail::zero_padding padding, index p, digit* panel) {
-        const index first = p * traits::cols, count = std::min<index>(traits::cols, n_ - first);
+    void pack_panel(const detail::rhs_rows<typename P::rhs::storage>& rows, dim_t plane_stride,
+                    detail::zero_padding padding, dim_t p, digit* panel) {
+        const dim_t first = p * traits::cols, count = std::min<dim_t>(traits::cols, n_ - first);
         for (const detail::rhs_run& run : runs_) {
             auto source = rows;
             const int storage_plane = run.plane % detail::stored_planes<typename P::rhs::format>,
                       split = run.plane % traits::split_planes;
             source.data += storage_plane * plane_stride;
             digit* out = panel + run.offset;
-            for (index piece = 0; piece < padding.pieces(run.length); ++piece) { // with zeros behind each
+            for (dim_t piece = 0; piece < padding.pieces(run.length); ++piece) { // with zeros behind each
                 detail::rhs_run part = run;
                 if (!padding.none()) {
                     part.k = piece * padding.length;
@@ -285,12 +285,12 @@ private:
 
     /// Rows of rhs are contiguous (n ascending): k of them are interleaved, by vectors where they hold the digits as
     /// they are.
-    static void pack_by_rows(const detail::rhs_rows<typename P::rhs::storage>& rows, index first, index count,
+    static void pack_by_rows(const detail::rhs_rows<typename P::rhs::storage>& rows, dim_t first, dim_t count,
                              const detail::rhs_run& run, int split, digit* __restrict out) {
         constexpr int k = traits::rhs_group;
         constexpr bool whole_digits = traits::cols % 8 == 0 && traits::stores_rhs_digits;
-        for (index s = 0; s < run.length; s += k, out += k * traits::cols) {
-            const auto row = [&](index q) { return rows.row(run.k + s + q) + first; };
+        for (dim_t s = 0; s < run.length; s += k, out += k * traits::cols) {
+            const auto row = [&](dim_t q) { return rows.row(run.k + s + q) + first; };
             if (count == traits::cols && s + k <= run.length) {
                 if constexpr (whole_digits && k == 2) {
                     simd::interleave<traits::cols>(row(0), row(1), out);
@@ -300,9 +300,9 @@ private:
                     continue;
                 }
             }
-            for (index q = 0; q < std::min<index>(k, run.length - s); ++q) {
+            for (dim_t q = 0; q < std::min<dim_t>(k, run.length - s); ++q) {
                 const auto* values = row(q);
-                for (index j = 0; j < count; ++j)
+                for (dim_t j = 0; j < count; ++j)
                     out[j * k + q] = detail::digit_of<digit, traits::split_planes>(values[j], split);
             }
         }
@@ -310,7 +310,7 @@ private:
 
     /// Columns of rhs are contiguous (k ascending), as the rows of a weight matrix are: k elements of each are copied
     /// at a time. Where those are four bytes, as they mostly are, the panel is the transposed matrix of such words.
-    static void pack_by_columns(const detail::rhs_rows<typename P::rhs::storage>& rows, index first, index count,
+    static void pack_by_columns(const detail::rhs_rows<typename P::rhs::storage>& rows, dim_t first, dim_t count,
                                 const detail::rhs_run& run, int split, digit* __restrict out) {
         constexpr int k = traits::rhs_group;
         if constexpr (traits::stores_rhs_digits && k * sizeof(digit) == 4) {
@@ -319,21 +319,21 @@ private:
             if (!rows.offsets && rows.row_stride == 1 && rows.col_stride % k == 0 &&
                 reinterpret_cast<std::uintptr_t>(in) % sizeof(word) == 0 && run.length % k == 0) {
                 // words of each column at a time, so that the panel's lines stay in L1 until they are full
-                constexpr index strip = 64;
-                for (index w = 0; w < run.length / k; w += strip)
+                constexpr dim_t strip = 64;
+                for (dim_t w = 0; w < run.length / k; w += strip)
                     simd::transpose(reinterpret_cast<const word*>(in) + w, rows.col_stride / k, count,
                                     std::min(strip, run.length / k - w),
                                     reinterpret_cast<word*>(out) + w * traits::cols, traits::cols);
                 return;
             }
         }
-        for (index j = 0; j < count; ++j) {
+        for (dim_t j = 0; j < count; ++j) {
             digit* column = out + j * k;
-            index s = 0;
+            dim_t s = 0;
             if (!rows.offsets && rows.row_stride == 1) {
                 const auto* in = rows.row(run.k) + (first + j) * rows.col_stride;
                 for (; s + k <= run.length; s += k)
-                    for (index q = 0; q < k; ++q)
+                    for (dim_t q = 0; q < k; ++q)
                         column[s * traits::cols + q] = detail::digit_of<digit, traits::split_planes>(in[s + q], split);
             }
             for (; s < run.length; ++s)
@@ -343,17 +343,17 @@ private:
     }
 
     /// unit_bound of the panel just packed: the largest l1 norm of its columns, scales included.
-    void bound(index p, const digit* panel) {
-        constexpr index group = traits::rhs_group, lanes = group * traits::cols;
+    void bound(dim_t p, const digit* panel) {
+        constexpr dim_t group = traits::rhs_group, lanes = group * traits::cols;
         std::int64_t sums[traits::cols] = {};
         for (const detail::rhs_run& run : runs_) {
             std::int32_t magnitudes[lanes] = {};
             const digit* __restrict v = panel + run.offset;
-            for (index s = 0; s < detail::round_up(run.length, traits::k); s += group, v += lanes)
-                for (index e = 0; e < lanes; ++e) magnitudes[e] += v[e] < 0 ? -v[e] : v[e];
-            for (index e = 0; e < lanes; ++e) {
+            for (dim_t s = 0; s < detail::round_up(run.length, traits::k); s += group, v += lanes)
+                for (dim_t e = 0; e < lanes; ++e) magnitudes[e] += v[e] < 0 ? -v[e] : v[e];
+            for (dim_t e = 0; e < lanes; ++e) {
                 const bool scaled = traits::integer_scales && !folded_;
-                const index scale = run.scale * traits::cols + e / group;
+                const dim_t scale = run.scale * traits::cols + e / group;
                 sums[e / group] += magnitudes[e] * (scaled ? static_cast<std::int64_t>(scales(p)[scale]) : 1);
             }
         }
@@ -361,10 +361,10 @@ private:
     }
 
     /// Norms of the panel just packed, the largest of its columns, and its largest magnitude.
-    void measure(index p) {
+    void measure(dim_t p) {
         using atom = typename traits::atom;
         detail::square_sums most(k_);
-        for (index j = 0; j < traits::cols; j += atom::n)
+        for (dim_t j = 0; j < traits::cols; j += atom::n)
             detail::measure_pairs<atom>(panel(p) + j * traits::k, k_, traits::k * traits::cols, most);
         norms_[static_cast<std::size_t>(p)] = detail::norms_of(most, k_);
         digit low = 0, high = 0;
@@ -375,7 +375,7 @@ private:
         largest_[static_cast<std::size_t>(p)] = std::max<std::int32_t>(high, -static_cast<std::int32_t>(low));
     }
 
-    index k_ = 0, n_ = 0, panel_digits_ = 0, scale_rows_ = 0;
+    dim_t k_ = 0, n_ = 0, panel_digits_ = 0, scale_rows_ = 0;
     bool folded_ = false, narrow_ = false, fives_ = false;
     std::vector<detail::rhs_run> runs_;
     buffer<digit> data_;
@@ -400,7 +400,7 @@ packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, executor_ref exec = {}, rhs
     using storage = typename P::rhs::storage;
     using format = typename P::rhs::format;
     const detail::rhs_rows<storage> rows{rhs.values.data, rhs.values.row_stride, rhs.values.col_stride};
-    const index k = rhs.values.rows, n = rhs.values.cols;
+    const dim_t k = rhs.values.rows, n = rhs.values.cols;
     if constexpr (!detail::kernel_traits<P, Arch>::proven)
         for (int p = 0; p < (k > 0 && n > 0 ? detail::stored_planes<format> : 0); ++p)
             detail::require_range<format>(

@@ -24,9 +24,9 @@ namespace intaglio::inline INTAGLIO_ABI::detail {
 template <class Digit>
 class patch {
 public:
-    std::vector<index> starts;   ///< of each group of the block: where its first row begins
-    std::vector<index> segments; ///< from there, where each segment begins
-    index segment_length = 0;
+    std::vector<dim_t> starts;   ///< of each group of the block: where its first row begins
+    std::vector<dim_t> segments; ///< from there, where each segment begins
+    dim_t segment_length = 0;
     std::vector<live_elements> live; ///< of each group
 
     void clear() {
@@ -35,32 +35,32 @@ public:
         live.clear();
     }
     /// Groups from `first` on, of `rows` rows each, which lie `row_stride` elements apart.
-    void begin(index first, index rows, index row_stride) {
+    void begin(dim_t first, dim_t rows, dim_t row_stride) {
         first_ = first;
         rows_ = rows;
         row_stride_ = row_stride;
     }
     /// Memory of its own, one plane of `size` digits after the other.
-    void reserve(index size, int planes) {
+    void reserve(dim_t size, int planes) {
         plane_stride_ = size;
         if (own_.size() < size * planes) own_ = buffer<Digit>(size * planes, uninitialized);
         data_ = own_.data();
     }
     Digit* plane(int p) { return own_.data() + p * plane_stride_; }
     const Digit* plane(int p) const { return own_.data() + p * plane_stride_; }
-    index size() const { return plane_stride_; } ///< of a plane
+    dim_t size() const { return plane_stride_; } ///< of a plane
     /// Memory of the source.
-    void refer(const Digit* data, index plane_stride) {
+    void refer(const Digit* data, dim_t plane_stride) {
         data_ = data;
         plane_stride_ = plane_stride;
     }
 
     /// Whether rows [i, i + count) are of one group of the patch.
-    bool in_group(index i, index count) const { return !starts.empty() && i % rows_ + count <= rows_; }
+    bool in_group(dim_t i, dim_t count) const { return !starts.empty() && i % rows_ + count <= rows_; }
 
     /// The panel whose first row is row i.
     template <class Traits>
-    lhs_panel<Digit> panel(index i) const {
+    lhs_panel<Digit> panel(dim_t i) const {
         const auto group = static_cast<std::size_t>(i / rows_ - first_);
         return {data_ + starts[group] + i % rows_ * row_stride_,
                 row_stride_,
@@ -76,7 +76,7 @@ public:
 private:
     buffer<Digit> own_;
     const Digit* data_ = nullptr;
-    index first_ = 0, rows_ = 1, row_stride_ = 0, plane_stride_ = 0;
+    dim_t first_ = 0, rows_ = 1, row_stride_ = 0, plane_stride_ = 0;
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

@@ -21,10 +21,10 @@
 namespace intaglio::inline INTAGLIO_ABI {
 
 /// A chain ends after `N` products at the latest; the law holds N against the worst case of the formats.
-template <index N>
+template <dim_t N>
 struct fixed_chain {
     static_assert(N >= 1, "fixed_chain<N>: a chain holds at least one product");
-    static constexpr index length = N;
+    static constexpr dim_t length = N;
 };
 
 /// A chain ends where a bound computed from the operands' norms would pass the accumulator. Needs exact totals, since
@@ -50,12 +50,12 @@ namespace detail {
 template <class Chain>
 struct chain_traits {
     static constexpr bool fixed = false;
-    static constexpr index length = 0;
+    static constexpr dim_t length = 0;
 };
-template <index N>
+template <dim_t N>
 struct chain_traits<fixed_chain<N>> {
     static constexpr bool fixed = true;
-    static constexpr index length = N;
+    static constexpr dim_t length = N;
 };
 
 /// Largest magnitude of one digit of a format: one of its byte planes, otherwise the whole element.
@@ -81,17 +81,17 @@ constexpr bool computes_planes(int lhs, int rhs) {
 /// The longest chain that can't overflow the policy's accumulator whatever the data: floor(max(accumulator) / (|lhs|
 /// |rhs|)).
 template <GemmPolicy P>
-constexpr index max_safe_chain() {
+constexpr dim_t max_safe_chain() {
     static_assert(IntegerFormat<typename P::lhs::format> && IntegerFormat<typename P::rhs::format>,
                   "max_safe_chain: floating-point formats have no chain bound");
-    return static_cast<index>(
+    return static_cast<dim_t>(
         static_cast<std::int64_t>(std::numeric_limits<typename P::accumulator>::max()) /
         (detail::max_digit<typename P::lhs::format> * detail::max_digit<typename P::rhs::format>));
 }
 
 /// The block along the reduction after which a scale changes, or 0 where none does.
 template <GemmPolicy P>
-constexpr index scale_block = P::lhs::block > 0 ? P::lhs::block : P::rhs::block;
+constexpr dim_t scale_block = P::lhs::block > 0 ? P::lhs::block : P::rhs::block;
 
 /// Checks every law of a policy; each failure is one sentence that names the subject, the law and the remedy.
 template <GemmPolicy P>
@@ -166,7 +166,7 @@ struct operand_view {
     double scale = 1;              ///< common factor, 2^exponent for dynamic fixed point
     const Scale* scales = nullptr; ///< per_row: [row]. per_block<N>: [plane][row][ceil(k / N)], dense
     /// From one plane of `values` to the next, in elements: trits with several planes, planar_bytes (not 0).
-    index plane_stride = 0;
+    dim_t plane_stride = 0;
 };
 
 template <GemmPolicy P>

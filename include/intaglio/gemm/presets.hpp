@@ -67,7 +67,7 @@ struct int8_signed : int8_inference {
 
 /// "8-2": unsigned 8-bit activations, `Planes` planes of trits with a scale per 64 input channels (Kundu et al., arXiv
 /// 1707.04679).
-template <int Planes = 1, index Block = 64>
+template <int Planes = 1, dim_t Block = 64>
 struct ternary8_inference {
     using lhs = operand<unsigned_fixed<8>, per_tensor>;
     using rhs = operand<trits<Planes>, per_block<Block>>;
@@ -77,7 +77,7 @@ struct ternary8_inference {
 };
 
 /// Ternary planes with scales locked 3 : 1, fused into one code (`Digits` of them in one pass).
-template <int Digits = 2, index Block = 64>
+template <int Digits = 2, dim_t Block = 64>
 struct ternary8_locked {
     using lhs = operand<unsigned_fixed<8>, per_tensor>;
     using rhs = operand<locked_trits<Digits>, per_block<Block>>;

@@ -44,8 +44,8 @@ constexpr std::int64_t reference_product(std::int64_t a, std::int64_t b) {
 /// Where the scale of a block lies: [plane][row][block], dense. 0 for operands without blocks, whose scales nobody asks
 /// for.
 template <class Operand>
-constexpr index block_scale_at(index plane, index row, index rows, index block, index k) {
-    constexpr index length = Operand::block;
+constexpr dim_t block_scale_at(dim_t plane, dim_t row, dim_t rows, dim_t block, dim_t k) {
+    constexpr dim_t length = Operand::block;
     if constexpr (length == 0)
         return 0;
     else
@@ -56,7 +56,7 @@ constexpr index block_scale_at(index plane, index row, index rows, index block, 
 /// One total. `lhs(k)` and `rhs(p, k)` give the integers (or floats), `lhs_scale(b)` and `rhs_scale(p, b)` the scales
 /// of block b, which are asked for only where the policy has blocks. The reduction is 0 .. k - 1.
 template <GemmPolicy P, class Lhs, class LhsScale, class Rhs, class RhsScale>
-typename P::total reference_total(index k, const Lhs& lhs, const LhsScale& lhs_scale, const Rhs& rhs,
+typename P::total reference_total(dim_t k, const Lhs& lhs, const LhsScale& lhs_scale, const Rhs& rhs,
                                   const RhsScale& rhs_scale) {
     using total = typename P::total;
     constexpr int planes = P::rhs::planes;
@@ -65,12 +65,12 @@ typename P::total reference_total(index k, const Lhs& lhs, const LhsScale& lhs_s
 
     if constexpr (std::is_same_v<typename P::accumulator, float>) { // float operands
         float t = 0;
-        for (index kk = 0; kk < k; ++kk) t = std::fma(lhs(kk), rhs(0, kk), t);
+        for (dim_t kk = 0; kk < k; ++kk) t = std::fma(lhs(kk), rhs(0, kk), t);
         return t;
     } else if constexpr (std::is_integral_v<total>) { // exact
         std::int64_t t = 0;
         for (int p = 0; p < planes; ++p) {
-            for (index kk = 0; kk < k; ++kk) {
+            for (dim_t kk = 0; kk < k; ++kk) {
                 std::int64_t product = detail::reference_product<P>(lhs(kk), rhs(p, kk));
                 if constexpr (P::rhs::block > 0) product *= std::int64_t{rhs_scale(p, kk / P::rhs::block)};
                 t += product;
@@ -81,18 +81,18 @@ typename P::total reference_total(index k, const Lhs& lhs, const LhsScale& lhs_s
         // chains ascending
     } else {
         static_assert(detail::chain_traits<typename P::chain>::fixed);
-        constexpr index chain = detail::chain_traits<typename P::chain>::length;
-        const index block = scale_block<P> > 0 ? scale_block<P> : (k > 0 ? k : 1);
+        constexpr dim_t chain = detail::chain_traits<typename P::chain>::length;
+        const dim_t block = scale_block<P> > 0 ? scale_block<P> : (k > 0 ? k : 1);
         float t = 0;
-        for (index b = 0; b * block < k; ++b) {
-            const index end = (b + 1) * block < k ? (b + 1) * block : k;
+        for (dim_t b = 0; b * block < k; ++b) {
+            const dim_t end = (b + 1) * block < k ? (b + 1) * block : k;
             for (int p = 0; p < planes; ++p) {
                 float weight = 1;
                 if constexpr (P::lhs::block > 0) weight = lhs_scale(b);
                 if constexpr (P::rhs::block > 0) weight *= rhs_scale(p, b);
-                for (index start = b * block; start < end; start += chain) {
+                for (dim_t start = b * block; start < end; start += chain) {
                     std::int64_t sum = 0;
-                    for (index kk = start; kk < end && kk < start + chain; ++kk)
+                    for (dim_t kk = start; kk < end && kk < start + chain; ++kk)
                         sum += std::int64_t{lhs(kk)} * std::int64_t{rhs(p, kk)};
                     t = std::fma(static_cast<float>(sum), weight, t);
                 }
@@ -118,24 +118,24 @@ template <GemmPolicy P, class Out>
 void reference_gemm(const lhs_view<P>& lhs, const rhs_view<P>& rhs, matrix_view<Out> out) {
     static_assert(std::is_same_v<Out, float> || std::is_same_v<Out, typename P::total>,
                   "reference_gemm: an output is float or the policy's total");
-    const index m = lhs.values.rows, k = lhs.values.cols, n = rhs.values.cols;
+    const dim_t m = lhs.values.rows, k = lhs.values.cols, n = rhs.values.cols;
     require<shape_error>(rhs.values.rows == k, "gemm: lhs is ", m, " x ", k, " but rhs is ", rhs.values.rows, " x ", n);
     require<shape_error>(out.rows == m && out.cols == n, "gemm: the product is ", m, " x ", n, " but out is ", out.rows,
                          " x ", out.cols);
 
-    for (index i = 0; i < m; ++i) {
-        for (index j = 0; j < n; ++j) {
+    for (dim_t i = 0; i < m; ++i) {
+        for (dim_t j = 0; j < n; ++j) {
             const auto total = reference_total<P>(
                 k,
-                [&](index kk) {
+                [&](dim_t kk) {
                     return detail::number_at<typename P::lhs::format>(&lhs.values(i, kk), lhs.plane_stride);
                 },
-                [&](index b) { return lhs.scales[detail::block_scale_at<typename P::lhs>(0, i, m, b, k)]; },
-                [&](int p, index kk) {
+                [&](dim_t b) { return lhs.scales[detail::block_scale_at<typename P::lhs>(0, i, m, b, k)]; },
+                [&](int p, dim_t kk) {
                     return detail::number_at<typename P::rhs::format>(&rhs.values(kk, j) + p * rhs.plane_stride,
                                                                       rhs.plane_stride);
                 },
-                [&](int p, index b) { return rhs.scales[detail::block_scale_at<typename P::rhs>(p, j, n, b, k)]; });
+                [&](int p, dim_t b) { return rhs.scales[detail::block_scale_at<typename P::rhs>(p, j, n, b, k)]; });
             if constexpr (std::is_same_v<Out, float>) {
                 float row = 1, column = 1;
                 if constexpr (detail::scales_by_row<typename P::lhs>) row = lhs.scales[i];

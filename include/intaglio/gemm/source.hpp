@@ -10,7 +10,7 @@
 //   plane_stride()                from an element's first plane to its second, where the format stores two
 //                                 (planar_bytes)
 //   along_rows()                  whether runs follow a row (k ascending) or a column (i ascending)
-//   for_each_run(i, k0, k1, f)    f(const element* p, index length, index step) covers k0 .. k1 of row i in order;
+//   for_each_run(i, k0, k1, f)    f(const element* p, dim_t length, dim_t step) covers k0 .. k1 of row i in order;
 //                                 p = nullptr stands for zeros
 //   for_each_column_run(k, i0, i1, f)   the same along column k; a source that can do only one of the two says so by
 //                                 has_row_runs or has_column_runs = false
@@ -30,7 +30,7 @@ namespace intaglio::inline INTAGLIO_ABI::detail {
 template <class T>
 struct row_span {
     const T* data = nullptr; ///< nullptr: there are none
-    index stride = 0;
+    dim_t stride = 0;
 };
 
 template <class Source>
@@ -50,22 +50,22 @@ class matrix_source {
 public:
     using element = T;
     static constexpr bool has_windows = false;
-    explicit matrix_source(matrix_view<const T> v, index plane_stride = 0) : v_(v), plane_stride_(plane_stride) {}
+    explicit matrix_source(matrix_view<const T> v, dim_t plane_stride = 0) : v_(v), plane_stride_(plane_stride) {}
 
-    index rows() const { return v_.rows; }
-    index depth() const { return v_.cols; }
-    index plane_stride() const { return plane_stride_; }
+    dim_t rows() const { return v_.rows; }
+    dim_t depth() const { return v_.cols; }
+    dim_t plane_stride() const { return plane_stride_; }
     bool along_rows() const { return v_.col_stride == 1 || v_.row_stride != 1; }
 
     template <class F>
-    void for_each_run(index i, index k0, index k1, F&& f) const {
+    void for_each_run(dim_t i, dim_t k0, dim_t k1, F&& f) const {
         f(v_.data + i * v_.row_stride + k0 * v_.col_stride, k1 - k0, v_.col_stride);
     }
     template <class F>
-    void for_each_column_run(index k, index i0, index i1, F&& f) const {
+    void for_each_column_run(dim_t k, dim_t i0, dim_t i1, F&& f) const {
         f(v_.data + i0 * v_.row_stride + k * v_.col_stride, i1 - i0, v_.row_stride);
     }
-    row_span<T> in_place(index i, index /*count*/) const {
+    row_span<T> in_place(dim_t i, dim_t /*count*/) const {
         if (v_.col_stride != 1) return {};
         return {v_.data + i * v_.row_stride, v_.row_stride};
     }
@@ -77,7 +77,7 @@ public:
 
 private:
     matrix_view<const T> v_;
-    index plane_stride_;
+    dim_t plane_stride_;
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

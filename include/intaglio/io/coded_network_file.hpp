@@ -37,9 +37,9 @@ namespace detail {
 
 inline constexpr const char* structure_key = "intaglio.network";
 
-inline std::vector<std::uint8_t> packed_planes(std::span<const std::int8_t> trits, index planes) {
+inline std::vector<std::uint8_t> packed_planes(std::span<const std::int8_t> trits, dim_t planes) {
     const auto each = trits.size() / static_cast<std::size_t>(planes);
-    const auto bytes = static_cast<std::size_t>(nn::packed_trit_bytes(static_cast<index>(each)));
+    const auto bytes = static_cast<std::size_t>(nn::packed_trit_bytes(static_cast<dim_t>(each)));
     std::vector<std::uint8_t> packed(static_cast<std::size_t>(planes) * bytes);
     for (std::size_t p = 0; p < static_cast<std::size_t>(planes); ++p)
         nn::pack_trits(trits.subspan(p * each, each), std::span(packed).subspan(p * bytes, bytes));
@@ -48,7 +48,7 @@ inline std::vector<std::uint8_t> packed_planes(std::span<const std::int8_t> trit
 
 /// Adds the tensors of one convolution and returns its line of the structure.
 inline nlohmann::json store_conv(const nn::coded_conv& conv, safetensors_writer& writer) {
-    const index rows = conv.shape.out_channels;
+    const dim_t rows = conv.shape.out_channels;
     nlohmann::json line = {{"kind", "conv"},
                            {"name", conv.name},
                            {"in_channels", conv.shape.in_channels},
@@ -58,9 +58,9 @@ inline nlohmann::json store_conv(const nn::coded_conv& conv, safetensors_writer&
                            {"padding", conv.shape.padding},
                            {"in_scale", conv.in_scale},
                            {"out_scale", conv.out_scale}};
-    const auto add_trits = [&](std::span<const std::int8_t> trits, index planes) {
+    const auto add_trits = [&](std::span<const std::int8_t> trits, dim_t planes) {
         const auto packed = packed_planes(trits, planes);
-        writer.add<std::uint8_t>(conv.name + ".weights", {planes, static_cast<index>(packed.size()) / planes}, packed);
+        writer.add<std::uint8_t>(conv.name + ".weights", {planes, static_cast<dim_t>(packed.size()) / planes}, packed);
     };
     if (const auto* greedy = std::get_if<ternary_tensor>(&conv.weights)) {
         line.update({{"coding", "greedy"}, {"planes", greedy->planes()}, {"factor", greedy->factor()}});
@@ -132,15 +132,15 @@ private:
         c.out_scale = static_cast<float>(real(line, "out_scale"));
         require<file_error>(c.in_scale > 0 && c.out_scale >= 0, file_.name(), ": ", c.name,
                             " has activation scales of ", c.in_scale, " and ", c.out_scale);
-        const index planes = number(line, "planes", 1, nn::max_planes);
+        const dim_t planes = number(line, "planes", 1, nn::max_planes);
         const double factor = real(line, "factor");
         require<file_error>(factor > 0, file_.name(), ": ", c.name, " has a factor of ", factor);
         const std::string coding = text(line, "coding");
-        const index rows = c.shape.out_channels, cols = c.shape.filter_size();
+        const dim_t rows = c.shape.out_channels, cols = c.shape.filter_size();
         if (coding == "int8") {
             const auto values = file_.get<std::int8_t>(c.name + ".weights", {rows, cols});
             const auto scales = floats(c.name + ".weight_scales", rows);
-            for (index i = 0; i < values.size(); ++i)
+            for (dim_t i = 0; i < values.size(); ++i)
                 require<file_error>(values[i] >= -127, file_.name(), ": ", c.name, ".weights, element ", i, " is ",
                                     int{values[i]}, ", below -127");
             block_tensor<fixed<8>> weights(rows, cols, cols);
@@ -172,11 +172,11 @@ private:
     }
 
     /// All planes, `each` trits in each. Memory is taken only after the file's own size has confirmed the claim.
-    std::vector<std::int8_t> read_trits(const std::string& name, index planes, index each) const {
-        const index bytes = nn::packed_trit_bytes(each);
+    std::vector<std::int8_t> read_trits(const std::string& name, dim_t planes, dim_t each) const {
+        const dim_t bytes = nn::packed_trit_bytes(each);
         const auto packed = file_.get<std::uint8_t>(name + ".weights", {planes, bytes});
         std::vector<std::int8_t> trits(static_cast<std::size_t>(planes * each));
-        for (index p = 0; p < planes; ++p) {
+        for (dim_t p = 0; p < planes; ++p) {
             const bool good = nn::unpack_trits(
                 packed.span().subspan(static_cast<std::size_t>(p * bytes), static_cast<std::size_t>(bytes)),
                 std::span(trits).subspan(static_cast<std::size_t>(p * each), static_cast<std::size_t>(each)));
@@ -186,28 +186,28 @@ private:
         return trits;
     }
 
-    std::vector<float> floats(const std::string& name, index size) const {
+    std::vector<float> floats(const std::string& name, dim_t size) const {
         const auto values = file_.get<float>(name, {size});
-        for (index i = 0; i < size; ++i)
+        for (dim_t i = 0; i < size; ++i)
             require<file_error>(std::isfinite(values[i]), file_.name(), ": ", name, ", element ", i, " is not finite");
         return {values.begin(), values.end()};
     }
 
     // A filter of largest sizes still has a size that fits: 2^20 channels each way, 2^6 taps each way.
-    static constexpr index max_size = index{1} << 20;
-    static constexpr index max_kernel = 64;
+    static constexpr dim_t max_size = dim_t{1} << 20;
+    static constexpr dim_t max_kernel = 64;
 
     const json& member(const json& line, const char* key) const {
         require<file_error>(line.is_object() && line.contains(key), file_.name(), ": a stage of the network lacks '",
                             key, "'");
         return line[key];
     }
-    index number(const json& line, const char* key, index least, index most) const {
+    dim_t number(const json& line, const char* key, dim_t least, dim_t most) const {
         const json& value = member(line, key);
         const bool good =
             value.is_number_integer() && value.get<std::int64_t>() >= least && value.get<std::int64_t>() <= most;
         require<file_error>(good, file_.name(), ": '", key, "' is ", value.dump(), ", expected ", least, " to ", most);
-        return value.get<index>();
+        return value.get<dim_t>();
     }
     double real(const json& line, const char* key) const {
         const json& value = member(line, key);

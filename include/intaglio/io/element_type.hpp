@@ -18,7 +18,7 @@ static_assert(std::endian::native == std::endian::little,
 
 struct element_type {
     std::string_view name;
-    index bytes; ///< of one element
+    dim_t bytes; ///< of one element
 };
 
 /// All types that the format knows. Those without a C++ type here can be listed and skipped, not read.

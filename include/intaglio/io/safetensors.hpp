@@ -40,8 +40,8 @@ public:
     struct entry {
         element_type type;
         extents shape;
-        index begin = 0; ///< first byte, from the start of the file
-        index end = 0;   ///< one past the last byte
+        dim_t begin = 0; ///< first byte, from the start of the file
+        dim_t end = 0;   ///< one past the last byte
     };
 
     /// Reads and checks a whole file.
@@ -71,7 +71,7 @@ public:
         if constexpr (std::is_same_v<T, float>)
             if (e.type.name == "F16") {
                 tensor<float> values(e.shape);
-                for (index i = 0; i < values.size(); ++i) {
+                for (dim_t i = 0; i < values.size(); ++i) {
                     std::uint16_t half;
                     std::memcpy(&half, from + 2 * i, 2);
                     values[i] = float_from_half(half);
@@ -96,16 +96,16 @@ public:
 
 private:
     using json = nlohmann::json;
-    static constexpr index max_header = 100'000'000; ///< bytes; the limit of the format's own library
+    static constexpr dim_t max_header = 100'000'000; ///< bytes; the limit of the format's own library
 
     void parse_header() {
-        const auto size = static_cast<index>(bytes_.size());
+        const auto size = static_cast<dim_t>(bytes_.size());
         require<file_error>(size >= 8, name_, ": ends at offset ", size, ", inside the 8 bytes of the header's length");
         std::uint64_t length = 0;
         std::memcpy(&length, bytes_.data(), 8);
         require<file_error>(length <= static_cast<std::uint64_t>(std::min(max_header, size - 8)), name_,
                             ": the header claims ", length, " bytes from offset 8, the file has ", size, " bytes");
-        const index data = 8 + static_cast<index>(length);
+        const dim_t data = 8 + static_cast<dim_t>(length);
         const json header = parse_json(bytes_.data() + 8, bytes_.data() + data);
         for (const auto& [key, value] : header.items()) {
             if (key == "__metadata__")
@@ -144,15 +144,15 @@ private:
         }
     }
 
-    index read_size(const std::string& tensor_name, const json& value) const {
+    dim_t read_size(const std::string& tensor_name, const json& value) const {
         const bool fits = value.is_number_unsigned() &&
-                          value.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<index>::max());
+                          value.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<dim_t>::max());
         require<file_error>(fits, name_, ": tensor '", tensor_name,
                             "' has a size or offset that is not a whole number in range: ", value.dump());
-        return static_cast<index>(value.get<std::uint64_t>());
+        return static_cast<dim_t>(value.get<std::uint64_t>());
     }
 
-    entry read_entry(const std::string& tensor_name, const json& value, index data) const {
+    entry read_entry(const std::string& tensor_name, const json& value, dim_t data) const {
         const auto whole = [&] {
             if (!value.is_object()) return false;
             const auto type = value.find("dtype"), shape = value.find("shape"), offsets = value.find("data_offsets");
@@ -168,17 +168,17 @@ private:
                             type_name, "'");
         e.type = *type;
 
-        std::vector<index> sizes;
+        std::vector<dim_t> sizes;
         for (const json& size : value["shape"]) sizes.push_back(read_size(tensor_name, size));
-        index bytes = 0;
+        dim_t bytes = 0;
         try {
-            e.shape = extents(std::span<const index>(sizes));
+            e.shape = extents(std::span<const dim_t>(sizes));
             bytes = checked_product({e.shape.size(), e.type.bytes});
         } catch (const shape_error& fault) {
             fail<file_error>(name_, ": tensor '", tensor_name, "': ", fault.what());
         }
-        const index room = static_cast<index>(bytes_.size()) - data;
-        const index begin = read_size(tensor_name, value["data_offsets"][0]),
+        const dim_t room = static_cast<dim_t>(bytes_.size()) - data;
+        const dim_t begin = read_size(tensor_name, value["data_offsets"][0]),
                     end = read_size(tensor_name, value["data_offsets"][1]);
         require<file_error>(begin <= end && end <= room, name_, ": tensor '", tensor_name, "' claims the bytes ", begin,
                             " to ", end, " of ", room, " after offset ", data);
@@ -190,20 +190,20 @@ private:
     }
 
     /// Tensors in the order of their bytes must follow each other from the end of the header to the end of the file.
-    void check_coverage(index data) const {
+    void check_coverage(dim_t data) const {
         std::vector<std::pair<const std::string*, const entry*>> order;
         for (const auto& [key, e] : entries_) order.emplace_back(&key, &e);
         std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
             return std::pair(a.second->begin, a.second->end) < std::pair(b.second->begin, b.second->end);
         });
-        index at = data;
+        dim_t at = data;
         for (const auto& [key, e] : order) {
             require<file_error>(e->begin == at, name_, ": tensor '", *key, "' starts at offset ", e->begin,
                                 ", expected ", at, e->begin < at ? ": it overlaps another one" : ": there is a gap");
             at = e->end;
         }
-        require<file_error>(at == static_cast<index>(bytes_.size()), name_, ": the last tensor ends at offset ", at,
-                            ", the file at ", static_cast<index>(bytes_.size()));
+        require<file_error>(at == static_cast<dim_t>(bytes_.size()), name_, ": the last tensor ends at offset ", at,
+                            ", the file at ", static_cast<dim_t>(bytes_.size()));
     }
 
     std::vector<char> bytes_;
@@ -221,14 +221,14 @@ public:
     void add(const std::string& tensor_name, const extents& shape, std::span<const T> values) {
         require<value_error>(tensor_name != "__metadata__" && !header_.contains(tensor_name), "safetensors: the name '",
                              tensor_name, "' is taken");
-        require(static_cast<index>(values.size()) == shape.size(), "safetensors: '", tensor_name, "' of shape ", shape,
+        require(static_cast<dim_t>(values.size()) == shape.size(), "safetensors: '", tensor_name, "' of shape ", shape,
                 " but ", values.size(), " values");
         const std::size_t begin = data_.size();
         const auto bytes = std::as_bytes(values);
         data_.resize(begin + bytes.size());
         if (!bytes.empty()) std::memcpy(data_.data() + begin, bytes.data(), bytes.size());
         header_[tensor_name] = {{"dtype", std::string(element_name<T>)},
-                                {"shape", std::vector<index>(shape.begin(), shape.end())},
+                                {"shape", std::vector<dim_t>(shape.begin(), shape.end())},
                                 {"data_offsets", {begin, data_.size()}}};
     }
     template <StoredElement T>
@@ -238,7 +238,7 @@ public:
     void set_metadata(const std::string& key, const std::string& value) { header_["__metadata__"][key] = value; }
 
     /// Bytes of all tensors so far.
-    index data_bytes() const { return static_cast<index>(data_.size()); }
+    dim_t data_bytes() const { return static_cast<dim_t>(data_.size()); }
 
     /// Replaces the file atomically; file_error where that fails, and then an older file is still there.
     void write(const std::string& path) const {

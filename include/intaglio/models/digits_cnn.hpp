@@ -28,7 +28,7 @@ namespace intaglio::inline INTAGLIO_ABI::models {
 template <class Numerics>
 nn::sequential digits_cnn() {
     nn::sequential net;
-    const auto block = [&](const std::string& number, index in, index out) {
+    const auto block = [&](const std::string& number, dim_t in, dim_t out) {
         net.add<nn::conv2d<Numerics>>(
             "conv" + number, nn::conv2d_shape{.in_channels = in, .out_channels = out, .kernel = 3, .padding = 1});
         net.add<nn::batch_norm>("norm" + number, out);

@@ -22,19 +22,19 @@
 namespace intaglio::inline INTAGLIO_ABI::nn {
 
 struct network_cost {
-    index weights = 0;         ///< of all convolutions and linear layers
-    index planes = 0;          ///< summed over the weights; an 8-bit weight counts as none
-    index weight_bytes = 0;    ///< codes and their scales
-    index bytes = 0;           ///< with the folded batch norm
-    index multiplications = 0; ///< for one image
-    index multiply_adds = 0;   ///< for one image, however they are done
+    dim_t weights = 0;         ///< of all convolutions and linear layers
+    dim_t planes = 0;          ///< summed over the weights; an 8-bit weight counts as none
+    dim_t weight_bytes = 0;    ///< codes and their scales
+    dim_t bytes = 0;           ///< with the folded batch norm
+    dim_t multiplications = 0; ///< for one image
+    dim_t multiply_adds = 0;   ///< for one image, however they are done
 
     double planes_per_weight() const { return static_cast<double>(planes) / static_cast<double>(weights); }
     double bits_per_weight() const { return 8.0 * static_cast<double>(weight_bytes) / static_cast<double>(weights); }
 };
 
 /// The cost at `level` (1 .. network.levels()) for images of height x width.
-inline network_cost cost(const coded_network& network, int level, index height, index width) {
+inline network_cost cost(const coded_network& network, int level, dim_t height, dim_t width) {
     network_cost sum;
     for (const auto& stage : network.stages) {
         if (const auto* pool = std::get_if<max_pool_stage>(&stage)) {
@@ -46,9 +46,9 @@ inline network_cost cost(const coded_network& network, int level, index height, 
             const auto& conv = std::get<coded_conv>(stage);
             const conv_geometry g = conv.shape.on({1, height, width, conv.shape.in_channels}, conv.name);
             height = g.out_height(), width = g.out_width();
-            const index rows = g.out_channels, cols = g.filter_size(), outputs = g.out_pixels() * rows;
-            const index blocks = cols / scale_run + (cols % scale_run != 0 ? 1 : 0);
-            index planes = 0, bytes = 0, scaled_sums = 0;
+            const dim_t rows = g.out_channels, cols = g.filter_size(), outputs = g.out_pixels() * rows;
+            const dim_t blocks = cols / scale_run + (cols % scale_run != 0 ? 1 : 0);
+            dim_t planes = 0, bytes = 0, scaled_sums = 0;
             if (const auto* greedy = std::get_if<ternary_tensor>(&conv.weights)) {
                 planes = planes_at(greedy->planes(), level);
                 bytes = planes * (packed_trit_bytes(rows * cols) + rows * blocks) + 8;

@@ -29,7 +29,7 @@ public:
     static constexpr float epsilon = 1e-5f;
     static constexpr float momentum = 0.1f; ///< weight of the batch in the running statistics
 
-    batch_norm(std::string name, index channels)
+    batch_norm(std::string name, dim_t channels)
         : name_(std::move(name)), scale_(name_ + ".weight", {channels}, true, false),
           shift_(name_ + ".bias", {channels}, true, false), running_mean_(name_ + ".running_mean", {channels}, false),
           running_variance_(name_ + ".running_var", {channels}, false), mean_(channels), inverse_deviation_(channels) {
@@ -37,7 +37,7 @@ public:
         for (float& v : running_variance_.value) v = 1;
     }
 
-    index channels() const { return scale_.value.size(); }
+    dim_t channels() const { return scale_.value.size(); }
     const std::string& name() const { return name_; }
     const tensor<float>& scale() const { return scale_.value; }
     const tensor<float>& shift() const { return shift_.value; }
@@ -54,13 +54,13 @@ public:
         if (p.training)
             take_batch_statistics(in, p.exec);
         else
-            for (index c = 0; c < channels(); ++c) {
+            for (dim_t c = 0; c < channels(); ++c) {
                 mean_[c] = running_mean_.value[c];
                 inverse_deviation_[c] = 1 / std::sqrt(running_variance_.value[c] + epsilon);
             }
-        const index n = channels();
-        for_each_row_chunk(in.pixels(), p.exec, [&, x = in.data(), y = out.data()](index row) {
-            for (index c = 0; c < n; ++c)
+        const dim_t n = channels();
+        for_each_row_chunk(in.pixels(), p.exec, [&, x = in.data(), y = out.data()](dim_t row) {
+            for (dim_t c = 0; c < n; ++c)
                 y[row * n + c] =
                     scale_.value[c] * ((x[row * n + c] - mean_[c]) * inverse_deviation_[c]) + shift_.value[c];
         });
@@ -69,16 +69,16 @@ public:
     /// Of the training pass; statistics are those of the last forward.
     void backward(const feature_map& in, const feature_map&, const feature_map& d_out, feature_map* d_in,
                   const pass& p) override {
-        const index n = channels(), rows = in.pixels();
+        const dim_t n = channels(), rows = in.pixels();
         const float *const x = in.data(), *const d = d_out.data();
         std::vector<double> sum(static_cast<std::size_t>(n)), sum_x(static_cast<std::size_t>(n));
-        column_sums(rows, n, sum.data(), p.exec, [=](index r, index c) { return static_cast<double>(d[r * n + c]); });
-        column_sums(rows, n, sum_x.data(), p.exec, [=, this](index r, index c) {
+        column_sums(rows, n, sum.data(), p.exec, [=](dim_t r, dim_t c) { return static_cast<double>(d[r * n + c]); });
+        column_sums(rows, n, sum_x.data(), p.exec, [=, this](dim_t r, dim_t c) {
             return static_cast<double>(d[r * n + c]) *
                    static_cast<double>((x[r * n + c] - mean_[c]) * inverse_deviation_[c]);
         });
         buffer<float> average(n), average_x(n);
-        for (index c = 0; c < n; ++c) {
+        for (dim_t c = 0; c < n; ++c) {
             const auto at = static_cast<std::size_t>(c);
             scale_.gradient[c] = static_cast<float>(sum_x[at]);
             shift_.gradient[c] = static_cast<float>(sum[at]);
@@ -86,8 +86,8 @@ public:
             average_x[c] = static_cast<float>(sum_x[at] / static_cast<double>(rows));
         }
         if (!d_in) return;
-        for_each_row_chunk(rows, p.exec, [&, y = d_in->data()](index row) {
-            for (index c = 0; c < n; ++c) {
+        for_each_row_chunk(rows, p.exec, [&, y = d_in->data()](dim_t row) {
+            for (dim_t c = 0; c < n; ++c) {
                 const float normal = (x[row * n + c] - mean_[c]) * inverse_deviation_[c];
                 y[row * n + c] =
                     scale_.value[c] * inverse_deviation_[c] * (d[row * n + c] - average[c] - normal * average_x[c]);
@@ -100,28 +100,28 @@ public:
 
 private:
     template <class Work>
-    static void for_each_row_chunk(index rows, executor_ref exec, Work&& work) {
+    static void for_each_row_chunk(dim_t rows, executor_ref exec, Work&& work) {
         for_each_chunk(
             rows, exec,
-            [&](index begin, index end) {
-                for (index row = begin; row < end; ++row) work(row);
+            [&](dim_t begin, dim_t end) {
+                for (dim_t row = begin; row < end; ++row) work(row);
             },
             128);
     }
 
     void take_batch_statistics(const feature_map& in, executor_ref exec) {
-        const index n = channels(), rows = in.pixels();
+        const dim_t n = channels(), rows = in.pixels();
         require<value_error>(rows > 1, name_, ": statistics of a batch need at least two pixels, got an input of ",
                              in.shape());
         const float* const x = in.data();
         std::vector<double> sum(static_cast<std::size_t>(n)), squares(static_cast<std::size_t>(n));
-        column_sums(rows, n, sum.data(), exec, [=](index r, index c) { return static_cast<double>(x[r * n + c]); });
+        column_sums(rows, n, sum.data(), exec, [=](dim_t r, dim_t c) { return static_cast<double>(x[r * n + c]); });
         for (double& s : sum) s /= static_cast<double>(rows);
-        column_sums(rows, n, squares.data(), exec, [=, mean = sum.data()](index r, index c) {
+        column_sums(rows, n, squares.data(), exec, [=, mean = sum.data()](dim_t r, dim_t c) {
             const double d = static_cast<double>(x[r * n + c]) - mean[c];
             return d * d;
         });
-        for (index c = 0; c < n; ++c) {
+        for (dim_t c = 0; c < n; ++c) {
             const double mean = sum[static_cast<std::size_t>(c)], square = squares[static_cast<std::size_t>(c)];
             const double variance = square / static_cast<double>(rows),
                          unbiased = square / static_cast<double>(rows - 1);

@@ -15,27 +15,27 @@ namespace intaglio::inline INTAGLIO_ABI::nn {
 
 /// Calls work(begin, end) for the chunks of 0 .. n, in any order, perhaps at the same time.
 template <class Work>
-void for_each_chunk(index n, executor_ref exec, Work&& work, index chunk = 16384) {
-    const index chunks = (n + chunk - 1) / chunk;
-    exec.for_each(chunks, [&](index i, int) { work(i * chunk, std::min(n, (i + 1) * chunk)); });
+void for_each_chunk(dim_t n, executor_ref exec, Work&& work, dim_t chunk = 16384) {
+    const dim_t chunks = (n + chunk - 1) / chunk;
+    exec.for_each(chunks, [&](dim_t i, int) { work(i * chunk, std::min(n, (i + 1) * chunk)); });
 }
 
 /// sums[c] = sum over rows r of term(r, c), for c in 0 .. cols: double sums over 128 rows at a time, then over those in
 /// order.
 template <class Term>
-void column_sums(index rows, index cols, double* sums, executor_ref exec, Term&& term) {
-    constexpr index chunk = 128;
-    const index chunks = (rows + chunk - 1) / chunk;
+void column_sums(dim_t rows, dim_t cols, double* sums, executor_ref exec, Term&& term) {
+    constexpr dim_t chunk = 128;
+    const dim_t chunks = (rows + chunk - 1) / chunk;
     std::vector<double> partial(static_cast<std::size_t>(chunks * cols), 0.0);
-    exec.for_each(chunks, [&](index i, int) {
+    exec.for_each(chunks, [&](dim_t i, int) {
         double* const sum = partial.data() + i * cols;
-        const index end = std::min(rows, (i + 1) * chunk);
-        for (index r = i * chunk; r < end; ++r)
-            for (index c = 0; c < cols; ++c) sum[c] += term(r, c);
+        const dim_t end = std::min(rows, (i + 1) * chunk);
+        for (dim_t r = i * chunk; r < end; ++r)
+            for (dim_t c = 0; c < cols; ++c) sum[c] += term(r, c);
     });
     std::fill(sums, sums + cols, 0.0);
-    for (index i = 0; i < chunks; ++i)
-        for (index c = 0; c < cols; ++c) sums[c] += partial[static_cast<std::size_t>(i * cols + c)];
+    for (dim_t i = 0; i < chunks; ++i)
+        for (dim_t c = 0; c < cols; ++c) sums[c] += partial[static_cast<std::size_t>(i * cols + c)];
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::nn

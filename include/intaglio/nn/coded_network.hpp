@@ -33,7 +33,7 @@ struct weight_coding {
 };
 
 /// Weights along the reduction that share a scale.
-inline constexpr index scale_run = 64;
+inline constexpr dim_t scale_run = 64;
 inline constexpr int max_planes = 3;
 
 // rows: out_channels, cols: (r, s, c)
@@ -66,6 +66,6 @@ struct coded_network {
 };
 
 /// The planes that a layer of `stored` planes uses at a level of the dial.
-constexpr int planes_at(index stored, int level) { return static_cast<int>(std::min<index>(stored, level)); }
+constexpr int planes_at(dim_t stored, int level) { return static_cast<int>(std::min<dim_t>(stored, level)); }
 
 } // namespace intaglio::inline INTAGLIO_ABI::nn

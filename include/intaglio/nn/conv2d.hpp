@@ -25,11 +25,11 @@ namespace intaglio::inline INTAGLIO_ABI::nn {
 
 /// What a convolution layer is apart from its numerics. Square kernels, the same padding on all sides.
 struct conv2d_shape {
-    index in_channels = 0;
-    index out_channels = 0;
-    index kernel = 1;  ///< in pixels, both ways
-    index stride = 1;  ///< in pixels, both ways
-    index padding = 0; ///< in pixels, each side
+    dim_t in_channels = 0;
+    dim_t out_channels = 0;
+    dim_t kernel = 1;  ///< in pixels, both ways
+    dim_t stride = 1;  ///< in pixels, both ways
+    dim_t padding = 0; ///< in pixels, each side
 
     /// The geometry for an input of shape `in`; shape_error naming `layer` where the channels differ.
     conv_geometry on(const extents& in, const std::string& layer) const {
@@ -44,7 +44,7 @@ struct conv2d_shape {
         g.check();
         return g;
     }
-    index filter_size() const { return kernel * kernel * in_channels; } ///< values in the filter of one output channel
+    dim_t filter_size() const { return kernel * kernel * in_channels; } ///< values in the filter of one output channel
 };
 
 /// The part that does not depend on the numerics: shape, parameters, and who may read them.
@@ -115,10 +115,10 @@ public:
         if (has_bias()) {
             std::vector<double> sums(static_cast<std::size_t>(shape_.out_channels));
             const float* const d = d_out.data();
-            const index channels = shape_.out_channels;
+            const dim_t channels = shape_.out_channels;
             column_sums(d_out.pixels(), channels, sums.data(), p.exec,
-                        [=](index r, index c) { return d[r * channels + c]; });
-            for (index c = 0; c < channels; ++c)
+                        [=](dim_t r, dim_t c) { return d[r * channels + c]; });
+            for (dim_t c = 0; c < channels; ++c)
                 bias_.gradient[c] = static_cast<float>(sums[static_cast<std::size_t>(c)]);
         }
         if (!d_in) return;
@@ -135,7 +135,7 @@ private:
 template <class Numerics>
 class linear : public conv2d<Numerics> {
 public:
-    linear(std::string name, index in_features, index out_features)
+    linear(std::string name, dim_t in_features, dim_t out_features)
         : conv2d<Numerics>(std::move(name), {.in_channels = in_features, .out_channels = out_features}, true) {}
 
     extents output_shape(const extents& in) const override {

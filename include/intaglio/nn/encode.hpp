@@ -21,18 +21,18 @@ namespace intaglio::inline INTAGLIO_ABI::nn {
 
 namespace detail {
 /// The largest magnitude of each row, 1 for rows of zeros.
-inline std::vector<float> row_sizes(std::span<const float> weights, index rows, index cols) {
+inline std::vector<float> row_sizes(std::span<const float> weights, dim_t rows, dim_t cols) {
     std::vector<float> sizes(static_cast<std::size_t>(rows), 0.0f);
-    for (index r = 0; r < rows; ++r) {
+    for (dim_t r = 0; r < rows; ++r) {
         float& size = sizes[static_cast<std::size_t>(r)];
-        for (index c = 0; c < cols; ++c)
+        for (dim_t c = 0; c < cols; ++c)
             size = std::max(size, std::fabs(weights[static_cast<std::size_t>(r * cols + c)]));
         if (size == 0) size = 1;
     }
     return sizes;
 }
 
-inline coded_weights code_weights(std::span<const float> weights, index rows, index cols, weight_coding coding,
+inline coded_weights code_weights(std::span<const float> weights, dim_t rows, dim_t cols, weight_coding coding,
                                   const std::string& name, executor_ref exec) {
     require<value_error>(coding.planes >= 1 && coding.planes <= max_planes, name, ": ", coding.planes, " planes; 1 to ",
                          max_planes, " are supported");
@@ -80,7 +80,7 @@ inline coded_network encode(const folded_network& network, std::span<const weigh
             continue;
         }
         const auto& conv = std::get<folded_conv>(stage);
-        const index rows = conv.shape.out_channels, cols = conv.shape.filter_size();
+        const dim_t rows = conv.shape.out_channels, cols = conv.shape.filter_size();
         const std::vector<float> sizes = detail::row_sizes(conv.weights.span(), rows, cols);
         std::vector<float> weights(conv.weights.begin(), conv.weights.end());
         coded_conv out{.name = conv.name,
@@ -90,9 +90,9 @@ inline coded_network encode(const folded_network& network, std::span<const weigh
                        .shift = conv.shift,
                        .in_scale = in_scale,
                        .out_scale = 0};
-        for (index r = 0; r < rows; ++r) {
+        for (dim_t r = 0; r < rows; ++r) {
             const auto at = static_cast<std::size_t>(r);
-            for (index c = 0; c < cols; ++c) weights[static_cast<std::size_t>(r * cols + c)] /= sizes[at];
+            for (dim_t c = 0; c < cols; ++c) weights[static_cast<std::size_t>(r * cols + c)] /= sizes[at];
             out.scale[at] *= sizes[at];
         }
         out.weights =

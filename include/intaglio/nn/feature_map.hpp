@@ -30,12 +30,12 @@ public:
     }
 
     const extents& shape() const { return values_.shape(); }
-    index batch() const { return shape()[0]; }
-    index height() const { return shape()[1]; }
-    index width() const { return shape()[2]; }
-    index channels() const { return shape()[3]; }
-    index size() const { return values_.size(); }
-    index pixels() const { return batch() * height() * width(); } ///< rows of the matrix pixels x channels
+    dim_t batch() const { return shape()[0]; }
+    dim_t height() const { return shape()[1]; }
+    dim_t width() const { return shape()[2]; }
+    dim_t channels() const { return shape()[3]; }
+    dim_t size() const { return values_.size(); }
+    dim_t pixels() const { return batch() * height() * width(); } ///< rows of the matrix pixels x channels
 
     const tensor<float>& all() const { return values_; }
     float* data() { return values_.data(); }

@@ -36,7 +36,7 @@ struct folded_conv {
     std::optional<float> range;
 };
 struct max_pool_stage {
-    index window = 0, stride = 0;
+    dim_t window = 0, stride = 0;
 };
 struct average_pool_stage {};
 
@@ -66,7 +66,7 @@ public:
         require<value_error>(open_ && !norm_ && norm.channels() == open_->shape.out_channels, "fold: ", norm.name(),
                              " does not follow a convolution of its channels");
         for (std::size_t c = 0; c < open_->scale.size(); ++c) {
-            const auto at = static_cast<index>(c);
+            const auto at = static_cast<dim_t>(c);
             const float scale = norm.scale()[at] / std::sqrt(norm.running_variance()[at] + batch_norm::epsilon);
             open_->scale[c] = scale;
             open_->shift[c] = norm.shift()[at] + (open_->shift[c] - norm.running_mean()[at]) * scale;

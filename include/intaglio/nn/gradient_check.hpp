@@ -25,13 +25,13 @@ namespace intaglio::inline INTAGLIO_ABI::nn {
 struct gradient_check_options {
     std::uint64_t seed = 1;
     float step = 1e-3f;
-    index samples = 200; ///< entries compared in the input and in each parameter; all, where there are fewer
+    dim_t samples = 200; ///< entries compared in the input and in each parameter; all, where there are fewer
 };
 
 struct gradient_report {
     double worst = 0;  ///< largest |computed - measured| as a share of the largest gradient of the same tensor
     std::string where; ///< the tensor and position of it
-    index compared = 0;
+    dim_t compared = 0;
 };
 
 namespace detail {
@@ -53,18 +53,18 @@ inline gradient_report check_gradients(layer& checked, const extents& in_shape,
     const pass training{.training = true};
     feature_map in(in_shape), out(checked.output_shape(in_shape)), weights(out.shape()), d_in(in_shape);
     detail::spread_values(in.values(), options.seed, 1);
-    for (index i = 0; i < weights.size(); ++i)
+    for (dim_t i = 0; i < weights.size(); ++i)
         weights.data()[i] = 2 * random_uniform(options.seed, 2, static_cast<std::uint64_t>(i)) - 1;
     std::uint64_t stream = 3;
     for (parameter* p : checked.parameters())
         if (p->trained)
-            for (index i = 0; i < p->value.size(); ++i)
+            for (dim_t i = 0; i < p->value.size(); ++i)
                 p->value[i] = 0.5f + random_uniform(options.seed, stream++, static_cast<std::uint64_t>(i));
 
     const auto loss = [&] {
         checked.forward(in, out, training);
         double sum = 0;
-        for (index i = 0; i < out.size(); ++i)
+        for (dim_t i = 0; i < out.size(); ++i)
             sum += static_cast<double>(weights.data()[i]) * static_cast<double>(out.data()[i]);
         return sum;
     };
@@ -75,8 +75,8 @@ inline gradient_report check_gradients(layer& checked, const extents& in_shape,
     const auto compare = [&](const std::string& name, std::span<float> values, const std::vector<float>& gradient) {
         float largest = 0;
         for (float g : gradient) largest = std::max(largest, std::fabs(g));
-        const index n = static_cast<index>(values.size()), count = std::min(n, options.samples);
-        for (index s = 0; s < count; ++s) {
+        const dim_t n = static_cast<dim_t>(values.size()), count = std::min(n, options.samples);
+        for (dim_t s = 0; s < count; ++s) {
             const auto at = static_cast<std::size_t>(s * n / count);
             const float kept = values[at];
             values[at] = kept + options.step;

@@ -23,9 +23,9 @@ inline void initialize(sequential& network, std::uint64_t seed) {
         ++stream;
         const extents& shape = p->value.shape();
         if (shape.rank() != 4) continue;
-        const index filter = shape[1] * shape[2] * shape[3];
+        const dim_t filter = shape[1] * shape[2] * shape[3];
         const float range = std::sqrt(6.0f / static_cast<float>(filter));
-        for (index i = 0; i < p->value.size(); ++i)
+        for (dim_t i = 0; i < p->value.size(); ++i)
             p->value[i] = range * (2 * random_uniform(seed, stream, static_cast<std::uint64_t>(i)) - 1);
     }
 }

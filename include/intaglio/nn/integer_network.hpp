@@ -140,7 +140,7 @@ private:
     static void convolve(const packed_conv& conv, const conv_geometry& g, const std::uint8_t* in, int level, Out out,
                          const Stages& stages, executor_ref exec) {
         const auto& weights =
-            conv.by_level[static_cast<std::size_t>(planes_at(static_cast<index>(conv.by_level.size()), level) - 1)];
+            conv.by_level[static_cast<std::size_t>(planes_at(static_cast<dim_t>(conv.by_level.size()), level) - 1)];
         std::visit(
             [&](const auto& filter) {
                 using policy = typename policy_of<std::remove_cvref_t<decltype(filter)>>::type;
@@ -149,31 +149,31 @@ private:
             weights);
     }
 
-    static void reserve(buffer<std::uint8_t>& memory, index size) {
+    static void reserve(buffer<std::uint8_t>& memory, dim_t size) {
         if (memory.size() < size) memory = buffer<std::uint8_t>(size);
     }
 
     void quantize_images(const feature_map& images, buffer<std::uint8_t>& to) const {
         reserve(to, images.size());
         const float inverse = 1 / std::get<packed_conv>(stages_.front()).in_scale;
-        for (index i = 0; i < images.size(); ++i) to[i] = requantize<unsigned_fixed<8>>(images.data()[i], inverse);
+        for (dim_t i = 0; i < images.size(); ++i) to[i] = requantize<unsigned_fixed<8>>(images.data()[i], inverse);
     }
 
     static extents take_maxima(const max_pool_stage& pool, const extents& in, workspace& memory) {
         const extents out = max_pool(pool.window, pool.stride).output_shape(in);
         reserve(memory.out, out.size());
-        const index channels = in[3];
+        const dim_t channels = in[3];
         std::uint8_t* to = memory.out.data();
-        for (index b = 0; b < out[0]; ++b)
-            for (index y = 0; y < out[1]; ++y)
-                for (index x = 0; x < out[2]; ++x, to += channels) {
+        for (dim_t b = 0; b < out[0]; ++b)
+            for (dim_t y = 0; y < out[1]; ++y)
+                for (dim_t x = 0; x < out[2]; ++x, to += channels) {
                     std::fill_n(to, channels, std::uint8_t{0});
-                    for (index r = 0; r < pool.window; ++r)
-                        for (index s = 0; s < pool.window; ++s) {
+                    for (dim_t r = 0; r < pool.window; ++r)
+                        for (dim_t s = 0; s < pool.window; ++s) {
                             const std::uint8_t* const from =
                                 memory.in.data() +
                                 ((b * in[1] + y * pool.stride + r) * in[2] + x * pool.stride + s) * channels;
-                            for (index c = 0; c < channels; ++c) to[c] = std::max(to[c], from[c]);
+                            for (dim_t c = 0; c < channels; ++c) to[c] = std::max(to[c], from[c]);
                         }
                 }
         return out;
@@ -183,14 +183,14 @@ private:
     static extents take_averages(const extents& in, workspace& memory) {
         const extents out = global_average_pool().output_shape(in);
         reserve(memory.out, out.size());
-        const index pixels = in[1] * in[2], channels = in[3];
+        const dim_t pixels = in[1] * in[2], channels = in[3];
         std::vector<std::int64_t> sums(static_cast<std::size_t>(channels));
-        for (index b = 0; b < in[0]; ++b) {
+        for (dim_t b = 0; b < in[0]; ++b) {
             std::fill(sums.begin(), sums.end(), 0);
-            for (index i = 0; i < pixels; ++i)
-                for (index c = 0; c < channels; ++c)
+            for (dim_t i = 0; i < pixels; ++i)
+                for (dim_t c = 0; c < channels; ++c)
                     sums[static_cast<std::size_t>(c)] += memory.in[(b * pixels + i) * channels + c];
-            for (index c = 0; c < channels; ++c)
+            for (dim_t c = 0; c < channels; ++c)
                 memory.out[b * channels + c] =
                     static_cast<std::uint8_t>((2 * sums[static_cast<std::size_t>(c)] + pixels) / (2 * pixels));
         }

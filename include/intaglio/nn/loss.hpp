@@ -21,7 +21,7 @@ namespace intaglio::inline INTAGLIO_ABI::nn {
 
 struct batch_result {
     double loss = 0;   ///< average over the batch, in nats
-    index correct = 0; ///< images whose largest logit (the first of equals) is that of their label
+    dim_t correct = 0; ///< images whose largest logit (the first of equals) is that of their label
 };
 
 /// Logits (batch x 1 x 1 x classes), labels 0 .. classes - 1. Writes d_logits, of the same shape, unless it is null.
@@ -29,9 +29,9 @@ struct batch_result {
 /// outside 0 .. 1.
 inline batch_result softmax_cross_entropy(const feature_map& logits, std::span<const std::uint8_t> labels,
                                           feature_map* d_logits, float smoothing = 0) {
-    const index classes = logits.channels(), batch = logits.batch();
+    const dim_t classes = logits.channels(), batch = logits.batch();
     require(logits.pixels() == batch, "softmax_cross_entropy: expected batch x 1 x 1 x classes, got ", logits.shape());
-    require(static_cast<index>(labels.size()) == batch, "softmax_cross_entropy: ", batch, " images but ", labels.size(),
+    require(static_cast<dim_t>(labels.size()) == batch, "softmax_cross_entropy: ", batch, " images but ", labels.size(),
             " labels");
     for (std::size_t i = 0; i < labels.size(); ++i)
         require<value_error>(labels[i] < classes, "softmax_cross_entropy: label ", int{labels[i]}, " of image ", i,
@@ -41,14 +41,14 @@ inline batch_result softmax_cross_entropy(const feature_map& logits, std::span<c
     if (d_logits) d_logits->resize(logits.shape());
 
     batch_result result;
-    for (index i = 0; i < batch; ++i) {
+    for (dim_t i = 0; i < batch; ++i) {
         const float* const z = logits.data() + i * classes;
-        const index label = labels[static_cast<std::size_t>(i)];
+        const dim_t label = labels[static_cast<std::size_t>(i)];
         const float* const best = std::max_element(z, z + classes);
         double sum = 0;
-        for (index c = 0; c < classes; ++c) sum += std::exp(static_cast<double>(z[c] - *best));
+        for (dim_t c = 0; c < classes; ++c) sum += std::exp(static_cast<double>(z[c] - *best));
         result.correct += best - z == label;
-        for (index c = 0; c < classes; ++c) {
+        for (dim_t c = 0; c < classes; ++c) {
             const double target = (c == label ? 1 - static_cast<double>(smoothing) : 0.0) +
                                   static_cast<double>(smoothing) / static_cast<double>(classes);
             const double above = static_cast<double>(z[c] - *best); // log p = above - log sum

@@ -15,14 +15,14 @@ namespace intaglio::inline INTAGLIO_ABI::nn {
 /// and lower edge that fill no window are left out. Of equal values the first (row by row) takes the gradient.
 class max_pool : public layer {
 public:
-    explicit max_pool(index window, index stride) : window_(window), stride_(stride) {
+    explicit max_pool(dim_t window, dim_t stride) : window_(window), stride_(stride) {
         require<value_error>(window > 0 && stride > 0, "max_pool: window and stride should be positive, are ", window,
                              " and ", stride);
     }
-    explicit max_pool(index window) : max_pool(window, window) {}
+    explicit max_pool(dim_t window) : max_pool(window, window) {}
 
-    index window() const { return window_; }
-    index stride() const { return stride_; }
+    dim_t window() const { return window_; }
+    dim_t stride() const { return stride_; }
 
     extents output_shape(const extents& in) const override {
         require(in.rank() == 4 && in[1] >= window_ && in[2] >= window_, "max_pool: a window of ", window_, " x ",
@@ -31,13 +31,13 @@ public:
     }
 
     void forward(const feature_map& in, feature_map& out, const pass& p) override {
-        const auto visit = [&, channels = in.channels()](index out_at, auto&& tap) {
+        const auto visit = [&, channels = in.channels()](dim_t out_at, auto&& tap) {
             float* const y = out.data() + out_at;
             std::copy_n(in.data() + tap(0, 0), channels, y);
-            for (index r = 0; r < window_; ++r)
-                for (index s = 0; s < window_; ++s) {
+            for (dim_t r = 0; r < window_; ++r)
+                for (dim_t s = 0; s < window_; ++s) {
                     const float* const x = in.data() + tap(r, s);
-                    for (index c = 0; c < channels; ++c) y[c] = x[c] > y[c] ? x[c] : y[c];
+                    for (dim_t c = 0; c < channels; ++c) y[c] = x[c] > y[c] ? x[c] : y[c];
                 }
         };
         for_each_window(in, out, p.exec, [&] { return visit; });
@@ -47,17 +47,17 @@ public:
                   const pass& p) override {
         if (!d_in) return;
         std::fill_n(d_in->data(), d_in->size(), 0.0f);
-        const index channels = in.channels();
+        const dim_t channels = in.channels();
         // rest: the gradient of each channel, until a tap takes it
-        const auto visit = [&, rest = std::vector<float>(static_cast<std::size_t>(channels))](index out_at,
+        const auto visit = [&, rest = std::vector<float>(static_cast<std::size_t>(channels))](dim_t out_at,
                                                                                               auto&& tap) mutable {
             const float* const y = out.data() + out_at;
             std::copy_n(d_out.data() + out_at, channels, rest.begin());
-            for (index r = 0; r < window_; ++r)
-                for (index s = 0; s < window_; ++s) {
+            for (dim_t r = 0; r < window_; ++r)
+                for (dim_t s = 0; s < window_; ++s) {
                     const float* const x = in.data() + tap(r, s);
                     float* const result = d_in->data() + tap(r, s);
-                    for (index c = 0; c < channels; ++c) {
+                    for (dim_t c = 0; c < channels; ++c) {
                         float& left = rest[static_cast<std::size_t>(c)];
                         const float taken = x[c] == y[c] ? left : 0.0f;
                         result[c] += taken;
@@ -76,19 +76,19 @@ private:
     template <class MakeVisit>
     void for_each_window(const feature_map& in, const feature_map& out, executor_ref exec,
                          MakeVisit&& make_visit) const {
-        const index channels = in.channels(), height = in.height(), width = in.width();
-        exec.for_each(in.batch(), [&](index image, int) {
+        const dim_t channels = in.channels(), height = in.height(), width = in.width();
+        exec.for_each(in.batch(), [&](dim_t image, int) {
             auto visit = make_visit();
-            for (index y = 0; y < out.height(); ++y)
-                for (index x = 0; x < out.width(); ++x) {
-                    const index corner = ((image * height + y * stride_) * width + x * stride_) * channels;
+            for (dim_t y = 0; y < out.height(); ++y)
+                for (dim_t x = 0; x < out.width(); ++x) {
+                    const dim_t corner = ((image * height + y * stride_) * width + x * stride_) * channels;
                     visit(((image * out.height() + y) * out.width() + x) * channels,
-                          [=](index r, index s) { return corner + (r * width + s) * channels; });
+                          [=](dim_t r, dim_t s) { return corner + (r * width + s) * channels; });
                 }
         });
     }
 
-    index window_, stride_;
+    dim_t window_, stride_;
 };
 
 /// The average over the image: batch x h x w x channels becomes batch x 1 x 1 x channels.
@@ -101,25 +101,25 @@ public:
     }
 
     void forward(const feature_map& in, feature_map& out, const pass& p) override {
-        const index pixels = in.height() * in.width(), channels = in.channels();
+        const dim_t pixels = in.height() * in.width(), channels = in.channels();
         const float share = 1 / static_cast<float>(pixels);
-        p.exec.for_each(in.batch(), [&](index image, int) {
+        p.exec.for_each(in.batch(), [&](dim_t image, int) {
             float* const y = out.data() + image * channels;
             std::fill_n(y, channels, 0.0f);
-            for (index i = 0; i < pixels; ++i)
-                for (index c = 0; c < channels; ++c) y[c] += in.data()[(image * pixels + i) * channels + c];
-            for (index c = 0; c < channels; ++c) y[c] *= share;
+            for (dim_t i = 0; i < pixels; ++i)
+                for (dim_t c = 0; c < channels; ++c) y[c] += in.data()[(image * pixels + i) * channels + c];
+            for (dim_t c = 0; c < channels; ++c) y[c] *= share;
         });
     }
 
     void backward(const feature_map& in, const feature_map&, const feature_map& d_out, feature_map* d_in,
                   const pass& p) override {
         if (!d_in) return;
-        const index pixels = in.height() * in.width(), channels = in.channels();
+        const dim_t pixels = in.height() * in.width(), channels = in.channels();
         const float share = 1 / static_cast<float>(pixels);
-        p.exec.for_each(in.batch(), [&](index image, int) {
-            for (index i = 0; i < pixels; ++i)
-                for (index c = 0; c < channels; ++c)
+        p.exec.for_each(in.batch(), [&](dim_t image, int) {
+            for (dim_t i = 0; i < pixels; ++i)
+                for (dim_t c = 0; c < channels; ++c)
                     d_in->data()[(image * pixels + i) * channels + c] = share * d_out.data()[image * channels + c];
         });
     }

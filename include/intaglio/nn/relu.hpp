@@ -14,16 +14,16 @@ public:
     extents output_shape(const extents& in) const override { return in; }
 
     void forward(const feature_map& in, feature_map& out, const pass& p) override {
-        for_each_chunk(in.size(), p.exec, [x = in.data(), y = out.data()](index begin, index end) {
-            for (index i = begin; i < end; ++i) y[i] = x[i] > 0 ? x[i] : 0.0f;
+        for_each_chunk(in.size(), p.exec, [x = in.data(), y = out.data()](dim_t begin, dim_t end) {
+            for (dim_t i = begin; i < end; ++i) y[i] = x[i] > 0 ? x[i] : 0.0f;
         });
     }
     void backward(const feature_map&, const feature_map& out, const feature_map& d_out, feature_map* d_in,
                   const pass& p) override {
         if (!d_in) return;
         for_each_chunk(out.size(), p.exec,
-                       [y = out.data(), d = d_out.data(), result = d_in->data()](index begin, index end) {
-                           for (index i = begin; i < end; ++i) {
+                       [y = out.data(), d = d_out.data(), result = d_in->data()](dim_t begin, dim_t end) {
+                           for (dim_t i = begin; i < end; ++i) {
                                // loaded in any case, or the compiler branches on each element: ten times as slow
                                const float passed = d[i];
                                result[i] = y[i] > 0 ? passed : 0.0f;

@@ -24,7 +24,7 @@ public:
         return ref;
     }
 
-    index size() const { return static_cast<index>(layers_.size()); }
+    dim_t size() const { return static_cast<dim_t>(layers_.size()); }
 
     extents output_shape(extents shape) const {
         for (const auto& l : layers_) shape = l->output_shape(shape);
@@ -92,16 +92,16 @@ public:
     }
     void forward(const feature_map& in, feature_map& out, const pass& p) override {
         const feature_map& branch = body_.forward(in, p);
-        for_each_chunk(in.size(), p.exec, [x = in.data(), b = branch.data(), y = out.data()](index begin, index end) {
-            for (index i = begin; i < end; ++i) y[i] = x[i] + b[i];
+        for_each_chunk(in.size(), p.exec, [x = in.data(), b = branch.data(), y = out.data()](dim_t begin, dim_t end) {
+            for (dim_t i = begin; i < end; ++i) y[i] = x[i] + b[i];
         });
     }
     void backward(const feature_map&, const feature_map&, const feature_map& d_out, feature_map* d_in,
                   const pass& p) override {
         body_.backward(d_out, d_in, p);
         if (!d_in) return;
-        for_each_chunk(d_in->size(), p.exec, [d = d_out.data(), result = d_in->data()](index begin, index end) {
-            for (index i = begin; i < end; ++i) result[i] += d[i];
+        for_each_chunk(d_in->size(), p.exec, [d = d_out.data(), result = d_in->data()](dim_t begin, dim_t end) {
+            for (dim_t i = begin; i < end; ++i) result[i] += d[i];
         });
     }
     std::vector<parameter*> parameters() override { return body_.parameters(); }

@@ -14,10 +14,10 @@
 
 namespace intaglio::inline INTAGLIO_ABI::nn {
 
-inline constexpr index trits_per_byte = 5;
+inline constexpr dim_t trits_per_byte = 5;
 inline constexpr int largest_trit_byte = 242;
 
-constexpr index packed_trit_bytes(index trits) {
+constexpr dim_t packed_trit_bytes(dim_t trits) {
     return trits / trits_per_byte + (trits % trits_per_byte != 0 ? 1 : 0);
 }
 

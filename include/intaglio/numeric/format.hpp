@@ -133,7 +133,7 @@ constexpr int stored_planes = planes_of_number<Format>* Format::planes;
 
 /// The number at `at`; of planar bytes the low byte is `plane_stride` further on.
 template <class Format>
-constexpr auto number_at(const typename Format::storage* at, [[maybe_unused]] index plane_stride) {
+constexpr auto number_at(const typename Format::storage* at, [[maybe_unused]] dim_t plane_stride) {
     if constexpr (planes_of_number<Format> == 2)
         return static_cast<std::int16_t>(256 * static_cast<std::int8_t>(at[0]) + at[plane_stride]);
     else

@@ -28,7 +28,7 @@ constexpr std::int64_t round_nearest_even(double x) noexcept {
 
 /// Nearest integer, ties to even.
 struct nearest_even {
-    constexpr std::int64_t operator()(double x, index) const noexcept { return round_nearest_even(x); }
+    constexpr std::int64_t operator()(double x, dim_t) const noexcept { return round_nearest_even(x); }
 };
 
 /// Up or down at random, so that the mean is x: in steps of 2^-16, with 16 random bits r of element i,
@@ -39,14 +39,14 @@ struct stochastic {
     std::uint64_t seed = 0;
     std::uint64_t stream = 0; ///< one per tensor and step
 
-    constexpr std::int64_t operator()(double x, index i) const noexcept {
+    constexpr std::int64_t operator()(double x, dim_t i) const noexcept {
         const std::int64_t n = round_nearest_even(x * 65536.0);
         return (n + random_bits16(seed, stream, static_cast<std::uint64_t>(i))) >> 16;
     }
 };
 
 template <class R>
-concept Rounding = requires(const R& rule, double x, index i) {
+concept Rounding = requires(const R& rule, double x, dim_t i) {
     { rule(x, i) } -> std::same_as<std::int64_t>;
 };
 
@@ -62,7 +62,7 @@ constexpr Real clamp_to(Real x, Real low, Real high) noexcept {
 /// nearest_even the order makes no difference, and stochastic rounding can't step over a bound.
 template <Rounding Rule>
 constexpr std::int64_t round_saturated(double x, std::int64_t low, std::int64_t high, const Rule& rule,
-                                       index i) noexcept {
+                                       dim_t i) noexcept {
     return rule(clamp_to(x, static_cast<double>(low), static_cast<double>(high)), i);
 }
 

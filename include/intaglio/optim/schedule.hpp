@@ -16,12 +16,12 @@ namespace intaglio::inline INTAGLIO_ABI::optim {
 /// `rate`, multiplied by `factor` from each of the milestones (ascending steps) on.
 struct step_schedule {
     float rate = 0.1f;
-    std::vector<index> milestones;
+    std::vector<dim_t> milestones;
     float factor = 0.1f;
 
-    float operator()(index step) const {
+    float operator()(dim_t step) const {
         float r = rate;
-        for (index m : milestones)
+        for (dim_t m : milestones)
             if (step >= m) r *= factor;
         return r;
     }
@@ -30,10 +30,10 @@ struct step_schedule {
 /// Half a cosine from `rate` at step 0 to `last` at step `steps`, and `last` from there on.
 struct cosine_schedule {
     float rate = 0.1f;
-    index steps = 1; ///< > 0
+    dim_t steps = 1; ///< > 0
     float last = 0;
 
-    float operator()(index step) const {
+    float operator()(dim_t step) const {
         if (step >= steps) return last;
         constexpr double pi = 3.14159265358979323846;
         const double share = 0.5 * (1 + std::cos(pi * static_cast<double>(step) / static_cast<double>(steps)));
@@ -45,15 +45,15 @@ struct cosine_schedule {
 /// `inner` from its step 0.
 template <class Schedule>
 struct warmup {
-    index steps = 0;
+    dim_t steps = 0;
     Schedule inner;
 
-    float operator()(index step) const {
+    float operator()(dim_t step) const {
         if (step >= steps) return inner(step - steps);
         return inner(0) * static_cast<float>(step + 1) / static_cast<float>(steps + 1);
     }
 };
 template <class Schedule>
-warmup(index, Schedule) -> warmup<Schedule>;
+warmup(dim_t, Schedule) -> warmup<Schedule>;
 
 } // namespace intaglio::inline INTAGLIO_ABI::optim

@@ -45,8 +45,8 @@ public:
             const bool nesterov = options_.nesterov;
             nn::for_each_chunk(
                 p.value.size(), exec,
-                [=, w = p.value.data(), g = p.gradient.data(), v = velocities_[i].data()](index begin, index end) {
-                    for (index k = begin; k < end; ++k) {
+                [=, w = p.value.data(), g = p.gradient.data(), v = velocities_[i].data()](dim_t begin, dim_t end) {
+                    for (dim_t k = begin; k < end; ++k) {
                         const float d = g[k] + decay * w[k];
                         v[k] = momentum * v[k] + d;
                         w[k] -= rate * (nesterov ? d + momentum * v[k] : v[k]);

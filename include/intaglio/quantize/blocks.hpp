@@ -33,25 +33,25 @@ enum class scale_rule {
 };
 
 struct block_options {
-    index block = 0; ///< elements that share a scale, along a row; 0: the whole row
+    dim_t block = 0; ///< elements that share a scale, along a row; 0: the whole row
     scale_rule rule = scale_rule::largest;
     bool sum_zero = false; ///< let the errors of a block cancel (quantize/sum_zero.hpp)
 };
 
 /// Integers of a row-major matrix of rows x cols. Throws shape_error or value_error (NaN, infinity), with `name`.
 template <IntegerFormat Format>
-block_tensor<Format> quantize_blocks(std::span<const float> weights, index rows, index cols,
+block_tensor<Format> quantize_blocks(std::span<const float> weights, dim_t rows, dim_t cols,
                                      const block_options& options = {}, std::string_view name = "weights",
                                      executor_ref exec = {}) {
     static_assert(Format::min_value < 0,
                   "quantize_blocks: an unsigned format has no room for negative weights; use a signed one");
-    const index block = options.block == 0 ? std::max<index>(cols, 1) : options.block;
+    const dim_t block = options.block == 0 ? std::max<dim_t>(cols, 1) : options.block;
     detail::check_weights(weights, rows, cols, block, name, exec);
     block_tensor<Format> out(rows, cols, block);
     constexpr auto limit = static_cast<double>(Format::max_magnitude);
 
     detail::for_each_block(
-        rows, cols, block, exec, [&](index row, index b, index first, index count, detail::block_scratch& scratch) {
+        rows, cols, block, exec, [&](dim_t row, dim_t b, dim_t first, dim_t count, detail::block_scratch& scratch) {
             scratch.load(weights.data() + row * cols + first, count);
             const auto scale =
                 static_cast<float>(options.rule == scale_rule::largest ? scratch.largest() / limit

@@ -27,7 +27,7 @@ namespace intaglio::inline INTAGLIO_ABI {
 
 struct plane_plan {
     std::vector<std::size_t> choice{}; ///< for each layer, an index into its choices
-    index bytes = 0;
+    dim_t bytes = 0;
     double perturbation = 0; ///< estimated |y - yhat| / |y|
 };
 
@@ -47,7 +47,7 @@ inline plane_plan evaluate(std::span<const layer_profile> layers, std::vector<st
 
 /// The codings of least estimated perturbation that fit `budget` bytes. Throws value_error if a layer has no choices or
 /// more than 255, a cost is negative, or the cheapest codings do not fit; the text has both sizes.
-inline plane_plan choose_planes(std::span<const layer_profile> layers, index budget) {
+inline plane_plan choose_planes(std::span<const layer_profile> layers, dim_t budget) {
     std::vector<std::size_t> cheapest;
     for (const layer_profile& layer : layers) {
         require<value_error>(!layer.choices.empty() && layer.choices.size() <= 255, "budget: layer ", layer.name,
@@ -63,12 +63,12 @@ inline plane_plan choose_planes(std::span<const layer_profile> layers, index bud
     require<value_error>(fallback.bytes <= budget, "budget: the cheapest codings take ", fallback.bytes,
                          " bytes, the budget is ", budget);
 
-    constexpr index most_units = index{1} << 16;
-    const index units = std::min(budget, most_units);
-    const auto units_of = [&](index bytes) { // rounded up; exact where a unit is a byte
+    constexpr dim_t most_units = dim_t{1} << 16;
+    const dim_t units = std::min(budget, most_units);
+    const auto units_of = [&](dim_t bytes) { // rounded up; exact where a unit is a byte
         return units == budget
                    ? bytes
-                   : static_cast<index>(std::ceil(static_cast<double>(bytes) *
+                   : static_cast<dim_t>(std::ceil(static_cast<double>(bytes) *
                                                   (static_cast<double>(units) / static_cast<double>(budget))));
     };
 

@@ -35,20 +35,20 @@ namespace intaglio::inline INTAGLIO_ABI::detail {
 
 /// Elements that one worker claims at once: 256 KiB of floats. A multiple of 8, so that chunks start at a block of
 /// random bits.
-inline constexpr index chunk_elements = index{1} << 16;
+inline constexpr dim_t chunk_elements = dim_t{1} << 16;
 
 /// f(first, count) for consecutive chunks of 0 .. size - 1.
 template <class F>
-void for_each_chunk(index size, executor_ref exec, const F& f) {
-    exec.for_each((size + chunk_elements - 1) / chunk_elements, [&](index chunk, int) {
-        const index first = chunk * chunk_elements;
+void for_each_chunk(dim_t size, executor_ref exec, const F& f) {
+    exec.for_each((size + chunk_elements - 1) / chunk_elements, [&](dim_t chunk, int) {
+        const dim_t first = chunk * chunk_elements;
         f(first, std::min(chunk_elements, size - first));
     });
 }
 
-inline std::uint32_t largest_magnitude_bits(const float* values, index count) noexcept {
+inline std::uint32_t largest_magnitude_bits(const float* values, dim_t count) noexcept {
     std::uint32_t largest = 0;
-    for (index i = 0; i < count; ++i) largest = std::max(largest, magnitude_bits(values[i]));
+    for (dim_t i = 0; i < count; ++i) largest = std::max(largest, magnitude_bits(values[i]));
     return largest;
 }
 
@@ -59,10 +59,10 @@ inline void raise_to(std::atomic<std::uint32_t>& to, std::uint32_t value) noexce
 }
 
 inline std::uint32_t largest_magnitude_bits(std::span<const float> values, executor_ref exec) {
-    const auto size = static_cast<index>(values.size());
+    const auto size = static_cast<dim_t>(values.size());
     if (size <= chunk_elements) return largest_magnitude_bits(values.data(), size);
     std::atomic<std::uint32_t> largest{0};
-    for_each_chunk(size, exec, [&](index first, index count) {
+    for_each_chunk(size, exec, [&](dim_t first, dim_t count) {
         raise_to(largest, largest_magnitude_bits(values.data() + first, count));
     });
     return largest.load();
@@ -78,21 +78,21 @@ struct scale_steps {
 
 /// Any rule, any width: the scalar text. `position` is the place of in[0] in its tensor.
 template <class T, Rounding Rule>
-void convert_scalar(const float* in, T* out, index position, index count, int t, int bits, const Rule& rule) noexcept {
+void convert_scalar(const float* in, T* out, dim_t position, dim_t count, int t, int bits, const Rule& rule) noexcept {
     const double unit = power_of_two(t);
     const std::int64_t limit = (std::int64_t{1} << (bits - 1)) - 1;
-    for (index i = 0; i < count; ++i)
+    for (dim_t i = 0; i < count; ++i)
         out[i] = static_cast<T>(round_saturated(static_cast<double>(in[i]) * unit, -limit, limit, rule, position + i));
 }
 
 /// Rounds, and returns the largest of magnitude_bits in the same pass if it `Measures`. The low bits of q + 1.5 * 2^23
 /// are those of the rounded q.
 template <bool Measures, bool OneStep, class T>
-std::uint32_t convert_nearest(const float* in, T* out, index count, scale_steps scale, float bound) noexcept {
+std::uint32_t convert_nearest(const float* in, T* out, dim_t count, scale_steps scale, float bound) noexcept {
     volatile float opaque = bound; // see above
     const float limit = opaque;
     std::uint32_t largest = 0;
-    for (index i = 0; i < count; ++i) {
+    for (dim_t i = 0; i < count; ++i) {
         const float scaled = in[i] * scale.first, q = clamp_to(OneStep ? scaled : scaled * scale.second, -limit, limit);
         out[i] = static_cast<T>(std::bit_cast<std::int32_t>(q + 0x1.8p23F) - std::bit_cast<std::int32_t>(0x1.8p23F));
         if constexpr (Measures) largest = std::max(largest, magnitude_bits(in[i]));
@@ -101,7 +101,7 @@ std::uint32_t convert_nearest(const float* in, T* out, index count, scale_steps 
 }
 /// The same, in one step where 2^t is a normal float.
 template <bool Measures, class T>
-std::uint32_t convert_nearest(const float* in, T* out, index count, int t, int bits) noexcept {
+std::uint32_t convert_nearest(const float* in, T* out, dim_t count, int t, int bits) noexcept {
     const auto bound = static_cast<float>((std::int32_t{1} << (bits - 1)) - 1);
     scale_steps scale(t);
     if (std::abs(t) > 126) return convert_nearest<Measures, false>(in, out, count, scale, bound);
@@ -111,11 +111,11 @@ std::uint32_t convert_nearest(const float* in, T* out, index count, int t, int b
 
 /// count <= 8 * Blocks. Sub-steps of 2^-16 fit int32: (2^15 - 1) 2^16 + 2^16 - 1 = 2^31 - 1.
 template <class T>
-void convert_stochastic(const float* in, T* out, index count, scale_steps scale, float bound,
+void convert_stochastic(const float* in, T* out, dim_t count, scale_steps scale, float bound,
                         const std::uint16_t* bits) noexcept {
     volatile float opaque = bound; // see above
     const float limit = opaque;
-    for (index i = 0; i < count; ++i) {
+    for (dim_t i = 0; i < count; ++i) {
         const float q = clamp_to((in[i] * scale.first) * scale.second, -limit, limit);
         const auto n = static_cast<std::int32_t>(round_float(q * 65536.0F));
         out[i] = static_cast<T>((n + static_cast<std::int32_t>(bits[i])) >> 16);
@@ -140,22 +140,22 @@ void fill_random_bits16(std::array<std::uint16_t, 8 * Count>& bits, std::uint64_
 }
 
 template <class T, Rounding Rule>
-void convert(const float* in, T* out, index position, index count, int t, int bits, const Rule& rule) noexcept {
+void convert(const float* in, T* out, dim_t position, dim_t count, int t, int bits, const Rule& rule) noexcept {
     convert_scalar(in, out, position, count, t, bits, rule);
 }
 
 template <class T>
-void convert(const float* in, T* out, index position, index count, int t, int bits, const nearest_even& rule) noexcept {
+void convert(const float* in, T* out, dim_t position, dim_t count, int t, int bits, const nearest_even& rule) noexcept {
     if (bits > 23) return convert_scalar(in, out, position, count, t, bits, rule);
     convert_nearest<false>(in, out, count, t, bits);
 }
 
 template <class T>
-void convert(const float* in, T* out, index position, index count, int t, int bits, const stochastic& rule) noexcept {
+void convert(const float* in, T* out, dim_t position, dim_t count, int t, int bits, const stochastic& rule) noexcept {
     if (bits > 16 || position % 8 != 0) return convert_scalar(in, out, position, count, t, bits, rule);
-    constexpr index blocks = 64;
+    constexpr dim_t blocks = 64;
     std::array<std::uint16_t, 8 * blocks> random;
-    for (index i = 0; i < count; i += 8 * blocks) {
+    for (dim_t i = 0; i < count; i += 8 * blocks) {
         fill_random_bits16<blocks>(random, rule.seed, rule.stream, static_cast<std::uint64_t>((position + i) / 8));
         convert_stochastic(in + i, out + i, std::min(8 * blocks, count - i), scale_steps(t),
                            static_cast<float>((std::int32_t{1} << (bits - 1)) - 1), random.data());
@@ -165,13 +165,13 @@ void convert(const float* in, T* out, index position, index count, int t, int bi
 /// Where planar bytes begin: the high byte of number i goes to high[i], the low one to high[plane_stride + i].
 struct byte_pair {
     std::uint8_t* high;
-    index plane_stride;
-    byte_pair operator+(index i) const noexcept { return {high + i, plane_stride}; }
+    dim_t plane_stride;
+    byte_pair operator+(dim_t i) const noexcept { return {high + i, plane_stride}; }
 };
 
 inline void split_bytes(const std::int16_t* __restrict in, std::uint8_t* __restrict high, std::uint8_t* __restrict low,
-                        index count) noexcept {
-    for (index i = 0; i < count; ++i) {
+                        dim_t count) noexcept {
+    for (dim_t i = 0; i < count; ++i) {
         high[i] = static_cast<std::uint8_t>(in[i] >> 8);
         low[i] = static_cast<std::uint8_t>(in[i]);
     }
@@ -180,26 +180,26 @@ inline void split_bytes(const std::int16_t* __restrict in, std::uint8_t* __restr
 /// f(numbers, first, count) makes numbers first .. first + count - 1 of a piece, which are then taken apart. The pieces
 /// keep blocks of random bits together.
 template <class F>
-void convert_in_pieces(byte_pair out, index count, F f) noexcept {
-    constexpr index piece = 1024;
+void convert_in_pieces(byte_pair out, dim_t count, F f) noexcept {
+    constexpr dim_t piece = 1024;
     alignas(64) std::int16_t numbers[piece];
-    for (index i = 0; i < count; i += piece) {
-        const index length = std::min(piece, count - i);
+    for (dim_t i = 0; i < count; i += piece) {
+        const dim_t length = std::min(piece, count - i);
         f(numbers, i, length);
         split_bytes(numbers, out.high + i, out.high + out.plane_stride + i, length);
     }
 }
 
 template <Rounding Rule>
-void convert(const float* in, byte_pair out, index position, index count, int t, int bits, const Rule& rule) noexcept {
-    convert_in_pieces(out, count, [&](std::int16_t* numbers, index i, index length) {
+void convert(const float* in, byte_pair out, dim_t position, dim_t count, int t, int bits, const Rule& rule) noexcept {
+    convert_in_pieces(out, count, [&](std::int16_t* numbers, dim_t i, dim_t length) {
         convert(in + i, numbers, position + i, length, t, bits, rule);
     });
 }
 
 /// Converts and returns the largest of magnitude_bits.
 template <class T, Rounding Rule>
-std::uint32_t convert_measured(const float* in, T* out, index position, index count, int t, int bits,
+std::uint32_t convert_measured(const float* in, T* out, dim_t position, dim_t count, int t, int bits,
                                const Rule& rule) noexcept {
     if constexpr (std::is_same_v<Rule, nearest_even>)
         if (bits <= 23) return convert_nearest<true>(in, out, count, t, bits);
@@ -208,10 +208,10 @@ std::uint32_t convert_measured(const float* in, T* out, index position, index co
 }
 
 template <Rounding Rule>
-std::uint32_t convert_measured(const float* in, byte_pair out, index position, index count, int t, int bits,
+std::uint32_t convert_measured(const float* in, byte_pair out, dim_t position, dim_t count, int t, int bits,
                                const Rule& rule) noexcept {
     std::uint32_t largest = 0;
-    convert_in_pieces(out, count, [&](std::int16_t* numbers, index i, index length) {
+    convert_in_pieces(out, count, [&](std::int16_t* numbers, dim_t i, dim_t length) {
         largest = std::max(largest, convert_measured(in + i, numbers, position + i, length, t, bits, rule));
     });
     return largest;

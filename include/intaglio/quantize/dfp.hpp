@@ -89,7 +89,7 @@ inline float finite_magnitude(std::uint32_t largest, std::span<const float> valu
 template <class Out, Rounding Rule>
 void convert_chunks(std::span<const float> values, Out out, int exponent, dfp_spec spec, const Rule& rule,
                     executor_ref exec) {
-    for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
+    for_each_chunk(static_cast<dim_t>(values.size()), exec, [&](dim_t first, dim_t count) {
         convert(values.data() + first, out + first, first, count, -exponent, spec.bits, rule);
     });
 }
@@ -100,11 +100,11 @@ int convert_predicted(std::span<const float> values, Out out, int predicted, dfp
                       const Rule& rule, executor_ref exec) {
     predicted = std::clamp(predicted, -max_scale_exponent, max_scale_exponent);
     std::atomic<std::uint32_t> largest{0};
-    for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
-        constexpr index piece = 4096; // floats that stay in L1 where the rule takes a second look at them
+    for_each_chunk(static_cast<dim_t>(values.size()), exec, [&](dim_t first, dim_t count) {
+        constexpr dim_t piece = 4096; // floats that stay in L1 where the rule takes a second look at them
         std::uint32_t mine = 0;
-        for (index i = first; i < first + count; i += piece) {
-            const index length = std::min(piece, first + count - i);
+        for (dim_t i = first; i < first + count; i += piece) {
+            const dim_t length = std::min(piece, first + count - i);
             mine = std::max(mine, convert_measured(values.data() + i, out + i, i, length, -predicted, spec.bits, rule));
         }
         raise_to(largest, mine);
@@ -159,16 +159,16 @@ quantize_counts count_losses(std::span<const float> values, int exponent, dfp_sp
     for (std::size_t i = 0; i < values.size(); ++i) {
         const double x = static_cast<double>(values[i]) * unit;
         counts.clipped += (x >= beyond || x <= -beyond) ? 1 : 0;
-        counts.flushed_to_zero += (values[i] != 0.0F && mantissa(static_cast<index>(i)) == 0) ? 1 : 0;
+        counts.flushed_to_zero += (values[i] != 0.0F && mantissa(static_cast<dim_t>(i)) == 0) ? 1 : 0;
     }
     return counts;
 }
 template <class Mantissa>
 void dequantize(int exponent, std::span<float> values, executor_ref exec, Mantissa mantissa) {
     const double scale = power_of_two(exponent);
-    for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
+    for_each_chunk(static_cast<dim_t>(values.size()), exec, [&](dim_t first, dim_t count) {
         float* out = values.data() + first;
-        for (index i = 0; i < count; ++i) out[i] = static_cast<float>(static_cast<double>(mantissa(first + i)) * scale);
+        for (dim_t i = 0; i < count; ++i) out[i] = static_cast<float>(static_cast<double>(mantissa(first + i)) * scale);
     });
 }
 } // namespace detail
@@ -177,13 +177,13 @@ void dequantize(int exponent, std::span<float> values, executor_ref exec, Mantis
 template <std::signed_integral T>
 quantize_counts count_losses(std::span<const float> values, std::span<const T> mantissas, int exponent, dfp_spec spec) {
     require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, ", mantissas.size(), " mantissas");
-    return detail::count_losses(values, exponent, spec, [m = mantissas.data()](index i) { return m[i]; });
+    return detail::count_losses(values, exponent, spec, [m = mantissas.data()](dim_t i) { return m[i]; });
 }
 template <IntegerFormat Format>
 quantize_counts count_losses(std::span<const float> values, const dfp_tensor<Format>& t,
                              dfp_spec spec = {Format::bits}) {
-    require(static_cast<index>(values.size()) == t.size(), "dfp: ", values.size(), " values, ", t.size(), " mantissas");
-    return detail::count_losses(values, t.exponent, spec, [&](index i) { return t.mantissa(i); });
+    require(static_cast<dim_t>(values.size()) == t.size(), "dfp: ", values.size(), " values, ", t.size(), " mantissas");
+    return detail::count_losses(values, t.exponent, spec, [&](dim_t i) { return t.mantissa(i); });
 }
 
 /// values[i] = mantissas[i] * 2^exponent, rounded to float where a mantissa has more than 24 bits.
@@ -191,13 +191,13 @@ template <std::signed_integral T>
 void dfp_dequantize(std::span<const T> mantissas, int exponent, std::span<float> values, executor_ref exec = {}) {
     require(values.size() == mantissas.size(), "dfp: ", mantissas.size(), " mantissas, room for ", values.size(),
             " values");
-    detail::dequantize(exponent, values, exec, [m = mantissas.data()](index i) { return m[i]; });
+    detail::dequantize(exponent, values, exec, [m = mantissas.data()](dim_t i) { return m[i]; });
 }
 template <IntegerFormat Format>
 void dfp_dequantize(const dfp_tensor<Format>& t, std::span<float> values, executor_ref exec = {}) {
-    require(t.size() == static_cast<index>(values.size()), "dfp: ", t.size(), " mantissas, room for ", values.size(),
+    require(t.size() == static_cast<dim_t>(values.size()), "dfp: ", t.size(), " mantissas, room for ", values.size(),
             " values");
-    detail::dequantize(t.exponent, values, exec, [m = t.data(), stride = t.plane_stride()](index i) {
+    detail::dequantize(t.exponent, values, exec, [m = t.data(), stride = t.plane_stride()](dim_t i) {
         return detail::number_at<Format>(m + i, stride);
     });
 }
@@ -218,7 +218,7 @@ auto destination(dfp_tensor<Format>& t) {
 template <IntegerFormat Format>
 void check_dfp(std::span<const float> values, const extents& shape, dfp_spec spec, std::string_view name) {
     spec.check(Format::bits);
-    require(static_cast<index>(values.size()) == shape.size(), name, ": shape ", shape, " has ", shape.size(),
+    require(static_cast<dim_t>(values.size()) == shape.size(), name, ": shape ", shape, " has ", shape.size(),
             " elements, got ", values.size());
 }
 } // namespace detail

@@ -28,7 +28,7 @@ namespace intaglio::inline INTAGLIO_ABI {
 
 /// 8-bit weights of a row-major matrix (rows = output channels): int8_inference's right-hand side is
 /// `w.as_rhs<rhs_view<int8_inference>>()`.
-inline block_tensor<fixed<8>> quantize_int8_rows(std::span<const float> weights, index rows, index cols,
+inline block_tensor<fixed<8>> quantize_int8_rows(std::span<const float> weights, dim_t rows, dim_t cols,
                                                  std::string_view name = "weights", executor_ref exec = {}) {
     return quantize_blocks<fixed<8>>(weights, rows, cols, {}, name, exec);
 }
@@ -58,10 +58,10 @@ template <IntegerFormat Format>
 void quantize_linear(std::span<const float> values, std::span<typename Format::storage> codes, float inverse_scale,
                      executor_ref exec = {}) {
     require(values.size() == codes.size(), "quantize: ", values.size(), " values, room for ", codes.size(), " codes");
-    detail::for_each_chunk(static_cast<index>(values.size()), exec, [&](index first, index count) {
+    detail::for_each_chunk(static_cast<dim_t>(values.size()), exec, [&](dim_t first, dim_t count) {
         const float* in = values.data() + first;
         auto* out = codes.data() + first;
-        for (index i = 0; i < count; ++i) out[i] = requantize<Format>(in[i], inverse_scale);
+        for (dim_t i = 0; i < count; ++i) out[i] = requantize<Format>(in[i], inverse_scale);
     });
 }
 

@@ -34,20 +34,20 @@ struct weight_cost {
 };
 
 /// Residual planes, `planes` of them on average over the weights, blocks of `block`.
-constexpr weight_cost cost_of_planes(double planes, index block, trit_coding coding = trit_coding::two_bits) noexcept {
+constexpr weight_cost cost_of_planes(double planes, dim_t block, trit_coding coding = trit_coding::two_bits) noexcept {
     const double bits = planes * (bits_per_trit(coding) + 8.0 / static_cast<double>(block));
     return {planes, bits, 8 / bits, static_cast<double>(block) / planes};
 }
 
 /// Locked digits.
-constexpr weight_cost cost_of_digits(int digits, index block,
+constexpr weight_cost cost_of_digits(int digits, dim_t block,
                                      trit_coding coding = trit_coding::five_per_byte) noexcept {
     const double bits = digits * bits_per_trit(coding) + 8.0 / static_cast<double>(block);
     return {static_cast<double>(digits), bits, 8 / bits, static_cast<double>(block) / digits};
 }
 
 /// Integers of `bits` bits with a scale of `scale_bits` bits for each block.
-constexpr weight_cost cost_of_blocks(int bits, index block, int scale_bits) noexcept {
+constexpr weight_cost cost_of_blocks(int bits, dim_t block, int scale_bits) noexcept {
     const double all = bits + static_cast<double>(scale_bits) / static_cast<double>(block);
     return {0, all, 8 / all, 1};
 }
@@ -75,27 +75,27 @@ private:
 
 /// A tensor of weights that says what it stands for: ternary_tensor, locked_tensor, block_tensor.
 template <class T>
-concept ApproximateWeights = requires(const T& w, index i) {
-    { w.rows() } -> std::convertible_to<index>;
-    { w.cols() } -> std::convertible_to<index>;
+concept ApproximateWeights = requires(const T& w, dim_t i) {
+    { w.rows() } -> std::convertible_to<dim_t>;
+    { w.cols() } -> std::convertible_to<dim_t>;
     { w.value(i, i) } -> std::convertible_to<double>;
 };
 
 /// One that can also be taken at fewer planes: ternary_tensor.
 template <class T>
-concept PlaneWeights = ApproximateWeights<T> && requires(const T& w, index i) {
+concept PlaneWeights = ApproximateWeights<T> && requires(const T& w, dim_t i) {
     { w.value(i, i, i) } -> std::convertible_to<double>;
 };
 
 /// Normalised squared error ||w - approximation||^2 / ||w||^2, 0 for weights that are all zero; `value(row, col)` is
 /// the approximation.
 template <class Value>
-double nmse_of(std::span<const float> weights, index rows, index cols, const Value& value) {
-    require(static_cast<index>(weights.size()) == rows * cols, "nmse: ", weights.size(),
+double nmse_of(std::span<const float> weights, dim_t rows, dim_t cols, const Value& value) {
+    require(static_cast<dim_t>(weights.size()) == rows * cols, "nmse: ", weights.size(),
             " weights, the approximation has ", rows, " x ", cols);
     double error = 0, power = 0;
-    for (index row = 0; row < rows; ++row) {
-        for (index col = 0; col < cols; ++col) {
+    for (dim_t row = 0; row < rows; ++row) {
+        for (dim_t col = 0; col < cols; ++col) {
             const auto w = static_cast<double>(weights[static_cast<std::size_t>(row * cols + col)]);
             const double rest = w - value(row, col);
             error += rest * rest;
@@ -108,14 +108,14 @@ double nmse_of(std::span<const float> weights, index rows, index cols, const Val
 template <ApproximateWeights T>
 double nmse(std::span<const float> weights, const T& approximation) {
     return nmse_of(weights, approximation.rows(), approximation.cols(),
-                   [&](index row, index col) { return approximation.value(row, col); });
+                   [&](dim_t row, dim_t col) { return approximation.value(row, col); });
 }
 
 /// The error of the first `planes` planes alone.
 template <PlaneWeights T>
-double nmse(std::span<const float> weights, const T& approximation, index planes) {
+double nmse(std::span<const float> weights, const T& approximation, dim_t planes) {
     return nmse_of(weights, approximation.rows(), approximation.cols(),
-                   [&](index row, index col) { return approximation.value(row, col, planes); });
+                   [&](dim_t row, dim_t col) { return approximation.value(row, col, planes); });
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI

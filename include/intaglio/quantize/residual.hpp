@@ -41,15 +41,15 @@
 namespace intaglio::inline INTAGLIO_ABI {
 
 struct residual_options {
-    index planes = 2;
-    index block = 64;        ///< weights that share a scale, along a row
+    dim_t planes = 2;
+    dim_t block = 64;        ///< weights that share a scale, along a row
     bool sum_zero = false;   ///< let the errors of a block cancel (quantize/sum_zero.hpp); acts on the last plane
     int largest_scale = 255; ///< q of the largest scale, 1 .. 255; see foldable_scale
 };
 
 struct locked_options {
     int digits = 2;          ///< 1 .. 5
-    index block = 64;        ///< weights that share a scale, along a row
+    dim_t block = 64;        ///< weights that share a scale, along a row
     bool sum_zero = true;    ///< let the errors of a block cancel (quantize/sum_zero.hpp)
     int largest_scale = 255; ///< q of the largest scale, 1 .. 255; see foldable_scale
 };
@@ -57,7 +57,7 @@ struct locked_options {
 /// A largest scale with which a product may fold the scales into the digits where bytes are as fast as trits: sums of
 /// planes of scale * digit then stay within a signed byte. Up to three greedy planes (scales fall by half and more from
 /// plane to plane) and two locked digits keep enough steps; more digits do not.
-constexpr int foldable_scale(bool locked, index planes) noexcept {
+constexpr int foldable_scale(bool locked, dim_t planes) noexcept {
     if (locked)
         return planes <= 2 ? static_cast<int>(127 / ((detail::power_of_three(static_cast<int>(planes)) - 1) / 2)) : 255;
     return planes == 1 ? 127 : 72;
@@ -65,10 +65,10 @@ constexpr int foldable_scale(bool locked, index planes) noexcept {
 
 namespace detail {
 /// Throws unless `weights` is a finite matrix of rows x cols.
-inline void check_weights(std::span<const float> weights, index rows, index cols, index block, std::string_view name,
+inline void check_weights(std::span<const float> weights, dim_t rows, dim_t cols, dim_t block, std::string_view name,
                           executor_ref exec) {
     check_blocks(rows, cols, block);
-    require(static_cast<index>(weights.size()) == checked_product({rows, cols}), name, ": a matrix of ", rows, " x ",
+    require(static_cast<dim_t>(weights.size()) == checked_product({rows, cols}), name, ": a matrix of ", rows, " x ",
             cols, " has ", rows * cols, " weights, got ", weights.size());
     largest_magnitude(weights, name, exec);
 }
@@ -77,11 +77,11 @@ inline void check_weights(std::span<const float> weights, index rows, index cols
 struct block_scratch {
     std::vector<double> rest;     // the part of the weights that is not approximated yet
     std::vector<double> in_steps; // the same, in units of a scale
-    std::vector<index> order;
+    std::vector<dim_t> order;
     std::vector<std::int8_t> trits;
     ternary_solver solver;
 
-    void load(const float* weights, index count) {
+    void load(const float* weights, dim_t count) {
         rest.resize(static_cast<std::size_t>(count));
         in_steps.resize(static_cast<std::size_t>(count));
         trits.resize(static_cast<std::size_t>(count));
@@ -96,10 +96,10 @@ struct block_scratch {
 
 /// f(row, b, first column, count, scratch) for all blocks, rows in parallel.
 template <class F>
-void for_each_block(index rows, index cols, index block, executor_ref exec, const F& f) {
+void for_each_block(dim_t rows, dim_t cols, dim_t block, executor_ref exec, const F& f) {
     std::vector<block_scratch> scratch(static_cast<std::size_t>(exec.concurrency()));
-    exec.for_each(rows, [&](index row, int worker) {
-        for (index b = 0; b * block < cols; ++b)
+    exec.for_each(rows, [&](dim_t row, int worker) {
+        for (dim_t b = 0; b * block < cols; ++b)
             f(row, b, b * block, std::min(block, cols - b * block), scratch[static_cast<std::size_t>(worker)]);
     });
 }
@@ -117,7 +117,7 @@ inline double factor_of(std::span<const double> scales, int largest_scale) {
 /// Greedy planes of a row-major matrix of rows x cols (an output channel is a row). Throws shape_error or value_error
 /// (NaN, infinity), with `name`. Planes do not depend on how many follow (unless sum_zero is asked for): the first L
 /// planes are what a call with planes = L gives.
-inline ternary_tensor quantize_residual(std::span<const float> weights, index rows, index cols,
+inline ternary_tensor quantize_residual(std::span<const float> weights, dim_t rows, dim_t cols,
                                         const residual_options& options = {}, std::string_view name = "weights",
                                         executor_ref exec = {}) {
     detail::check_weights(weights, rows, cols, options.block, name, exec);
@@ -127,7 +127,7 @@ inline ternary_tensor quantize_residual(std::span<const float> weights, index ro
     // weights gets its scale late.
     std::vector<double> largest(static_cast<std::size_t>(rows), 0.0);
     detail::for_each_block(rows, cols, options.block, exec,
-                           [&](index row, index, index first, index count, detail::block_scratch& scratch) {
+                           [&](dim_t row, dim_t, dim_t first, dim_t count, detail::block_scratch& scratch) {
                                scratch.load(weights.data() + row * cols + first, count);
                                double& mine = largest[static_cast<std::size_t>(row)];
                                while (scratch.largest() >
@@ -143,9 +143,9 @@ inline ternary_tensor quantize_residual(std::span<const float> weights, index ro
 
     detail::for_each_block(
         rows, cols, options.block, exec,
-        [&](index row, index b, index first, index count, detail::block_scratch& scratch) {
+        [&](dim_t row, dim_t b, dim_t first, dim_t count, detail::block_scratch& scratch) {
             scratch.load(weights.data() + row * cols + first, count);
-            for (index p = 0; p < options.planes; ++p) {
+            for (dim_t p = 0; p < options.planes; ++p) {
                 std::int8_t* trits = out.trits(p, row) + first;
                 const double a = scratch.solver.solve(scratch.rest, trits).scale;
                 const auto q = static_cast<std::uint8_t>(
@@ -170,17 +170,17 @@ inline ternary_tensor quantize_residual(std::span<const float> weights, index ro
 
 /// Locked digits of a row-major matrix of rows x cols (an output channel is a row). Throws shape_error or value_error
 /// (NaN, infinity), with `name`.
-inline locked_tensor quantize_locked(std::span<const float> weights, index rows, index cols,
+inline locked_tensor quantize_locked(std::span<const float> weights, dim_t rows, dim_t cols,
                                      const locked_options& options = {}, std::string_view name = "weights",
                                      executor_ref exec = {}) {
     detail::check_weights(weights, rows, cols, options.block, name, exec);
     locked_tensor out(options.digits, rows, cols, options.block);
-    const index blocks = out.blocks();
+    const dim_t blocks = out.blocks();
     const auto limit = static_cast<int>((detail::power_of_three(options.digits) - 1) / 2);
 
     std::vector<double> scales(static_cast<std::size_t>(checked_product({rows, blocks})));
     detail::for_each_block(rows, cols, options.block, exec,
-                           [&](index row, index b, index first, index count, detail::block_scratch& scratch) {
+                           [&](dim_t row, dim_t b, dim_t first, dim_t count, detail::block_scratch& scratch) {
                                scratch.load(weights.data() + row * cols + first, count);
                                scales[static_cast<std::size_t>(row * blocks + b)] =
                                    options.digits == 1 ? scratch.solver.solve(scratch.rest, scratch.trits.data()).scale
@@ -191,17 +191,17 @@ inline locked_tensor quantize_locked(std::span<const float> weights, index rows,
 
     detail::for_each_block(
         rows, cols, options.block, exec,
-        [&](index row, index b, index first, index count, detail::block_scratch& scratch) {
+        [&](dim_t row, dim_t b, dim_t first, dim_t count, detail::block_scratch& scratch) {
             const auto ideal =
-                static_cast<index>(std::nearbyint(scales[static_cast<std::size_t>(row * blocks + b)] / factor));
+                static_cast<dim_t>(std::nearbyint(scales[static_cast<std::size_t>(row * blocks + b)] / factor));
             if (ideal == 0) return; // all zero, or too small for the factor
             scratch.load(weights.data() + row * cols + first, count);
             // The error is not smooth in the scale, so the neighbours of the rounded scale are tried as well.
-            const index reach = std::max<index>(1, ideal / 16);
-            index best = ideal;
+            const dim_t reach = std::max<dim_t>(1, ideal / 16);
+            dim_t best = ideal;
             double least = detail::error_of_scale(scratch.rest, static_cast<double>(best) * factor, limit);
-            for (index q = std::max<index>(1, ideal - reach);
-                 q <= std::min<index>(options.largest_scale, ideal + reach); ++q) {
+            for (dim_t q = std::max<dim_t>(1, ideal - reach);
+                 q <= std::min<dim_t>(options.largest_scale, ideal + reach); ++q) {
                 const double e = detail::error_of_scale(scratch.rest, static_cast<double>(q) * factor, limit);
                 if (e < least) {
                     least = e;
@@ -264,7 +264,7 @@ inline locked_tensor truncate_locked(const locked_tensor& w, int digits) {
     require<value_error>(digits >= 1 && digits <= w.digits(), "locked tensor: ", digits, " digits of ", w.digits());
     locked_tensor out(digits, w.rows(), w.cols(), w.block());
     const auto unit = static_cast<int>(detail::power_of_three(w.digits() - digits));
-    for (index i = 0; i < w.rows() * w.cols(); ++i) {
+    for (dim_t i = 0; i < w.rows() * w.cols(); ++i) {
         const int code = w.codes()[i];
         // unit is odd: no ties
         out.codes()[i] = static_cast<std::int8_t>((code + (code > 0 ? unit / 2 : -(unit / 2))) / unit);

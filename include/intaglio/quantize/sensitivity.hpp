@@ -30,15 +30,15 @@ namespace intaglio::inline INTAGLIO_ABI {
 /// One coding of a layer: what it costs and what it loses.
 struct plane_choice {
     int planes = 1;
-    index bytes = 0; ///< of the coded weights, scales included
+    dim_t bytes = 0; ///< of the coded weights, scales included
     double nmse = 0; ///< ||w - approximation||^2 / ||w||^2
 };
 
 /// A layer and its codings, from the cheapest to the dearest.
 struct layer_profile {
     std::string name;
-    index weights = 0;
-    index macs = 0;         ///< multiply-adds for one input
+    dim_t weights = 0;
+    dim_t macs = 0;         ///< multiply-adds for one input
     double sensitivity = 1; ///< g, >= 0
     std::vector<plane_choice> choices{};
 };
@@ -59,14 +59,14 @@ inline double perturbation_bound(std::span<const double> sensitivities, std::spa
 }
 
 namespace detail {
-inline index bytes_of(const weight_cost& cost, index weights) {
-    return static_cast<index>(std::ceil(cost.bits_per_weight * static_cast<double>(weights) / 8));
+inline dim_t bytes_of(const weight_cost& cost, dim_t weights) {
+    return static_cast<dim_t>(std::ceil(cost.bits_per_weight * static_cast<double>(weights) / 8));
 }
 } // namespace detail
 
 /// Errors and bytes of locked digits, 1 .. max_digits, of a matrix of rows x cols. Throws as quantize_locked does.
-inline layer_profile profile_locked(std::string_view name, std::span<const float> weights, index rows, index cols,
-                                    index macs, int max_digits = 3, locked_options options = {},
+inline layer_profile profile_locked(std::string_view name, std::span<const float> weights, dim_t rows, dim_t cols,
+                                    dim_t macs, int max_digits = 3, locked_options options = {},
                                     trit_coding coding = trit_coding::five_per_byte, executor_ref exec = {}) {
     layer_profile profile{std::string(name), rows * cols, macs};
     for (options.digits = 1; options.digits <= max_digits; ++options.digits) {
@@ -80,12 +80,12 @@ inline layer_profile profile_locked(std::string_view name, std::span<const float
 
 /// Errors and bytes of greedy planes, 1 .. options.planes, of a matrix of rows x cols. Throws as quantize_residual
 /// does.
-inline layer_profile profile_residual(std::string_view name, std::span<const float> weights, index rows, index cols,
-                                      index macs, const residual_options& options = {.planes = 4},
+inline layer_profile profile_residual(std::string_view name, std::span<const float> weights, dim_t rows, dim_t cols,
+                                      dim_t macs, const residual_options& options = {.planes = 4},
                                       trit_coding coding = trit_coding::two_bits, executor_ref exec = {}) {
     layer_profile profile{std::string(name), rows * cols, macs};
     const auto coded = quantize_residual(weights, rows, cols, options, name, exec);
-    for (index p = 1; p <= options.planes; ++p) {
+    for (dim_t p = 1; p <= options.planes; ++p) {
         const auto cost = cost_of_planes(static_cast<double>(p), options.block, coding);
         profile.choices.push_back({static_cast<int>(p), detail::bytes_of(cost, rows * cols), nmse(weights, coded, p)});
     }

@@ -24,24 +24,24 @@ namespace intaglio::inline INTAGLIO_ABI {
 /// their integers in -limit .. limit, which stay in there. Only codes whose own error has the sum's sign move, the
 /// earlier of two equals first, so where many codes are saturated the sum may not reach 1/2. `order` is scratch.
 template <class Code>
-index round_to_sum_zero(std::span<const double> x, Code* codes, int limit, std::vector<index>& order) {
-    const auto error = [&](index i) { return x[static_cast<std::size_t>(i)] - static_cast<double>(codes[i]); };
+dim_t round_to_sum_zero(std::span<const double> x, Code* codes, int limit, std::vector<dim_t>& order) {
+    const auto error = [&](dim_t i) { return x[static_cast<std::size_t>(i)] - static_cast<double>(codes[i]); };
     double sum = 0;
-    for (index i = 0; i < static_cast<index>(x.size()); ++i) sum += error(i);
+    for (dim_t i = 0; i < static_cast<dim_t>(x.size()); ++i) sum += error(i);
     const double sign = sum > 0 ? 1.0 : -1.0;
-    const auto wanted = static_cast<index>(std::min(std::nearbyint(std::abs(sum)), static_cast<double>(x.size())));
+    const auto wanted = static_cast<dim_t>(std::min(std::nearbyint(std::abs(sum)), static_cast<double>(x.size())));
     if (wanted == 0) return 0;
 
     order.clear();
-    for (index i = 0; i < static_cast<index>(x.size()); ++i) {
+    for (dim_t i = 0; i < static_cast<dim_t>(x.size()); ++i) {
         if (sign * error(i) > 0 && sign * static_cast<double>(codes[i]) < limit) order.push_back(i);
     }
-    const index moved = std::min(wanted, static_cast<index>(order.size()));
-    std::partial_sort(order.begin(), order.begin() + moved, order.end(), [&](index a, index b) {
+    const dim_t moved = std::min(wanted, static_cast<dim_t>(order.size()));
+    std::partial_sort(order.begin(), order.begin() + moved, order.end(), [&](dim_t a, dim_t b) {
         const double ea = sign * error(a), eb = sign * error(b);
         return ea != eb ? ea > eb : a < b;
     });
-    for (index i = 0; i < moved; ++i) {
+    for (dim_t i = 0; i < moved; ++i) {
         Code& code = codes[order[static_cast<std::size_t>(i)]];
         code = static_cast<Code>(code + (sum > 0 ? 1 : -1));
     }

@@ -29,7 +29,7 @@ namespace intaglio::inline INTAGLIO_ABI {
 /// A solved block.
 struct ternary_block {
     double scale = 0;   ///< a, >= 0
-    index nonzeros = 0; ///< k*
+    dim_t nonzeros = 0; ///< k*
     double error = 0;   ///< ||w - a t||^2
 };
 

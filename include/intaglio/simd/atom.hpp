@@ -75,7 +75,7 @@ struct lanes_atom {
     };
 
     static accumulator zero() { return {}; }
-    static lhs_fragment load_lhs(const Lhs* row, index row_stride) {
+    static lhs_fragment load_lhs(const Lhs* row, dim_t row_stride) {
         lhs_fragment l;
         for (int i = 0; i < M; ++i)
             for (int p = 0; p < K; ++p) l.v[i * K + p] = row[i * row_stride + p];
@@ -100,16 +100,16 @@ struct lanes_atom {
                 c.v[i * N + j] = sum;
             }
     }
-    static void load(accumulator& c, const Acc* in, index row_stride) {
+    static void load(accumulator& c, const Acc* in, dim_t row_stride) {
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < N; ++j) c.v[i * N + j] = in[i * row_stride + j];
     }
-    static void store(const accumulator& c, Acc* out, index row_stride) {
+    static void store(const accumulator& c, Acc* out, dim_t row_stride) {
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < N; ++j) out[i * row_stride + j] = c.v[i * N + j];
     }
     static void carry(accumulator& c, const Acc* from, Acc* high,
-                      index row_stride) requires std::is_same_v<Acc, std::int32_t> {
+                      dim_t row_stride) requires std::is_same_v<Acc, std::int32_t> {
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < N; ++j) {
                 high[i * row_stride + j] = from[i * row_stride + j];
@@ -160,18 +160,18 @@ struct atom_scope {};
 
 /// The fragment of a packed rhs that lies `offset` elements from b.
 template <class Atom>
-INTAGLIO_INLINE typename Atom::rhs_fragment load_fragment(const typename Atom::rhs* b, index offset) {
+INTAGLIO_INLINE typename Atom::rhs_fragment load_fragment(const typename Atom::rhs* b, dim_t offset) {
     return Atom::load_rhs(b + offset);
 }
 template <class Atom, int Bits>
-INTAGLIO_INLINE typename Atom::rhs_fragment load_fragment(const narrow_codes<Bits>& b, index offset) {
+INTAGLIO_INLINE typename Atom::rhs_fragment load_fragment(const narrow_codes<Bits>& b, dim_t offset) {
     return b.template load<Atom>(offset);
 }
 /// Elements that a packed rhs can be advanced by: any number, or whole groups of codes.
 template <class Rhs>
-constexpr index advance_unit = 1;
+constexpr dim_t advance_unit = 1;
 template <int Bits>
-inline constexpr index advance_unit<narrow_codes<Bits>> = narrow_group<Bits>;
+inline constexpr dim_t advance_unit<narrow_codes<Bits>> = narrow_group<Bits>;
 
 /// How many sets of its sums a tile keeps: several where there are too few to hide an instruction's latency, of atoms
 /// that say how sums are added. An addition of its own, as atoms with partial sums have it, takes one cycle.
@@ -219,9 +219,9 @@ public:
     ///
     /// `Rhs` is a pointer, or narrow_codes that tiles of few rows expand on the way.
     template <class Rhs>
-    INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, Rhs b, index steps) {
-        constexpr index round = sets_of_sums * step_elements,
-                        turn = sets_of_sums * std::max<index>(1, advance_unit<Rhs> / round);
+    INTAGLIO_INLINE void run(const lhs* a, dim_t row_stride, dim_t step_stride, Rhs b, dim_t steps) {
+        constexpr dim_t round = sets_of_sums * step_elements,
+                        turn = sets_of_sums * std::max<dim_t>(1, advance_unit<Rhs> / round);
         run(a, row_stride, step_stride, b, steps, std::make_integer_sequence<int, turn>{},
             std::make_integer_sequence<int, sets_of_sums>{}, std::make_integer_sequence<int, (Down + 3) / 4>{}, down{},
             across{});
@@ -248,7 +248,7 @@ private:
     using down = std::make_integer_sequence<int, Down>;
     using across = std::make_integer_sequence<int, Across>;
     static constexpr int sets_of_sums = simd::sets_of_sums<Atom>(Down * Across);
-    static constexpr index step_elements = cols * Atom::k;
+    static constexpr dim_t step_elements = cols * Atom::k;
     /// Where atom e begins in the row-major tile.
     static constexpr int place(int e) { return (e / Across) * Atom::m * cols + (e % Across) * Atom::n; }
 
@@ -297,12 +297,12 @@ private:
     /// Rows are reached from one pointer for each four of them, plus 0, 1, 2 or 3 strides: x86 adds those in the
     /// addressing mode, so fourteen rows take six registers and no spill.
     template <class Rhs, int... Step, int... Set, int... G, int... I, int... J>
-    INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, Rhs b, index steps,
+    INTAGLIO_INLINE void run(const lhs* a, dim_t row_stride, dim_t step_stride, Rhs b, dim_t steps,
                              std::integer_sequence<int, Step...>, std::integer_sequence<int, Set...> sets,
                              std::integer_sequence<int, G...>, std::integer_sequence<int, I...>,
                              std::integer_sequence<int, J...> columns) {
         constexpr std::size_t turn = sizeof...(Step);
-        const index atom_stride = row_stride * Atom::m, three = 3 * atom_stride;
+        const dim_t atom_stride = row_stride * Atom::m, three = 3 * atom_stride;
         const lhs* base[] = {(a + 4 * G * atom_stride)...};
         accumulator c[sizeof...(Set)][Down * Across];
         if constexpr (sets_of_sums == 1)
@@ -325,7 +325,7 @@ private:
                 (hold_set(c[Set], atoms{}), ...);   // otherwise GCC 12 moves every sum to another register and back,
                 ((base[G] = opaque(base[G])), ...); // and makes a second loop for a stride of one
             } else if constexpr (Down * Across >= 8) {
-                for (index line = 0; line < step_elements; line += 64 / static_cast<index>(sizeof(rhs)))
+                for (dim_t line = 0; line < step_elements; line += 64 / static_cast<dim_t>(sizeof(rhs)))
                     __builtin_prefetch(b + 8 * step_elements + line);
             }
             b = b + turn * step_elements;

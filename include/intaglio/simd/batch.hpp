@@ -25,13 +25,13 @@ struct float_atom {
     using rhs_fragment = float_batch;
 
     static INTAGLIO_INLINE accumulator zero() { return float_batch(0.0F); }
-    static INTAGLIO_INLINE lhs_fragment load_lhs(const float* row, index) { return float_batch(*row); }
+    static INTAGLIO_INLINE lhs_fragment load_lhs(const float* row, dim_t) { return float_batch(*row); }
     static INTAGLIO_INLINE rhs_fragment load_rhs(const float* panel) { return float_batch::load_unaligned(panel); }
     static INTAGLIO_INLINE void step(accumulator& c, const lhs_fragment& l, const rhs_fragment& r) {
         c = xsimd::fma(l, r, c);
     }
-    static INTAGLIO_INLINE void load(accumulator& c, const float* in, index) { c = float_batch::load_unaligned(in); }
-    static INTAGLIO_INLINE void store(const accumulator& c, float* out, index) { c.store_unaligned(out); }
+    static INTAGLIO_INLINE void load(accumulator& c, const float* in, dim_t) { c = float_batch::load_unaligned(in); }
+    static INTAGLIO_INLINE void store(const accumulator& c, float* out, dim_t) { c.store_unaligned(out); }
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI::simd

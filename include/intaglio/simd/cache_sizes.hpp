@@ -12,9 +12,9 @@ namespace intaglio::inline INTAGLIO_ABI {
 /// Bytes of a core's first and second data cache, and of the last, which cores share: 32 MiB at most, since on some
 /// machines the system counts those that other cores have (256 MiB on an EPYC 7003).
 struct cache_sizes {
-    index l1 = 32 * 1024;
-    index l2 = 512 * 1024;
-    index l3 = 16 * 1024 * 1024;
+    dim_t l1 = 32 * 1024;
+    dim_t l2 = 512 * 1024;
+    dim_t l3 = 16 * 1024 * 1024;
 
     /// As the system tells, or the defaults above where it doesn't.
     static cache_sizes of_this_machine() {

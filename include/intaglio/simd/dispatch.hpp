@@ -31,9 +31,9 @@ inline constexpr std::array<std::string_view, 9> arch_order{"portable",    "sse4
                                                             "avx512_vnni", "amx",   "neon", "neon_dot"};
 
 /// Position in `arch_order`. Throws value_error, listing the names, for any other name.
-inline index arch_rank(std::string_view arch) {
+inline dim_t arch_rank(std::string_view arch) {
     std::string known;
-    for (index i = 0; i < static_cast<index>(arch_order.size()); ++i) {
+    for (dim_t i = 0; i < static_cast<dim_t>(arch_order.size()); ++i) {
         const std::string_view name = arch_order[static_cast<std::size_t>(i)];
         if (name == arch) return i;
         known += join(known.empty() ? "" : ", ", name);

@@ -25,7 +25,7 @@ namespace intaglio::inline INTAGLIO_ABI::simd {
 
 /// Codes of a group that is stored in 64 bytes.
 template <int Bits>
-constexpr index narrow_group = 64 * (8 / Bits);
+constexpr dim_t narrow_group = 64 * (8 / Bits);
 
 /// The largest magnitude that `Bits` hold.
 template <int Bits>
@@ -33,8 +33,8 @@ constexpr int narrow_largest = (1 << (Bits - 1)) - 1;
 
 /// Writes `groups` groups of codes narrowly.
 template <int Bits>
-void narrow(const std::int8_t* codes, index groups, std::uint8_t* out) {
-    for (index g = 0; g < groups; ++g, codes += narrow_group<Bits>, out += 64)
+void narrow(const std::int8_t* codes, dim_t groups, std::uint8_t* out) {
+    for (dim_t g = 0; g < groups; ++g, codes += narrow_group<Bits>, out += 64)
         for (int b = 0; b < 64; ++b) {
             unsigned byte = 0;
             for (int t = 0; t < 8 / Bits; ++t)
@@ -49,11 +49,11 @@ inline constexpr auto narrow_mask = static_cast<std::uint16_t>(((1 << Bits) - 1)
 
 /// Codes of narrow groups, as bytes.
 template <int Bits>
-void expand(const std::uint8_t* in, index groups, std::int8_t* codes) {
+void expand(const std::uint8_t* in, dim_t groups, std::int8_t* codes) {
     using words = vector<std::uint16_t, widest_vector / 2>;
     using bytes = vector<std::int8_t, widest_vector>;
     constexpr auto bias = static_cast<std::int8_t>(narrow_largest<Bits>);
-    for (index g = 0; g < groups; ++g, in += 64, codes += narrow_group<Bits>)
+    for (dim_t g = 0; g < groups; ++g, in += 64, codes += narrow_group<Bits>)
         for (int t = 0; t < 8 / Bits; ++t)
             for (int b = 0; b < 64; b += widest_vector)
                 store_vector(codes + 64 * t + b,
@@ -62,11 +62,11 @@ void expand(const std::uint8_t* in, index groups, std::int8_t* codes) {
 }
 
 /// Trits of a group that is stored in 64 bytes, five in each.
-inline constexpr index trit_group = 64 * 5;
+inline constexpr dim_t trit_group = 64 * 5;
 
 /// Writes `groups` groups of trits, five in a byte.
-inline void narrow_trits(const std::int8_t* trits, index groups, std::uint8_t* out) {
-    for (index g = 0; g < groups; ++g, trits += trit_group, out += 64)
+inline void narrow_trits(const std::int8_t* trits, dim_t groups, std::uint8_t* out) {
+    for (dim_t g = 0; g < groups; ++g, trits += trit_group, out += 64)
         for (int b = 0; b < 64; ++b) {
             int value = 0; // in units of 1 / 243
             for (int t = 0; t < 5; ++t) value = 3 * value + trits[64 * t + b];
@@ -75,11 +75,11 @@ inline void narrow_trits(const std::int8_t* trits, index groups, std::uint8_t* o
 }
 
 /// Trits of groups that hold five in a byte, as bytes.
-inline void expand_trits(const std::uint8_t* in, index groups, std::int8_t* trits) {
+inline void expand_trits(const std::uint8_t* in, dim_t groups, std::int8_t* trits) {
     using bytes = vector<std::uint8_t, widest_vector>; // wrap
     using signed_bytes = vector<std::int8_t, widest_vector>;
     constexpr std::int8_t sixth = 256 / 6;
-    for (index g = 0; g < groups; ++g, in += 64, trits += trit_group)
+    for (dim_t g = 0; g < groups; ++g, in += 64, trits += trit_group)
         for (int b = 0; b < 64; b += widest_vector) {
             bytes rest = load_vector<bytes>(in + b);
             for (int t = 0; t < 5; ++t, rest += rest + rest) {
@@ -96,23 +96,23 @@ template <int Bits>
 struct narrow_codes {
     const std::uint8_t* data;
     const std::int32_t* corrections = nullptr; ///< of the first row
-    index correction_stride = 0;               ///< from row to row
+    dim_t correction_stride = 0;               ///< from row to row
 
     /// -bias times the sum of row i's elements that meet the codes, as the accumulator's lanes are: an int32 or two
     /// int16.
-    std::int32_t correction(index i) const { return corrections[i * correction_stride]; }
-    narrow_codes operator+(index codes) const {
+    std::int32_t correction(dim_t i) const { return corrections[i * correction_stride]; }
+    narrow_codes operator+(dim_t codes) const {
         return {data + static_cast<std::size_t>(codes) / (8 / Bits), corrections, correction_stride};
     }
     /// The two places of a nibble are told apart by masks alone.
-    static constexpr int weight(index offset) { return static_cast<int>(offset / 64) * Bits % 4; }
+    static constexpr int weight(dim_t offset) { return static_cast<int>(offset / 64) * Bits % 4; }
     /// The fragment that is `offset` codes further on, a multiple of its size.
     template <class Atom>
-    INTAGLIO_INLINE typename Atom::rhs_fragment load(index offset) const {
+    INTAGLIO_INLINE typename Atom::rhs_fragment load(dim_t offset) const {
         constexpr int size = Atom::n * Atom::k;
         static_assert(sizeof(typename Atom::rhs_fragment) == size && 64 % size == 0);
         using words = vector<std::uint16_t, size / 2>;
-        const index group = offset / narrow_group<Bits>, place = offset % narrow_group<Bits>;
+        const dim_t group = offset / narrow_group<Bits>, place = offset % narrow_group<Bits>;
         const int nibble = static_cast<int>(place / 64) * Bits / 4 * 4;
         const auto mask = static_cast<std::uint16_t>(narrow_mask<Bits> << weight(place));
         const words part = load_vector<words>(data + group * 64 + place % 64) >> nibble & mask;

@@ -22,25 +22,25 @@ public:
 
     block_tensor() = default;
     /// All zero. Throws shape_error on negative sizes or a block below 1.
-    block_tensor(index rows, index cols, index block) : rows_(rows), cols_(cols), block_(block) {
+    block_tensor(dim_t rows, dim_t cols, dim_t block) : rows_(rows), cols_(cols), block_(block) {
         require(block >= 1, "block tensor: blocks of ", block, " elements; a block has at least 1");
         values_ = buffer<storage>(checked_product({rows, cols}));
         scales_ = buffer<float>(checked_product({rows, blocks()}));
     }
 
-    index rows() const noexcept { return rows_; }
-    index cols() const noexcept { return cols_; }
-    index block() const noexcept { return block_; }
-    index blocks() const noexcept { return cols_ / block_ + (cols_ % block_ != 0 ? 1 : 0); }
+    dim_t rows() const noexcept { return rows_; }
+    dim_t cols() const noexcept { return cols_; }
+    dim_t block() const noexcept { return block_; }
+    dim_t blocks() const noexcept { return cols_ / block_ + (cols_ % block_ != 0 ? 1 : 0); }
 
     storage* values() noexcept { return values_.data(); }
     const storage* values() const noexcept { return values_.data(); }
-    storage* values(index row) noexcept { return values_.data() + row * cols_; }
-    const storage* values(index row) const noexcept { return values_.data() + row * cols_; }
+    storage* values(dim_t row) noexcept { return values_.data() + row * cols_; }
+    const storage* values(dim_t row) const noexcept { return values_.data() + row * cols_; }
     float* scales() noexcept { return scales_.data(); }
     const float* scales() const noexcept { return scales_.data(); }
-    float& scale(index row, index b) noexcept { return scales_[row * blocks() + b]; }
-    float scale(index row, index b) const noexcept { return scales_[row * blocks() + b]; }
+    float& scale(dim_t row, dim_t b) noexcept { return scales_[row * blocks() + b]; }
+    float scale(dim_t row, dim_t b) const noexcept { return scales_[row * blocks() + b]; }
 
     matrix_view<const storage> matrix() const noexcept { return {values_.data(), rows_, cols_}; }
 
@@ -55,14 +55,14 @@ public:
         return View{matrix().transposed(), 1.0, scales_.data(), 0};
     }
 
-    double value(index row, index col) const noexcept {
+    double value(dim_t row, dim_t col) const noexcept {
         return static_cast<double>(values(row)[col]) * static_cast<double>(scale(row, col / block_));
     }
 
 private:
-    index rows_ = 0;
-    index cols_ = 0;
-    index block_ = 1;
+    dim_t rows_ = 0;
+    dim_t cols_ = 0;
+    dim_t block_ = 1;
     buffer<storage> values_;
     buffer<float> scales_;
 };

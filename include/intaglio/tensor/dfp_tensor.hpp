@@ -35,7 +35,7 @@ struct dfp_tensor {
         if constexpr (planes == 1) {
             return shape;
         } else {
-            std::vector<index> sizes{planes};
+            std::vector<dim_t> sizes{planes};
             sizes.insert(sizes.end(), shape.begin(), shape.end());
             return extents(sizes);
         }
@@ -47,13 +47,13 @@ struct dfp_tensor {
         else
             return extents(std::span(mantissas.shape().begin() + 1, mantissas.shape().end()));
     }
-    index size() const noexcept { return mantissas.size() / planes; }
+    dim_t size() const noexcept { return mantissas.size() / planes; }
     const storage* data() const noexcept { return mantissas.data(); }
     /// From a number's high byte to its low one, where there are planes.
-    index plane_stride() const noexcept { return size(); }
+    dim_t plane_stride() const noexcept { return size(); }
     /// The mantissas, or the first of their planes, as a matrix of `rows` x `cols`. Throws shape_error unless that is
     /// size().
-    matrix_view<const storage> matrix(index rows, index cols) const {
+    matrix_view<const storage> matrix(dim_t rows, dim_t cols) const {
         require(checked_product({rows, cols}) == size(), "dfp_tensor: can't view ", shape(), " as a matrix of ", rows,
                 " x ", cols);
         return {data(), rows, cols};
@@ -62,8 +62,8 @@ struct dfp_tensor {
     /// 2^exponent, the common factor that a product takes. Exact.
     double scale() const noexcept { return power_of_two(exponent); }
     /// Exact.
-    double value(index i) const noexcept { return static_cast<double>(mantissa(i)) * scale(); }
-    detail::number<Format> mantissa(index i) const noexcept {
+    double value(dim_t i) const noexcept { return static_cast<double>(mantissa(i)) * scale(); }
+    detail::number<Format> mantissa(dim_t i) const noexcept {
         return detail::number_at<Format>(data() + i, plane_stride());
     }
 

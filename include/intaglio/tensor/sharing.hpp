@@ -14,27 +14,27 @@ namespace intaglio::inline INTAGLIO_ABI {
 
 /// One scale for the whole operand.
 struct per_tensor {
-    static constexpr index block = 0;
+    static constexpr dim_t block = 0;
     static constexpr bool by_row = false;
 };
 
 /// One scale for each row of lhs, or for each column of rhs (an output channel).
 struct per_row {
-    static constexpr index block = 0;
+    static constexpr dim_t block = 0;
     static constexpr bool by_row = true;
 };
 
 /// One scale for each run of `N` elements along the reduction, in each row of lhs or column of rhs.
-template <index N>
+template <dim_t N>
 struct per_block {
     static_assert(N >= 1, "per_block<N>: a block holds at least one element");
-    static constexpr index block = N;
+    static constexpr dim_t block = N;
     static constexpr bool by_row = true;
 };
 
 template <class S>
 concept Sharing = requires {
-    { S::block } -> std::convertible_to<index>;
+    { S::block } -> std::convertible_to<dim_t>;
     { S::by_row } -> std::convertible_to<bool>;
 };
 
@@ -45,7 +45,7 @@ struct operand {
     using sharing = Rule;
     using storage = typename Format::storage;
     static constexpr int planes = Format::planes;
-    static constexpr index block = Rule::block;
+    static constexpr dim_t block = Rule::block;
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI

@@ -28,13 +28,13 @@ public:
     tensor(const extents& shape, uninitialized_t) : shape_(shape), values_(shape.size(), uninitialized) {}
     /// A copy of `values`. Throws shape_error unless there are shape.size() of them.
     tensor(const extents& shape, std::span<const T> values) : shape_(shape) {
-        require(static_cast<index>(values.size()) == shape.size(), "tensor: shape ", shape, " has ", shape.size(),
+        require(static_cast<dim_t>(values.size()) == shape.size(), "tensor: shape ", shape, " has ", shape.size(),
                 " elements, got ", values.size());
         values_ = buffer<T>(values);
     }
 
     const extents& shape() const noexcept { return shape_; }
-    index size() const noexcept { return values_.size(); }
+    dim_t size() const noexcept { return values_.size(); }
     bool empty() const noexcept { return values_.empty(); }
 
     T* data() noexcept { return values_.data(); }
@@ -47,15 +47,15 @@ public:
     std::span<const T> span() const noexcept { return values_.span(); }
 
     /// Element i of the flat order, 0 <= i < size().
-    T& operator[](index i) noexcept { return values_[i]; }
-    const T& operator[](index i) const noexcept { return values_[i]; }
+    T& operator[](dim_t i) noexcept { return values_[i]; }
+    const T& operator[](dim_t i) const noexcept { return values_[i]; }
 
     /// The elements as a matrix of `rows` x `cols`. Throws shape_error unless that is size().
-    matrix_view<T> matrix(index rows, index cols) {
+    matrix_view<T> matrix(dim_t rows, dim_t cols) {
         check_matrix(rows, cols);
         return {data(), rows, cols};
     }
-    matrix_view<const T> matrix(index rows, index cols) const {
+    matrix_view<const T> matrix(dim_t rows, dim_t cols) const {
         check_matrix(rows, cols);
         return {data(), rows, cols};
     }
@@ -67,7 +67,7 @@ public:
     }
 
 private:
-    void check_matrix(index rows, index cols) const {
+    void check_matrix(dim_t rows, dim_t cols) const {
         require(checked_product({rows, cols}) == size(), "tensor: can't view ", shape_, " as a matrix of ", rows, " x ",
                 cols);
     }

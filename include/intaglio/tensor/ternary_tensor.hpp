@@ -32,12 +32,12 @@ namespace intaglio::inline INTAGLIO_ABI {
 
 namespace detail {
 /// Throws shape_error unless these are the sizes of a tensor with blocks.
-inline void check_blocks(index rows, index cols, index block) {
+inline void check_blocks(dim_t rows, dim_t cols, dim_t block) {
     checked_product({rows, cols});
     require(block >= 1, "blocks of ", block, " weights; a block has at least 1");
 }
 /// Blocks in a row.
-constexpr index blocks_of(index cols, index block) noexcept {
+constexpr dim_t blocks_of(dim_t cols, dim_t block) noexcept {
     return block > 0 ? cols / block + (cols % block != 0 ? 1 : 0) : 0;
 }
 } // namespace detail
@@ -46,7 +46,7 @@ class ternary_tensor {
 public:
     ternary_tensor() = default;
     /// All zero. Throws shape_error on negative sizes, a block or a plane count below 1.
-    ternary_tensor(index planes, index rows, index cols, index block)
+    ternary_tensor(dim_t planes, dim_t rows, dim_t cols, dim_t block)
         : planes_(planes), rows_(rows), cols_(cols), block_(block) {
         detail::check_blocks(rows, cols, block);
         require(planes >= 1, "ternary tensor: ", planes, " planes; it has at least 1");
@@ -54,12 +54,12 @@ public:
         scales_ = buffer<std::uint8_t>(checked_product({planes, rows, blocks()}));
     }
 
-    index planes() const noexcept { return planes_; }
-    index rows() const noexcept { return rows_; }
-    index cols() const noexcept { return cols_; }
-    index block() const noexcept { return block_; }
+    dim_t planes() const noexcept { return planes_; }
+    dim_t rows() const noexcept { return rows_; }
+    dim_t cols() const noexcept { return cols_; }
+    dim_t block() const noexcept { return block_; }
     /// Blocks in a row, the last one maybe shorter.
-    index blocks() const noexcept { return detail::blocks_of(cols_, block_); }
+    dim_t blocks() const noexcept { return detail::blocks_of(cols_, block_); }
     double factor() const noexcept { return factor_; }
     void set_factor(double factor) noexcept { factor_ = factor; }
 
@@ -69,21 +69,21 @@ public:
     std::uint8_t* scales() noexcept { return scales_.data(); }
     const std::uint8_t* scales() const noexcept { return scales_.data(); }
 
-    std::int8_t* trits(index plane, index row) noexcept { return trits_.data() + (plane * rows_ + row) * cols_; }
-    const std::int8_t* trits(index plane, index row) const noexcept {
+    std::int8_t* trits(dim_t plane, dim_t row) noexcept { return trits_.data() + (plane * rows_ + row) * cols_; }
+    const std::int8_t* trits(dim_t plane, dim_t row) const noexcept {
         return trits_.data() + (plane * rows_ + row) * cols_;
     }
-    std::uint8_t& scale(index plane, index row, index b) noexcept {
+    std::uint8_t& scale(dim_t plane, dim_t row, dim_t b) noexcept {
         return scales_[(plane * rows_ + row) * blocks() + b];
     }
-    std::uint8_t scale(index plane, index row, index b) const noexcept {
+    std::uint8_t scale(dim_t plane, dim_t row, dim_t b) const noexcept {
         return scales_[(plane * rows_ + row) * blocks() + b];
     }
 
     /// From one plane of trits to the next, in elements.
-    index plane_stride() const noexcept { return rows_ * cols_; }
+    dim_t plane_stride() const noexcept { return rows_ * cols_; }
     /// One plane as a matrix of rows x cols.
-    matrix_view<const std::int8_t> plane(index p) const noexcept {
+    matrix_view<const std::int8_t> plane(dim_t p) const noexcept {
         return {trits_.data() + p * plane_stride(), rows_, cols_};
     }
 
@@ -95,18 +95,18 @@ public:
     }
 
     /// The weight that the first `planes` planes give.
-    double value(index row, index col, index planes) const noexcept {
-        index sum = 0;
-        for (index p = 0; p < planes; ++p) sum += index{scale(p, row, col / block_)} * index{trits(p, row)[col]};
+    double value(dim_t row, dim_t col, dim_t planes) const noexcept {
+        dim_t sum = 0;
+        for (dim_t p = 0; p < planes; ++p) sum += dim_t{scale(p, row, col / block_)} * dim_t{trits(p, row)[col]};
         return static_cast<double>(sum) * factor_;
     }
-    double value(index row, index col) const noexcept { return value(row, col, planes_); }
+    double value(dim_t row, dim_t col) const noexcept { return value(row, col, planes_); }
 
 private:
-    index planes_ = 0;
-    index rows_ = 0;
-    index cols_ = 0;
-    index block_ = 1;
+    dim_t planes_ = 0;
+    dim_t rows_ = 0;
+    dim_t cols_ = 0;
+    dim_t block_ = 1;
     double factor_ = 1;
     buffer<std::int8_t> trits_;
     buffer<std::uint8_t> scales_;
@@ -118,7 +118,7 @@ public:
 
     locked_tensor() = default;
     /// All zero. Throws shape_error on negative sizes or a block below 1, value_error unless 1 <= digits <= 5.
-    locked_tensor(int digits, index rows, index cols, index block)
+    locked_tensor(int digits, dim_t rows, dim_t cols, dim_t block)
         : digits_(digits), rows_(rows), cols_(cols), block_(block) {
         detail::check_blocks(rows, cols, block);
         require<value_error>(digits >= 1 && digits <= max_digits, "locked tensor: ", digits,
@@ -128,10 +128,10 @@ public:
     }
 
     int digits() const noexcept { return digits_; }
-    index rows() const noexcept { return rows_; }
-    index cols() const noexcept { return cols_; }
-    index block() const noexcept { return block_; }
-    index blocks() const noexcept { return detail::blocks_of(cols_, block_); }
+    dim_t rows() const noexcept { return rows_; }
+    dim_t cols() const noexcept { return cols_; }
+    dim_t block() const noexcept { return block_; }
+    dim_t blocks() const noexcept { return detail::blocks_of(cols_, block_); }
     double factor() const noexcept { return factor_; }
     void set_factor(double factor) noexcept { factor_ = factor; }
 
@@ -140,10 +140,10 @@ public:
     std::uint8_t* scales() noexcept { return scales_.data(); }
     const std::uint8_t* scales() const noexcept { return scales_.data(); }
 
-    std::int8_t* codes(index row) noexcept { return codes_.data() + row * cols_; }
-    const std::int8_t* codes(index row) const noexcept { return codes_.data() + row * cols_; }
-    std::uint8_t& scale(index row, index b) noexcept { return scales_[row * blocks() + b]; }
-    std::uint8_t scale(index row, index b) const noexcept { return scales_[row * blocks() + b]; }
+    std::int8_t* codes(dim_t row) noexcept { return codes_.data() + row * cols_; }
+    const std::int8_t* codes(dim_t row) const noexcept { return codes_.data() + row * cols_; }
+    std::uint8_t& scale(dim_t row, dim_t b) noexcept { return scales_[row * blocks() + b]; }
+    std::uint8_t scale(dim_t row, dim_t b) const noexcept { return scales_[row * blocks() + b]; }
 
     matrix_view<const std::int8_t> matrix() const noexcept { return {codes_.data(), rows_, cols_}; }
 
@@ -153,15 +153,15 @@ public:
         return View{matrix().transposed(), factor_, scales_.data(), rows_ * cols_};
     }
 
-    double value(index row, index col) const noexcept {
-        return static_cast<double>(index{scale(row, col / block_)} * index{codes(row)[col]}) * factor_;
+    double value(dim_t row, dim_t col) const noexcept {
+        return static_cast<double>(dim_t{scale(row, col / block_)} * dim_t{codes(row)[col]}) * factor_;
     }
 
 private:
     int digits_ = 1;
-    index rows_ = 0;
-    index cols_ = 0;
-    index block_ = 1;
+    dim_t rows_ = 0;
+    dim_t cols_ = 0;
+    dim_t block_ = 1;
     double factor_ = 1;
     buffer<std::int8_t> codes_;
     buffer<std::uint8_t> scales_;

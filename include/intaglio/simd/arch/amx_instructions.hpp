@@ -25,7 +25,7 @@ struct amx_instructions {
     }
     /// 16 rows of 64 bytes, `stride` bytes apart.
     template <int Tile>
-    static INTAGLIO_INLINE void load(const void* rows, index stride) {
+    static INTAGLIO_INLINE void load(const void* rows, dim_t stride) {
         asm volatile("{tileloadd (%0,%1,1), %%tmm%c2|tileloadd tmm%c2, [%0+%1*1]}"
                      :
                      : "r"(rows), "r"(stride), "i"(Tile)
@@ -33,14 +33,14 @@ struct amx_instructions {
     }
     /// The same for data that need not stay in the cache.
     template <int Tile>
-    static INTAGLIO_INLINE void stream(const void* rows, index stride) {
+    static INTAGLIO_INLINE void stream(const void* rows, dim_t stride) {
         asm volatile("{tileloaddt1 (%0,%1,1), %%tmm%c2|tileloaddt1 tmm%c2, [%0+%1*1]}"
                      :
                      : "r"(rows), "r"(stride), "i"(Tile)
                      : "memory");
     }
     template <int Tile>
-    static INTAGLIO_INLINE void store(void* rows, index stride) {
+    static INTAGLIO_INLINE void store(void* rows, dim_t stride) {
         asm volatile("{tilestored %%tmm%c2, (%0,%1,1)|tilestored [%0+%1*1], tmm%c2}"
                      :
                      : "r"(rows), "r"(stride), "i"(Tile)

@@ -75,8 +75,8 @@ public:
     }
 
     /// As of any register tile. lhs passes by once for each panel of rhs, so its loads ask the cache not to keep it.
-    INTAGLIO_INLINE void run(const lhs* a, index row_stride, index step_stride, const rhs* b, index steps) {
-        for (index s = 0; s < steps; ++s, a += step_stride, b += cols * atom::k) {
+    INTAGLIO_INLINE void run(const lhs* a, dim_t row_stride, dim_t step_stride, const rhs* b, dim_t steps) {
+        for (dim_t s = 0; s < steps; ++s, a += step_stride, b += cols * atom::k) {
             for_each<Across>([&](auto j) __attribute__((always_inline)) {
                 Tiles::template load<right(j)>(b + j * atom::n * atom::rhs_group,
                                                row_bytes<rhs>(cols * atom::rhs_group));
@@ -89,8 +89,8 @@ public:
     }
 
     /// The products of a step, of whatever the operands' registers hold: what run() could reach if loads were free.
-    INTAGLIO_INLINE void multiply_only(index steps) {
-        for (index s = 0; s < steps; ++s)
+    INTAGLIO_INLINE void multiply_only(dim_t steps) {
+        for (dim_t s = 0; s < steps; ++s)
             for_each_sum([](auto i, auto j) __attribute__((always_inline)) { multiply<i, j>(); });
     }
 
@@ -99,10 +99,10 @@ private:
     static constexpr int sum(int i, int j) { return i * Across + j; }
     static constexpr int left(int i) { return 4 + i; }
     static constexpr int right(int j) { return 6 + j; }
-    static constexpr index place(int i, int j) { return i * atom::m * cols + j * atom::n; }
+    static constexpr dim_t place(int i, int j) { return i * atom::m * cols + j * atom::n; }
     template <class T>
-    static constexpr index row_bytes(index elements) {
-        return elements * static_cast<index>(sizeof(T));
+    static constexpr dim_t row_bytes(dim_t elements) {
+        return elements * static_cast<dim_t>(sizeof(T));
     }
     template <int i, int j>
     static INTAGLIO_INLINE void multiply() {

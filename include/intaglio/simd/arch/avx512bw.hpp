@@ -43,11 +43,11 @@ struct avx512_integers {
     using rhs_fragment = __m512i;
 
     static INTAGLIO_INLINE accumulator zero() { return _mm512_setzero_si512(); }
-    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_512(row); }
+    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, dim_t) { return detail::broadcast_dword_512(row); }
     static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_512(panel); }
-    static INTAGLIO_INLINE void load(accumulator& c, const lane* in, index) { c = detail::load_512(in); }
-    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_512(out, c); }
-    static INTAGLIO_INLINE void carry(accumulator& c, const lane* from, lane* high, index) {
+    static INTAGLIO_INLINE void load(accumulator& c, const lane* in, dim_t) { c = detail::load_512(in); }
+    static INTAGLIO_INLINE void store(accumulator c, lane* out, dim_t) { detail::store_512(out, c); }
+    static INTAGLIO_INLINE void carry(accumulator& c, const lane* from, lane* high, dim_t) {
         carry_lanes<__v16si>(c, from, high);
     }
 };
@@ -66,14 +66,14 @@ struct avx512_s16 : avx512_integers<std::int16_t, std::int16_t> {
 /// u8 x small signed codes into int16, 1 x 16 x 4: vpmaddubsw + vpaddw, two int16 sums for each output.
 struct avx512_u8_codes : avx512_integers<std::uint8_t, std::int8_t> {
     static constexpr int partial_sums = 2;
-    static void load(accumulator&, const lane*, index) = delete; // two int16 sums are no int32 that could go on
-    static void carry(accumulator&, const lane*, lane*, index) = delete;
+    static void load(accumulator&, const lane*, dim_t) = delete; // two int16 sums are no int32 that could go on
+    static void carry(accumulator&, const lane*, lane*, dim_t) = delete;
 
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) {
         c = _mm512_add_epi16(c, _mm512_maddubs_epi16(l, r));
     }
     static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm512_add_epi16(a, b); }
-    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) {
+    static INTAGLIO_INLINE void store(accumulator c, lane* out, dim_t) {
         detail::store_512(out, _mm512_madd_epi16(c, _mm512_set1_epi16(1)));
     }
     using scale_fragment = __m512i;

@@ -26,7 +26,7 @@ struct neon_s16 {
     using rhs_fragment = int16x8x2_t;
 
     static INTAGLIO_INLINE accumulator zero() { return {vdupq_n_s32(0), vdupq_n_s32(0)}; }
-    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) {
+    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, dim_t) {
         std::int32_t pair;
         std::memcpy(&pair, row, sizeof pair);
         return vreinterpret_s16_s32(vdup_n_s32(pair));
@@ -38,12 +38,12 @@ struct neon_s16 {
         c.low = vmlal_lane_s16(c.low, vget_low_s16(r.val[1]), l, 1);
         c.high = vmlal_high_lane_s16(c.high, r.val[1], l, 1);
     }
-    static INTAGLIO_INLINE void load(accumulator& c, const lane* in, index) { c = {vld1q_s32(in), vld1q_s32(in + 4)}; }
-    static INTAGLIO_INLINE void store(const accumulator& c, lane* out, index) {
+    static INTAGLIO_INLINE void load(accumulator& c, const lane* in, dim_t) { c = {vld1q_s32(in), vld1q_s32(in + 4)}; }
+    static INTAGLIO_INLINE void store(const accumulator& c, lane* out, dim_t) {
         vst1q_s32(out, c.low);
         vst1q_s32(out + 4, c.high);
     }
-    static INTAGLIO_INLINE void carry(accumulator& c, const lane* from, lane* high, index) {
+    static INTAGLIO_INLINE void carry(accumulator& c, const lane* from, lane* high, dim_t) {
         carry_lanes<int32x4_t>(c.low, from, high);
         carry_lanes<int32x4_t>(c.high, from + 4, high + 4);
     }
@@ -63,7 +63,7 @@ struct neon_u8_codes {
     };
 
     static INTAGLIO_INLINE accumulator zero() { return vdupq_n_s16(0); }
-    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) {
+    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, dim_t) {
         std::uint32_t quad;
         std::memcpy(&quad, row, sizeof quad);
         return vreinterpret_s16_u16(vget_low_u16(vmovl_u8(vcreate_u8(quad))));
@@ -78,7 +78,7 @@ struct neon_u8_codes {
         c = vmlaq_lane_s16(c, r.codes[2], l, 2);
         c = vmlaq_lane_s16(c, r.codes[3], l, 3);
     }
-    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) {
+    static INTAGLIO_INLINE void store(accumulator c, lane* out, dim_t) {
         vst1q_s32(out, vmovl_s16(vget_low_s16(c)));
         vst1q_s32(out + 4, vmovl_high_s16(c));
     }

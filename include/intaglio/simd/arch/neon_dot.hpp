@@ -18,15 +18,15 @@ struct neon_dot_s8s8 {
     using rhs_fragment = int8x16_t;
 
     static INTAGLIO_INLINE accumulator zero() { return vdupq_n_s32(0); }
-    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) {
+    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, dim_t) {
         std::uint32_t quad;
         std::memcpy(&quad, row, sizeof quad);
         return vreinterpretq_s8_u32(vdupq_n_u32(quad));
     }
     static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return vld1q_s8(panel); }
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) { c = vdotq_s32(c, l, r); }
-    static INTAGLIO_INLINE void load(accumulator& c, const lane* in, index) { c = vld1q_s32(in); }
-    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { vst1q_s32(out, c); }
+    static INTAGLIO_INLINE void load(accumulator& c, const lane* in, dim_t) { c = vld1q_s32(in); }
+    static INTAGLIO_INLINE void store(accumulator c, lane* out, dim_t) { vst1q_s32(out, c); }
 };
 
 /// u8 x s8 into int32, 1 x 4 x 4, as (u - 128) s + 128 s: sdot, and one addition of what all rows of the tile have in
@@ -44,7 +44,7 @@ struct neon_dot_u8s8 {
     };
 
     static INTAGLIO_INLINE accumulator zero() { return vdupq_n_s32(0); }
-    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) {
+    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, dim_t) {
         std::uint32_t quad;
         std::memcpy(&quad, row, sizeof quad);
         return vreinterpretq_s8_u32(vdupq_n_u32(quad ^ 0x80808080U)); // u - 128 as a signed byte
@@ -56,8 +56,8 @@ struct neon_dot_u8s8 {
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, const rhs_fragment& r) {
         c = vdotq_s32(vsubq_s32(c, r.offset), l, r.codes);
     }
-    static INTAGLIO_INLINE void load(accumulator& c, const lane* in, index) { c = vld1q_s32(in); }
-    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { vst1q_s32(out, c); }
+    static INTAGLIO_INLINE void load(accumulator& c, const lane* in, dim_t) { c = vld1q_s32(in); }
+    static INTAGLIO_INLINE void store(accumulator c, lane* out, dim_t) { vst1q_s32(out, c); }
 };
 
 neon_dot_s8s8 atom_of(arch::neon_dot, product<std::int8_t, std::int8_t, std::int32_t>);

@@ -35,11 +35,11 @@ struct sse41_integers {
     using rhs_fragment = __m128i;
 
     static INTAGLIO_INLINE accumulator zero() { return _mm_setzero_si128(); }
-    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, index) { return detail::broadcast_dword_128(row); }
+    static INTAGLIO_INLINE lhs_fragment load_lhs(const lhs* row, dim_t) { return detail::broadcast_dword_128(row); }
     static INTAGLIO_INLINE rhs_fragment load_rhs(const rhs* panel) { return detail::load_128(panel); }
-    static INTAGLIO_INLINE void load(accumulator& c, const lane* in, index) { c = detail::load_128(in); }
-    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) { detail::store_128(out, c); }
-    static INTAGLIO_INLINE void carry(accumulator& c, const lane* from, lane* high, index) {
+    static INTAGLIO_INLINE void load(accumulator& c, const lane* in, dim_t) { c = detail::load_128(in); }
+    static INTAGLIO_INLINE void store(accumulator c, lane* out, dim_t) { detail::store_128(out, c); }
+    static INTAGLIO_INLINE void carry(accumulator& c, const lane* from, lane* high, dim_t) {
         carry_lanes<__v4si>(c, from, high);
     }
 };
@@ -60,14 +60,14 @@ struct sse41_s16 : sse41_integers<std::int16_t, std::int16_t> {
 /// pair's sum fits int16 (a policy's chain law).
 struct sse41_u8_codes : sse41_integers<std::uint8_t, std::int8_t> {
     static constexpr int partial_sums = 2;
-    static void load(accumulator&, const lane*, index) = delete; // two int16 sums are no int32 that could go on
-    static void carry(accumulator&, const lane*, lane*, index) = delete;
+    static void load(accumulator&, const lane*, dim_t) = delete; // two int16 sums are no int32 that could go on
+    static void carry(accumulator&, const lane*, lane*, dim_t) = delete;
 
     static INTAGLIO_INLINE void step(accumulator& c, lhs_fragment l, rhs_fragment r) {
         c = _mm_add_epi16(c, _mm_maddubs_epi16(l, r));
     }
     static INTAGLIO_INLINE accumulator add(accumulator a, accumulator b) { return _mm_add_epi16(a, b); }
-    static INTAGLIO_INLINE void store(accumulator c, lane* out, index) {
+    static INTAGLIO_INLINE void store(accumulator c, lane* out, dim_t) {
         detail::store_128(out, _mm_madd_epi16(c, _mm_set1_epi16(1)));
     }
     /// Each scale twice, for both int16 sums of an output.
