@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long programs take to compile that include the library: `tools/bench compile`.
 
-Compile time is a cost that users pay for every file. Each program below is compiled with the flags of one instruction set, a few times; the best time
-counts. Two of them have limits: a program with one product, and the training presets of one instruction set (the unit that
+Compile time is a cost that users pay for every file. Each program below is compiled with the flags of one instruction
+set, a few times; the best time counts. Two of them have limits: a program with one product, and the training presets of
+one instruction set (the unit that
 tests and benches link). Ends with status 1 where a limit is passed. Writes build/bench/compile.json.
 """
 
@@ -21,14 +22,17 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 PRODUCT = """
 #include "intaglio/gemm/gemm.hpp"
-void product(intaglio::lhs_view<intaglio::{0}> a, intaglio::rhs_view<intaglio::{0}> b, intaglio::matrix_view<float> out) {{
-    intaglio::gemm<intaglio::{0}>(a, b, out);
+using namespace intaglio;
+void product(lhs_view<{0}> a, rhs_view<{0}> b, matrix_view<float> out) {{
+    gemm<{0}>(a, b, out);
 }}
 """
 CONVOLUTION = """
 #include "intaglio/conv/forward.hpp"
-void convolution(const intaglio::conv_geometry& g, const std::int16_t* x, const intaglio::packed_filter<intaglio::{0}>& filter, intaglio::matrix_view<float> out) {{
-    intaglio::conv_forward<intaglio::{0}>(g, x, 1.0, filter, out);
+using namespace intaglio;
+void convolution(const conv_geometry& g, const std::int16_t* x, const packed_filter<{0}>& filter,
+                 matrix_view<float> out) {{
+    conv_forward<{0}>(g, x, 1.0, filter, out);
 }}
 """
 
@@ -46,7 +50,8 @@ PROGRAMS = [
 
 def compile_once(compiler, flags, source):
     with tempfile.TemporaryDirectory() as folder:
-        command = [*compiler, "-std=c++20", "-O3", "-DNDEBUG", *flags, f"-I{ROOT}/include", f"-I{ROOT}/bench", "-c", str(source), "-o", f"{folder}/out.o"]
+        command = [*compiler, "-std=c++20", "-O3", "-DNDEBUG", *flags, f"-I{ROOT}/include", f"-I{ROOT}/bench",
+                   "-c", str(source), "-o", f"{folder}/out.o"]
         start = time.monotonic()
         done = subprocess.run(command, capture_output=True, text=True)
         seconds = time.monotonic() - start
@@ -64,7 +69,8 @@ def main():
     options = parser.parse_args()
     compiler, flags = shlex.split(options.compiler), shlex.split(options.flags)
 
-    version = subprocess.run([*compiler, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    version = subprocess.run([*compiler, "--version"], capture_output=True, text=True, check=True).stdout
+    version = version.splitlines()[0]
     print(f"{version}, -O3 {options.flags}; best of {options.repeats}")
     rows, late = [], False
     with tempfile.TemporaryDirectory() as folder:
@@ -76,7 +82,8 @@ def main():
             seconds = min(compile_once(compiler, flags, source) for _ in range(options.repeats))
             rows.append({"program": name, "seconds": seconds, "limit": limit})
             late = late or (limit is not None and seconds > limit)
-            print(f"{name:36} {seconds:6.1f} s" + (f"   limit {limit} s" + ("  TOO LONG" if seconds > limit else "") if limit else ""), flush=True)
+            verdict = f"   limit {limit} s" + ("  TOO LONG" if seconds > limit else "") if limit else ""
+            print(f"{name:36} {seconds:6.1f} s{verdict}", flush=True)
     output = pathlib.Path(options.output)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps({"compiler": version, "flags": options.flags, "rows": rows}, indent=1) + "\n")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compile-time tests: every file in accept/ compiles, every file in reject/ does not, and the compiler's message holds the text quoted in the
-file's lines '// expect: ...'. So a law is tested together with the sentence that explains it. Each sentence of a static_assert in the
-library's headers that says who speaks ("subject: law; remedy") must be quoted by some file.
+"""Compile-time tests: every file in accept/ compiles, every file in reject/ does not, and the compiler's message holds
+the text quoted in the file's lines '// expect: ...'. So a law is tested together with the sentence that explains it.
+Each sentence of a static_assert in the library's headers that says who speaks ("subject: law; remedy") must be quoted
+by some file.
 
     check_compile.py FOLDER INCLUDE CXX...
 """

@@ -3,8 +3,9 @@
 """What the pages and the examples promise.
 
 check_docs.py example SOURCE PROGRAM   runs PROGRAM; its output must be the comment "// Prints:" that ends SOURCE
-check_docs.py pages ROOT               in README.md and docs/: links lead to files; a block after <!-- quote FILE --> is found in FILE line by line;
-                                       a block after <!-- output FILE --> is the "// Prints:" comment of FILE
+check_docs.py pages ROOT               in README.md and docs/: links lead to files; a block after <!-- quote FILE --> is
+                                       found in FILE line by line; a block after <!-- output FILE --> is the
+                                       "// Prints:" comment of FILE
 """
 
 import pathlib

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules that every public header keeps. The list of headers is the folder itself.
 
-    check_headers.py rules INCLUDE              texts: form, include directions, no intrinsics and no xsimd where they don't belong, umbrella
-    check_headers.py alone INCLUDE FLAGS CXX..  each header compiles alone, and twice in one file; FLAGS is a JSON object arch -> flags
+    check_headers.py rules INCLUDE              texts: form, include directions, no intrinsics and no xsimd where they
+                                                don't belong, umbrella
+    check_headers.py alone INCLUDE FLAGS CXX..  each header compiles alone, and twice in one file; FLAGS is a JSON
+                                                object arch -> flags
 
 Prints what is wrong, and 'N passed, N failed, N skipped' over headers.
 """
@@ -21,7 +23,9 @@ FLOORS = {"core": 1, "numeric": 2, "simd": 3, "tensor": 4, "quantize": 5, "gemm"
 ARCHES = ["portable", "sse41", "avx2", "avx_vnni", "avx512bw", "avx512_vnni", "amx", "neon", "neon_dot"]
 ONLY = {"models": {"models", "nn", "core"}}  # narrower than the floor
 
-INTRINSICS = re.compile(r"\b_mm\d*_|\b__m(?:128|256|512)|\b_tile_|\bv(?:ld|st)1q?_|immintrin\.h|arm_neon\.h|cpuid\.h|__builtin_ia32_|\b__asm__\b|\basm\b *(?:volatile)? *\((?! *\"\")")  # an empty asm is a barrier
+INTRINSICS = re.compile(
+    r"\b_mm\d*_|\b__m(?:128|256|512)|\b_tile_|\bv(?:ld|st)1q?_|immintrin\.h|arm_neon\.h|cpuid\.h|__builtin_ia32_"
+    r"|\b__asm__\b|\basm\b *(?:volatile)? *\((?! *\"\")")  # an empty asm is a barrier
 CONDITIONALS = re.compile(r"^\s*#\s*(?:if|ifdef|ifndef|elif)\b(?! _SC_)", re.M)  # but a question to sysconf
 
 
@@ -114,8 +118,8 @@ def alone(include, flags, compiler):
             print(f"skipped: {header} (not for this compiler or machine)")
             return None
         source = f'#include "{header}"\n#include "{header}"\n'
-        command = [*compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wno-sign-conversion", "-Wshadow",
-                   "-Werror", f"-I{include}", *flags[arch], "-x", "c++", "-"]
+        command = [*compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion",
+                   "-Wno-sign-conversion", "-Wshadow", "-Werror", f"-I{include}", *flags[arch], "-x", "c++", "-"]
         done = subprocess.run(command, input=source, capture_output=True, text=True)
         return header, [] if done.returncode == 0 else ["\n" + done.stderr]
 

@@ -3,8 +3,8 @@
 
     summary.py testlog.json meson_exit_status
 
-Counts single cases where a program tells them (Catch2's last lines, the scripts' 'N passed, ...'), otherwise the program as one case. A
-program that fails counts at least one failure, whatever it printed.
+Counts single cases where a program tells them (Catch2's last lines, the scripts' 'N passed, ...'), otherwise the
+program as one case. A program that fails counts at least one failure, whatever it printed.
 """
 
 import json
@@ -44,7 +44,8 @@ def main():
                 s = max(s, 1)
             elif result in ("OK", "EXPECTEDFAIL"):
                 p += p + f + s == 0
-                notes += [f"skipped: {test['name']}: {reason}" for reason in re.findall(r"^skipped: (.*)$", output, re.M)]
+                reasons = re.findall(r"^skipped: (.*)$", output, re.M)
+                notes += [f"skipped: {test['name']}: {reason}" for reason in reasons]
             else:
                 f = max(f, 1)
                 notes.append(f"FAILED: {test['name']} ({result.lower()})")
