@@ -82,7 +82,7 @@ struct conv_call {
     int threads = 1;
 };
 
-/// rhs_storage (gemm/packed_rhs.hpp), name for name.
+/// rhs_storage (gemm/rhs_layout.hpp), name for name.
 enum class storage { fast, small, smallest };
 
 using pack_function = void* (*)(const operand_data& rhs, storage, int threads, outcome&) noexcept;

@@ -12,6 +12,7 @@
 // latency of four); vpmaddwd + vpaddd 0.58 to 1, where six chains beat twelve by a quarter.
 
 #include "intaglio/simd/native.hpp"
+#include "intaglio/simd/register_tile.hpp"
 #include "kernel_table.hpp"
 #include "unroll.hpp"
 

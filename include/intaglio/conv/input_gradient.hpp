@@ -109,7 +109,7 @@ packed_gradient_filter<P, Arch> pack_gradient_filter(const conv_geometry& g, con
                 for (dim_t s = 0; s < taps.x.window.taps; ++s)
                     for (dim_t o = 0; o < filters; ++o)
                         offsets.push_back((group * filters + o) * g.filter_size() + taps.tap(g, r, s) * channels);
-            packed.products.push_back(packed_rhs<P, Arch>::make(
+            packed.products.push_back(detail::pack_rows<P, Arch>(
                 {filter, 0, 1, offsets.data()}, static_cast<dim_t>(offsets.size()), channels, scale_only, exec));
         }
     return packed;

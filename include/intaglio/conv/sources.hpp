@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "intaglio/conv/geometry.hpp"
+#include "intaglio/gemm/kernel_traits.hpp"
 #include "intaglio/gemm/measure.hpp"
+#include "intaglio/gemm/pack_lhs.hpp"
 #include "intaglio/gemm/patch.hpp"
 #include "intaglio/gemm/source.hpp"
 

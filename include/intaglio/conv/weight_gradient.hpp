@@ -149,7 +149,7 @@ private:
         rhs_view<P> scale_only;
         scale_only.scale = rhs().scale;
         scale_only.plane_stride = rhs().pixels() * rhs().channels;
-        const auto packed = packed_rhs<P, Arch>::make(rows, source.depth(), rhs().group_channels, scale_only, exec_);
+        const auto packed = detail::pack_rows<P, Arch>(rows, source.depth(), rhs().group_channels, scale_only, exec_);
         require_proven_range<P>(rhs().name, packed.largest(), rhs_rows<storage>{rhs().data, rhs().channels, 1},
                                 rhs().pixels(), rhs().channels);
         detail::multiply<P, Arch>(source, lhs().scale, nullptr, packed, out, epilogue<>{}, map, exec_, check_);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Sums of squares for the proof of chains (gemm/chains.hpp) of rows that are the same lines at many shifts, as
+// Sums of squares for the norms of proven chains (gemm/norms.hpp) of rows that are the same lines at many shifts, as
 // line_source.hpp reads them: a piece of the reduction then begins at another place of a line for each tap. So not
 // pieces are measured but windows: of every line the sum over each window that begins at a multiple of 8 elements and
 // is 8 longer than a piece, which covers the piece wherever in those 8 it begins. The largest of all lines counts.

@@ -9,7 +9,8 @@
 #include <atomic>
 #include <cstdint>
 
-#include "intaglio/gemm/pack.hpp"
+#include "intaglio/gemm/chains.hpp"
+#include "intaglio/gemm/lhs_panel.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 

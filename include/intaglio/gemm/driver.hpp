@@ -18,10 +18,13 @@
 #include <algorithm>
 #include <vector>
 
+#include "intaglio/core/parallel.hpp"
 #include "intaglio/gemm/chain_plan.hpp"
 #include "intaglio/gemm/gather.hpp"
 #include "intaglio/gemm/microkernel.hpp"
 #include "intaglio/gemm/output.hpp"
+#include "intaglio/gemm/packed_rhs.hpp"
+#include "intaglio/gemm/register_output.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 

@@ -11,8 +11,10 @@
 #include <type_traits>
 #include <vector>
 
+#include "intaglio/core/buffer.hpp"
+#include "intaglio/gemm/chains.hpp"
 #include "intaglio/gemm/measure.hpp"
-#include "intaglio/gemm/pack.hpp"
+#include "intaglio/gemm/pack_lhs.hpp"
 #include "intaglio/gemm/patch.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {

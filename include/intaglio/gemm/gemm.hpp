@@ -3,7 +3,7 @@
 
 // The product: out(m x n) = lhs(m x k) * rhs(k x n), then an epilogue. One function for every policy. This header
 // checks the arguments, in the caller's terms and before any work; driver.hpp has the loops, microkernel.hpp the
-// kernel, simd/atom.hpp the step.
+// kernel, simd/register_tile.hpp its inner loop, simd/atom.hpp the step.
 //
 //   const auto weights = intaglio::pack_rhs<intaglio::int8_inference>(rhs);               // once
 //   intaglio::gemm<intaglio::int8_inference>(lhs, weights, out, epilogue{bias{b}, relu{}}, pool);
@@ -12,6 +12,7 @@
 // a quantized_view. The result has the same bits for every number of threads, blocking and instruction set.
 
 #include "intaglio/gemm/driver.hpp"
+#include "intaglio/gemm/pack_rhs.hpp"
 #include "intaglio/gemm/presets.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {

@@ -19,10 +19,13 @@
 // An exact total may be reached through any of these, so the choice never shows in a result.
 
 #include <algorithm>
+#include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include "intaglio/gemm/policy.hpp"
 #include "intaglio/simd/native.hpp"
+#include "intaglio/simd/register_tile.hpp"
 #include "intaglio/simd/vector.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
@@ -39,6 +42,18 @@ struct digit_choice {
     using acc = Acc;
     static constexpr int lhs_planes = LhsPlanes, rhs_planes = RhsPlanes;
 };
+
+/// Plane `p` of `planes` that a value is taken apart into: all of it, or its high (signed) and low byte. A value of one
+/// byte is that plane already.
+template <class Digit, int planes, class T>
+constexpr Digit digit_of(T value, int p) {
+    if constexpr (planes == 1)
+        return static_cast<Digit>(value);
+    else if constexpr (is_byte<T>)
+        return static_cast<Digit>(p == 0 ? static_cast<std::int8_t>(value) : value);
+    else
+        return static_cast<Digit>(p == 0 ? value >> 8 : value & 255);
+}
 
 template <GemmPolicy P, class Arch>
 constexpr auto choose_digits() {
@@ -125,6 +140,7 @@ struct kernel_traits {
     static constexpr bool proven = std::is_same_v<typename P::chain, proven_chain> && lhs_planes == 1;
     static constexpr dim_t block = scale_block<P>;
     static constexpr bool integer_scales = block > 0 && !float_total;
+    using block_scale = std::conditional_t<integer_scales, std::uint8_t, float>;
     /// Where bytes are multiplied as fast as trits, integer scales may be folded into the digits while packing, all
     /// planes of an element into one byte: sum over planes of scale * digit. It is done where every such sum fits a
     /// byte (packed_rhs), and then nothing is flushed between blocks.

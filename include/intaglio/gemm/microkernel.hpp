@@ -17,16 +17,16 @@
 
 #include "intaglio/gemm/audit.hpp"
 #include "intaglio/gemm/chains.hpp"
-#include "intaglio/gemm/pack.hpp"
+#include "intaglio/gemm/kernel_traits.hpp"
+#include "intaglio/gemm/lhs_panel.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
 /// What a flush needs beside the sums.
 template <class Traits>
 struct flush_scales {
-    using block_scale = typename packed_rhs<typename Traits::policy, typename Traits::arch>::block_scale;
     /// Of the panel, one for each column and scale index; nullptr where they are folded into the digits.
-    const block_scale* rhs = nullptr;
+    const typename Traits::block_scale* rhs = nullptr;
     /// Of the tile's first row, one for each block, `lhs_stride` from row to row; nullptr where lhs has none.
     const float* lhs = nullptr;
     dim_t lhs_stride = 0;
@@ -109,8 +109,8 @@ template <class Traits>
 alignas(64) inline constexpr
     typename Traits::lane no_sums[Traits::carries || Traits::scales_in_flush ? Traits::tile_size : 1] = {};
 
-/// The sums of a tile in memory: where they come from if they go on, and where they are kept. (output.hpp has what
-/// takes them to the output instead.)
+/// The sums of a tile in memory: where they come from if they go on, and where they are kept. (register_output.hpp has
+/// what takes them to the output instead.)
 template <class Traits>
 struct kept_sums {
     typename Traits::lane* sums;

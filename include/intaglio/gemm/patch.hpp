@@ -11,13 +11,13 @@
 //                                         | 0 | i | j | k | l | 0 |                                    0 i j  segment 2
 //
 // Rows come in groups that are evenly spaced (the windows of one output line); a tile that crosses from one group to
-// the next is packed row by row instead (pack.hpp). A patch may also refer to memory of its source that is already laid
+// the next is packed row by row instead (pack_lhs.hpp). A patch may also refer to memory of its source that is already laid
 // out so.
 
 #include <vector>
 
 #include "intaglio/core/buffer.hpp"
-#include "intaglio/gemm/pack.hpp"
+#include "intaglio/gemm/lhs_panel.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 

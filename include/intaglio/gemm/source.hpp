@@ -17,7 +17,7 @@
 //   in_place(i, count)            the pointer to row i and the stride between rows if `count` whole rows lie evenly
 //                                 spaced, each contiguous
 //   has_windows, copy_patch(...)  see patch.hpp; only sources whose rows overlap in memory
-//   block_norms(patch)            int16 sources with windows: norms of every row that lies in the patch (chains.hpp);
+//   block_norms(patch)            int16 sources with windows: norms of every row that lies in the patch (norms.hpp);
 //                                 other blocks are measured row by row
 //   require_range<Format>(name)   throws unless every element is in its format's range
 

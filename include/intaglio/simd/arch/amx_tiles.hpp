@@ -21,7 +21,7 @@
 #include <string_view>
 
 #include "intaglio/core/error.hpp"
-#include "intaglio/simd/atom.hpp"
+#include "intaglio/simd/register_tile.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::simd {
 

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Totals of a tile, and a row of them times the factors of their columns: value = float(total * factor), rounded once
+// from the exact product, in double, or in float where output_factors.hpp says that the result is the same.
+
+#include <algorithm>
+#include <cstdint>
+
+#include "intaglio/gemm/epilogue.hpp"
+#include "intaglio/simd/arch/fused.hpp"
+#include "intaglio/simd/atom.hpp"
+#include "intaglio/simd/vector.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::detail {
+
+/// A tile's row of `Count` columns is scaled by vectors of so many elements of 4 bytes.
+template <int Count>
+constexpr int output_lanes = std::min(simd::widest_vector / 4, Count);
+
+/// The elements of a vector as another type.
+template <class To, class T, int Lanes>
+INTAGLIO_INLINE simd::vector<To, Lanes> convert_vector(const T* p) {
+    return __builtin_convertvector((simd::load_vector<simd::vector<T, Lanes>>(p)), simd::vector<To, Lanes>);
+}
+
+/// v[j] = float(total[j] * factor[j]), rounded once from the exact product where both are doubles.
+template <class Total, class Factor>
+INTAGLIO_INLINE void store_scaled(Total total, const Factor* factors, float* v) {
+    const Total product = total * simd::load_vector<Total>(factors);
+    simd::store_vector(v, __builtin_convertvector(product, simd::vector<float, sizeof(Total) / sizeof(Factor)>));
+}
+
+/// A total in float, rounded once.
+template <class Ints>
+INTAGLIO_INLINE auto single_total(Ints total) {
+    return __builtin_convertvector(total, simd::vector<float, sizeof(Ints) / sizeof(std::int32_t)>);
+}
+/// The same of high * 2^carry_bits + low, for sums up to carried_totals::largest_single.
+template <class Ints>
+INTAGLIO_INLINE auto single_total(Ints high, Ints low) {
+    constexpr std::int32_t unit = 1 << simd::carry_bits;
+    return single_total(high + (low >> simd::carry_bits)) * static_cast<float>(unit) + single_total(low & (unit - 1));
+}
+
+/// An int32 total below 2^26 times a factor of 22 bits, rounded once: without its lowest two bits the total is exact in
+/// float, and those times the factor are, too.
+template <class Ints>
+INTAGLIO_INLINE auto split_product(Ints total, const float* factors) {
+    const Ints low = total & 3;
+    const auto factor = simd::load_vector<simd::vector<float, sizeof(Ints) / sizeof(std::int32_t)>>(factors);
+    return simd::fused(single_total(total - low), factor, single_total(low) * factor);
+}
+inline constexpr std::int64_t longest_split = std::int64_t{1} << 26;
+
+/// Totals of a tile as they are.
+template <class Total>
+struct plain_totals {
+    const Total* t;
+    static constexpr bool has_single = sizeof(Total) == 4;
+    Total exact(dim_t e) const { return t[e]; }
+    double wide(dim_t e) const { return to_double(t[e]); }
+    /// A row of `Count` totals from e on, times factors.
+    template <int Count>
+    INTAGLIO_INLINE void scale(dim_t e, const double* factors, float* v) const {
+        constexpr int lanes = output_lanes<Count> / 2;
+        if constexpr (sizeof(Total) == 4)
+            for (int j = 0; j < Count; j += lanes)
+                store_scaled(convert_vector<double, Total, lanes>(t + e + j), factors + j, v + j);
+        else
+            for (int j = 0; j < Count; ++j) v[j] = static_cast<float>(wide(e + j) * factors[j]);
+    }
+    template <int Count>
+    INTAGLIO_INLINE void scale(dim_t e, const float* factors, float* v) const {
+        constexpr int lanes = output_lanes<Count>;
+        for (int j = 0; j < Count; j += lanes)
+            store_scaled(convert_vector<float, Total, lanes>(t + e + j), factors + j, v + j);
+    }
+    template <int Count>
+    INTAGLIO_INLINE void scale_split(dim_t e, const float* factors, float* v) const {
+        constexpr int lanes = output_lanes<Count>;
+        for (int j = 0; j < Count; j += lanes)
+            simd::store_vector(
+                v + j, split_product(simd::load_vector<simd::vector<std::int32_t, lanes>>(t + e + j), factors + j));
+    }
+};
+
+/// Totals in two parts: high * 2^carry_bits + low, where low may be any int32.
+struct carried_totals {
+    const std::int32_t *low, *high;
+    static constexpr bool has_single = true;
+    static constexpr std::int64_t unit = std::int64_t{1} << simd::carry_bits;
+    std::int64_t exact(dim_t e) const { return high[e] * unit + low[e]; }
+    double wide(dim_t e) const {
+        return static_cast<double>(high[e]) * static_cast<double>(unit) + static_cast<double>(low[e]);
+    }
+    template <int Count>
+    INTAGLIO_INLINE void scale(dim_t e, const double* factors, float* v) const {
+        constexpr int lanes = output_lanes<Count> / 2;
+        for (int j = 0; j < Count; j += lanes) {
+            const auto h = convert_vector<double, std::int32_t, lanes>(high + e + j),
+                       l = convert_vector<double, std::int32_t, lanes>(low + e + j);
+            store_scaled(h * static_cast<double>(unit) + l, factors + j, v + j);
+        }
+    }
+    /// In float: rounds once for sums up to this magnitude, of which both parts are exact, and so is their sum's
+    /// product with a power of two.
+    static constexpr double largest_single = static_cast<double>(unit << 24);
+    template <int Count>
+    INTAGLIO_INLINE void scale(dim_t e, const float* factors, float* v) const {
+        constexpr int lanes = output_lanes<Count>;
+        using ints = simd::vector<std::int32_t, lanes>;
+        for (int j = 0; j < Count; j += lanes)
+            store_scaled(single_total(simd::load_vector<ints>(high + e + j), simd::load_vector<ints>(low + e + j)),
+                         factors + j, v + j);
+    }
+};
+
+} // namespace intaglio::inline INTAGLIO_ABI::detail
