@@ -7,8 +7,8 @@
 //
 //   |sum| <= |a|_2 |b|_2        (Cauchy-Schwarz)
 //
-// for the part of a row of lhs and of a column of rhs that the chain takes (norms.hpp). A chain is closed where the next
-// piece would take the bound past 2^31 - 1 less what a carry left.
+// for the part of a row of lhs and of a column of rhs that the chain takes (norms.hpp). A chain is closed where the
+// next piece would take the bound past 2^31 - 1 less what a carry left.
 
 #include <algorithm>
 #include <vector>

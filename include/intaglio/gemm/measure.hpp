@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Sums of squares for the norms of proven chains (norms.hpp), over rows that lie contiguous and over packed pairs. Archs with
-// a pairwise multiply-add measure with their atom's `add_squares`; the plain text beside it gives the same numbers.
+// Sums of squares for the norms of proven chains (norms.hpp), over rows that lie contiguous and over packed pairs.
+// Archs with a pairwise multiply-add measure with their atom's `add_squares`; the plain text beside it gives the same
+// numbers.
 
 #include <algorithm>
 #include <cstdint>

@@ -2,8 +2,8 @@
 #pragma once
 
 // How a right-hand side becomes panels (rhs_layout.hpp): every plane is taken apart into the kernel's digits and
-// interleaved as the atom reads them, or the planes of an element are summed, times their scales, into one byte. What is
-// made is a packed_rhs.
+// interleaved as the atom reads them, or the planes of an element are summed, times their scales, into one byte. What
+// is made is a packed_rhs.
 
 #include <algorithm>
 #include <cstdint>

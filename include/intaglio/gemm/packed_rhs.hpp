@@ -51,7 +51,7 @@ public:
     /// Digits of a group.
     dim_t narrow_group() const { return layout_.narrow_group(); }
     /// Panel p, only where its digits have traits::narrow_bits each.
-    auto narrow_panel(dim_t p) const { return narrow_.panel(p); }
+    simd::narrow_codes<traits::narrow_bits> narrow_panel(dim_t p) const { return narrow_.panel(p); }
     /// Expands `count` digits of panel p from `first` on, both multiples of a group, to `out`.
     void expand(dim_t p, dim_t first, dim_t count, digit* out) const {
         if constexpr (traits::narrow_bits > 0) narrow_.expand(p, first, count, out);

@@ -11,8 +11,8 @@
 //                                         | 0 | i | j | k | l | 0 |                                    0 i j  segment 2
 //
 // Rows come in groups that are evenly spaced (the windows of one output line); a tile that crosses from one group to
-// the next is packed row by row instead (pack_lhs.hpp). A patch may also refer to memory of its source that is already laid
-// out so.
+// the next is packed row by row instead (pack_lhs.hpp). A patch may also refer to memory of its source that is already
+// laid out so.
 
 #include <vector>
 

@@ -5,8 +5,8 @@
 // micro-kernel accumulates a chain in, and the inner loop of the library: `run` adds the products of consecutive steps,
 // each of which multiplies every fragment of lhs with every fragment of rhs.
 //
-// A tile of few atoms keeps several sets of sums, which hide an instruction's latency; such tiles also take narrow codes
-// (simd/expand.hpp) and expand them on the way.
+// A tile of few atoms keeps several sets of sums, which hide an instruction's latency; such tiles also take narrow
+// codes (simd/expand.hpp) and expand them on the way.
 
 #include <algorithm>
 #include <cstdint>
