@@ -21,7 +21,9 @@ folder, include, compiler = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 
 
 def expected(path):
-    return re.findall(r"^// expect: (.*\S)", path.read_text(encoding="utf-8"), re.M)
+    """What is quoted; a quotation goes on to the end of its comment, or to the next one."""
+    found = re.findall(r"^// expect: (.*(?:\n// (?!expect:).*)*)", path.read_text(encoding="utf-8"), re.M)
+    return [re.sub(r"\n// ", " ", text).strip() for text in found]
 
 
 def fault(path):

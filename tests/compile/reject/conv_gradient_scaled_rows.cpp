@@ -1,4 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 expect: convolution: gradients need one scale per tensor and one plane of storage
+// SPDX-License-Identifier: Apache-2.0
+//
+// expect: convolution: gradients need one scale per tensor and one plane of storage
 // on both sides; use fp32 or a dfp16 policy
 
 #include "intaglio/conv/weight_gradient.hpp"

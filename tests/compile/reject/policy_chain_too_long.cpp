@@ -1,4 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 expect: gemm policy: the chain can overflow the accumulator; shorten it, narrow
+// SPDX-License-Identifier: Apache-2.0
+//
+// expect: gemm policy: the chain can overflow the accumulator; shorten it, narrow
 // an element format or widen the accumulator
 
 #include "intaglio/gemm/policy.hpp"

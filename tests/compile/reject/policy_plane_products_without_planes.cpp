@@ -1,4 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 expect: gemm policy: plane_products leaves out products of byte planes; give both
+// SPDX-License-Identifier: Apache-2.0
+//
+// expect: gemm policy: plane_products leaves out products of byte planes; give both
 // operands byte_planes or planar_bytes
 
 #include "intaglio/gemm/presets.hpp"

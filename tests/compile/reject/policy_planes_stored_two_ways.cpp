@@ -1,4 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 expect: gemm policy: one operand has byte planes and the other has not, or stores
+// SPDX-License-Identifier: Apache-2.0
+//
+// expect: gemm policy: one operand has byte planes and the other has not, or stores
 // them in another way; give both the same format
 
 #include "intaglio/gemm/presets.hpp"

@@ -1,4 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 expect: gemm policy: a proven chain ends where the data say, so only an exact
+// SPDX-License-Identifier: Apache-2.0
+//
+// expect: gemm policy: a proven chain ends where the data say, so only an exact
 // total gives the same result everywhere; use std::int64_t
 
 #include "intaglio/gemm/policy.hpp"
