@@ -9,6 +9,7 @@
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
 #include "intaglio/core/extents.hpp"
+#include "intaglio/core/file.hpp"
 #include "intaglio/core/memory_pool.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/core/progress.hpp"
@@ -123,6 +124,8 @@
 #include "intaglio/io/coded_network_file.hpp"
 #include "intaglio/io/element_type.hpp"
 #include "intaglio/io/safetensors.hpp"
+#include "intaglio/io/safetensors_header.hpp"
+#include "intaglio/io/safetensors_writer.hpp"
 
 #include "intaglio/data/augment.hpp"
 #include "intaglio/data/digits.hpp"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "intaglio/io/coded_network_file.hpp"
 
+#include <cstring>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -9,6 +11,7 @@
 #include "intaglio/nn/initialize.hpp"
 #include "support/catch.hpp"
 #include "support/message_of.hpp"
+#include "support/mutate.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace intaglio::io {
@@ -34,10 +37,15 @@ bool same(const T* a, const T* b, dim_t size) {
     return std::equal(a, a + size, b);
 }
 
+std::vector<char> bytes_of(const std::string& path) {
+    const file_bytes file = read_file(path);
+    return {file.span().begin(), file.span().end()};
+}
+
 /// Replaces the first `from` in a file by `to`, of the same length.
 void patch(const std::string& path, const std::string& from, const std::string& to) {
     REQUIRE(from.size() == to.size());
-    std::vector<char> bytes = read_file(path);
+    std::vector<char> bytes = bytes_of(path);
     const auto at = std::search(bytes.begin(), bytes.end(), from.begin(), from.end());
     REQUIRE(at != bytes.end());
     std::copy(to.begin(), to.end(), at);
@@ -112,8 +120,8 @@ TEST_CASE("trits, weights and scales out of range are refused", "[unit]") {
     const std::string path = folder.file("net");
     const auto with_byte = [&](const std::string& name, dim_t at, int byte) {
         save_coded_network(mixed_network(), path);
-        const auto begin = safetensors_file::read(path).entries().at(name).begin;
-        std::vector<char> bytes = read_file(path);
+        const auto begin = safetensors_file::read(path).at(name).begin;
+        std::vector<char> bytes = bytes_of(path);
         bytes[static_cast<std::size_t>(begin + at)] = static_cast<char>(byte);
         write_file_atomically(path, {std::span<const char>(bytes)});
     };
@@ -122,11 +130,64 @@ TEST_CASE("trits, weights and scales out of range are refused", "[unit]") {
     with_byte("conv1.weights", 5, -128);
     REQUIRE(mentions<file_error>([&] { load_coded_network(path); }, "conv1.weights", "-128"));
     save_coded_network(mixed_network(), path);
-    std::vector<char> bytes = read_file(path);
+    std::vector<char> bytes = bytes_of(path);
     const float nan = std::numeric_limits<float>::quiet_NaN();
-    std::memcpy(bytes.data() + safetensors_file::read(path).entries().at("conv3.shift").begin, &nan, 4);
+    std::memcpy(bytes.data() + safetensors_file::read(path).at("conv3.shift").begin, &nan, 4);
     write_file_atomically(path, {std::span<const char>(bytes)});
     REQUIRE(mentions<file_error>([&] { load_coded_network(path); }, "conv3.shift", "element 0"));
+}
+
+TEST_CASE("a structure nests as deep as its writer likes and is refused", "[unit]") {
+    const temporary_folder folder;
+    constexpr std::size_t deep = 100'000;
+    const std::string open(deep, '['), close(deep, ']');
+    const std::string stage = R"({"kind":"max_pool","window":2,"stride":2})";
+    const auto require_refused = [&](const std::string& structure, const char* word) {
+        CAPTURE(structure.substr(0, 200));
+        safetensors_writer writer;
+        writer.set_metadata("intaglio.network", structure);
+        writer.write(folder.file("net"));
+        REQUIRE(mentions<file_error>([&] { load_coded_network(folder.file("net")); }, folder.file("net"), word));
+    };
+    require_refused(open, "an array");
+    require_refused(open + close, "an array");
+    require_refused("", "not JSON");
+    require_refused("1", "not the structure");
+    require_refused("{}", "not the structure");
+    require_refused(R"({"version":1,"stages":1})", "not the structure");
+    require_refused(R"({"version":1,"stages":[1]})", "not the structure");
+    require_refused(R"({"version":1,"stages":[],"stages":[[]]})", "an array");
+    require_refused(R"({"version":[1],"stages":[]})", "an array");
+    require_refused(R"({"stages":[]})", "'version'");
+    require_refused(R"({"version":1.0,"stages":[]})", "'version'");
+    require_refused(R"({"version":1,"more":1,"stages":[]})", "'more'");
+    require_refused(R"({"version":1,"stages":[{"kind":"average_pool","more":1}]})", "'more'");
+    require_refused(R"({"version":1,"stages":[{"kind":"max_pool","window":)" + open + close + ",\"stride\":2}]}",
+                    "an array");
+    require_refused(R"({"version":1,"stages":[{"kind":"max_pool","window":"2","stride":2}]})", "string");
+    require_refused(R"({"version":1,"stages":[{"kind":")" + std::string(2'000, 'x') + "\"}]}", "'kind'");
+    std::string many = R"({"version":1,"stages":[)";
+    for (int i = 0; i < 70'000; ++i) many += R"({"kind":"average_pool"},)";
+    many.back() = ']';
+    require_refused(many + "}", "65536");
+
+    safetensors_writer writer;
+    writer.set_metadata("intaglio.network", R"({"stages":[)" + stage + "," + stage + R"(],"version":1})");
+    writer.write(folder.file("net"));
+    REQUIRE(load_coded_network(folder.file("net")).stages.size() == 2);
+}
+
+TEST_CASE("damaged networks are loaded or refused", "[unit]") {
+    const temporary_folder folder;
+    save_coded_network(mixed_network(), folder.file("net"));
+    const std::vector<char> good = bytes_of(folder.file("net"));
+    std::uint64_t header = 0;
+    std::memcpy(&header, good.data(), 8);
+    read_mutations(good, static_cast<std::size_t>(header), 2'000, [](std::span<const char> bytes) {
+        const auto file = safetensors_file::parse(bytes, "damaged");
+        detail::coded_network_loader(file).load();
+    });
+    SUCCEED();
 }
 
 } // namespace intaglio::io

@@ -11,14 +11,13 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
+#include "intaglio/core/file.hpp"
 #include "intaglio/nn/feature_map.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::data {
@@ -72,13 +71,7 @@ inline digits parse_digits(std::string_view text, const std::string& name) {
 } // namespace detail
 
 /// Reads the file. file_error if it can't be read or is malformed.
-inline digits read_digits(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    require<file_error>(file.is_open(), path, ": can't be opened");
-    const std::string text(std::istreambuf_iterator<char>(file), {});
-    require<file_error>(!file.bad(), path, ": can't be read");
-    return detail::parse_digits(text, path);
-}
+inline digits read_digits(const std::string& path) { return detail::parse_digits(read_file(path).text(), path); }
 
 /// Every fifth image tests (359), the others train (1,438). The file has no order by class, so both sides have all of
 /// them. It does have one by writer: the people who wrote the test images wrote training images too.

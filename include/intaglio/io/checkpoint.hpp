@@ -8,15 +8,16 @@
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/io/safetensors.hpp"
+#include "intaglio/io/safetensors_writer.hpp"
 #include "intaglio/nn/sequential.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::io {
 
-/// Writes all parameters, atomically.
+/// Writes all parameters, atomically, and no tensor else: a file for any program that knows the names.
 inline void save_parameters(nn::sequential& network, const std::string& path) {
     safetensors_writer writer;
     for (const nn::parameter* p : network.parameters()) writer.add(p->name, p->value);
-    writer.write(path);
+    writer.write(path, tensor_alignment::element);
 }
 
 /// Reads all parameters; tensors of the file that the network does not have are ignored. file_error where one is

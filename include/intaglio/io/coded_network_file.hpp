@@ -19,14 +19,21 @@
 //
 // Loading trusts nothing: every shape is checked against the structure, every number against its range.
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/io/safetensors.hpp"
+#include "intaglio/io/safetensors_writer.hpp"
 #include "intaglio/nn/coded_network.hpp"
 #include "intaglio/nn/trit_packing.hpp"
 #include "intaglio/quantize/residual.hpp"
@@ -96,20 +103,54 @@ public:
     explicit coded_network_loader(const safetensors_file& file) : file_(file) {}
 
     nn::coded_network load() {
-        const auto found = file_.metadata().find(structure_key);
-        require<file_error>(found != file_.metadata().end(), file_.name(), ": the metadata have no '", structure_key,
-                            "'");
-        const json structure = json::parse(found->second, nullptr, false);
-        require<file_error>(structure.is_object() && number(structure, "version", 1, 1) == 1 &&
-                                structure.contains("stages") && structure["stages"].is_array(),
-                            file_.name(), ": '", structure_key, "' is not the structure of a network");
+        const auto structure = file_.metadata(structure_key);
+        require<file_error>(structure.has_value(), file_.name(), ": the metadata have no '", structure_key, "'");
+        // Each stage is read as soon as it is parsed and then dropped, and only what version 1 knows is parsed at all:
+        // neither depth nor size of the text can make a tree of values grow.
         nn::coded_network network;
-        for (const json& line : structure["stages"]) network.stages.push_back(stage(line));
+        std::string key;
+        const auto take = [&](int depth, json::parse_event_t event, json& parsed) {
+            using seen = json::parse_event_t;
+            if (event == seen::key) {
+                key = parsed.get<std::string>();
+                require_known(depth == 1 ? std::span<const std::string_view>(top_keys) : stage_keys, key);
+            } else if (event == seen::object_start || event == seen::array_start) {
+                const bool object = event == seen::object_start;
+                require<file_error>(object ? depth == 0 || depth == 2 : depth == 1 && key == "stages", file_.name(),
+                                    ": '", structure_key, "' has ", object ? "an object" : "an array", " after '", key,
+                                    "'");
+            } else if (event == seen::object_end && depth == 2) {
+                require<file_error>(network.stages.size() < max_stages, file_.name(), ": more than ", max_stages,
+                                    " stages");
+                network.stages.push_back(stage(parsed));
+                return false;
+            }
+            return true;
+        };
+        json rest;
+        try {
+            rest = json::parse(structure->begin(), structure->end(), take);
+        } catch (const json::exception& fault) {
+            fail<file_error>(file_.name(), ": '", structure_key, "' is not JSON: ", shortened(fault.what()));
+        }
+        require<file_error>(rest.is_object() && rest.contains("stages") && rest["stages"].is_array() &&
+                                rest["stages"].empty(),
+                            file_.name(), ": '", structure_key, "' is not the structure of a network");
+        number(rest, "version", 1, 1);
         return network;
     }
 
 private:
     using json = nlohmann::json;
+    static constexpr std::array<std::string_view, 2> top_keys{"version", "stages"};
+    static constexpr std::array<std::string_view, 13> stage_keys{
+        "kind",   "name",   "in_channels", "out_channels", "kernel",    "stride", "padding",
+        "coding", "planes", "factor",      "in_scale",     "out_scale", "window"};
+
+    void require_known(std::span<const std::string_view> known, std::string_view key) const {
+        require<file_error>(std::find(known.begin(), known.end(), key) != known.end(), file_.name(), ": '",
+                            structure_key, "' has the unknown key '", shortened(key), "'");
+    }
 
     nn::coded_stage stage(const json& line) {
         const std::string kind = text(line, "kind");
@@ -123,6 +164,7 @@ private:
     nn::coded_conv conv(const json& line) {
         nn::coded_conv c;
         c.name = text(line, "name");
+        require<file_error>(names_.insert(c.name).second, file_.name(), ": two layers have the name '", c.name, "'");
         c.shape = {.in_channels = number(line, "in_channels", 1, max_size),
                    .out_channels = number(line, "out_channels", 1, max_size),
                    .kernel = number(line, "kernel", 1, max_kernel),
@@ -130,8 +172,9 @@ private:
                    .padding = number(line, "padding", 0, max_kernel)};
         c.in_scale = static_cast<float>(real(line, "in_scale"));
         c.out_scale = static_cast<float>(real(line, "out_scale"));
-        require<file_error>(c.in_scale > 0 && c.out_scale >= 0, file_.name(), ": ", c.name,
-                            " has activation scales of ", c.in_scale, " and ", c.out_scale);
+        require<file_error>(c.in_scale > 0 && c.out_scale >= 0 && std::isfinite(c.in_scale) &&
+                                std::isfinite(c.out_scale),
+                            file_.name(), ": ", c.name, " has activation scales of ", c.in_scale, " and ", c.out_scale);
         const dim_t planes = number(line, "planes", 1, nn::max_planes);
         const double factor = real(line, "factor");
         require<file_error>(factor > 0, file_.name(), ": ", c.name, " has a factor of ", factor);
@@ -196,6 +239,7 @@ private:
     // A filter of largest sizes still has a size that fits: 2^20 channels each way, 2^6 taps each way.
     static constexpr dim_t max_size = dim_t{1} << 20;
     static constexpr dim_t max_kernel = 64;
+    static constexpr std::size_t max_stages = 65536, max_text = 1000; ///< bytes
 
     const json& member(const json& line, const char* key) const {
         require<file_error>(line.is_object() && line.contains(key), file_.name(), ": a stage of the network lacks '",
@@ -206,7 +250,10 @@ private:
         const json& value = member(line, key);
         const bool good =
             value.is_number_integer() && value.get<std::int64_t>() >= least && value.get<std::int64_t>() <= most;
-        require<file_error>(good, file_.name(), ": '", key, "' is ", value.dump(), ", expected ", least, " to ", most);
+        // to dump an array would recurse
+        require<file_error>(good, file_.name(), ": '", key, "' is ",
+                            value.is_number() ? value.dump() : std::string(value.type_name()), ", expected ", least,
+                            " to ", most);
         return value.get<dim_t>();
     }
     double real(const json& line, const char* key) const {
@@ -217,11 +264,14 @@ private:
     }
     std::string text(const json& line, const char* key) const {
         const json& value = member(line, key);
-        require<file_error>(value.is_string(), file_.name(), ": '", key, "' is not a string");
-        return value.get<std::string>();
+        const auto* const found = value.get_ptr<const std::string*>();
+        require<file_error>(found && found->size() <= max_text, file_.name(), ": '", key,
+                            "' is not a string of at most ", max_text, " bytes");
+        return *found;
     }
 
     const safetensors_file& file_;
+    std::set<std::string> names_; ///< of the convolutions so far
 };
 
 } // namespace detail
