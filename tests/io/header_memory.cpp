@@ -80,6 +80,7 @@ TEST_CASE("a header takes memory in proportion to its length, whatever it says",
     const struct {
         const char* what;
         std::string header;
+        double most = 6;
     } cases[] = {
         {"numbers where a tensor belongs", repeated(R"({"a":[)", "1,", "]}")},
         {"sizes", repeated(R"({"a":{"shape":[)", "1,", "]}}")},
@@ -93,15 +94,16 @@ TEST_CASE("a header takes memory in proportion to its length, whatever it says",
         {"metadata", repeated(R"({"__metadata__":{)", R"("#":"",)", "}}")},
         {"a long key", repeated("{\"", "a", "\":1}")},
         {"a long string", repeated("{\"a\":{\"dtype\":\"", "a", "\"}}")},
-        {"a string without end", repeated("{\"", "a", "")},
-        {"a long number", repeated("{\"a\":", "1", "}")},
+        // refused by the JSON library, which copies what it refuses into its message
+        {"a string without end", repeated("{\"", "a", ""), 12},
+        {"a long number", repeated("{\"a\":", "1", "}"), 12},
         {"bytes that are no text", repeated("{\"", "\xff", "\"}")},
         {"nothing", repeated("{", " ", "}")},
     };
     for (const auto& c : cases) {
         const double ratio = peak_ratio(c.header);
         std::printf("%-32s %5.2f\n", c.what, ratio);
-        CHECK(ratio < 8);
+        CHECK(ratio < c.most);
     }
 }
 

@@ -186,12 +186,13 @@ public:
 
     /// The tables, after the last event: sorted, checked as a whole, and without padding.
     safetensors_tables finish() {
-        check_coverage();
-        sort_unique(
-            tables_.tensors, [](const tensor_info& t) { return t.name; }, "");
+        const auto by_name = [](const tensor_info& t) { return t.name; };
+        sort_unique(tables_.tensors, by_name, "");
         sort_unique(
             tables_.metadata, [](const auto& entry) { return entry.first; }, "metadata ");
+        check_coverage(); // which sorts by place
         std::erase_if(tables_.tensors, [](const tensor_info& t) { return t.name.starts_with(padding_prefix); });
+        sort_unique(tables_.tensors, by_name, "");
         return std::move(tables_);
     }
 
