@@ -17,9 +17,10 @@ import re
 import subprocess
 import sys
 
-# A header includes its own folder or a lower floor; no two folders of one floor see each other.
-FLOORS = {"core": 1, "numeric": 2, "simd": 3, "tensor": 4, "quantize": 5, "gemm": 5, "conv": 6, "nn": 7, "optim": 8,
-          "models": 9, "io": 9, "data": 9, "dist": 9}
+# A header includes its own folder or a lower floor; no two folders of one floor see each other, nor do siblings.
+FLOORS = {"core": 1, "numeric": 2, "simd": 3, "tensor": 4, "quantize": 5, "gemm": 6, "conv": 7, "nn": 8, "train": 9,
+          "infer": 9, "optim": 9, "models": 10, "io": 10, "data": 10, "dist": 10}
+SIBLINGS = {("gemm", "quantize")}
 ARCHES = ["portable", "sse41", "avx2", "avx_vnni", "avx512bw", "avx512_vnni", "amx", "neon", "neon_dot"]
 ONLY = {"models": {"models", "nn", "core"}}  # narrower than the floor
 
@@ -72,7 +73,7 @@ def faults_of(header, text, known):
             continue
         if not there:
             yield "includes the umbrella"
-        elif there != here and FLOORS[there] >= FLOORS[here]:
+        elif there != here and (FLOORS[there] >= FLOORS[here] or (here, there) in SIBLINGS):
             yield f"includes {included}: from {here} upwards or sideways to {there}"
         elif there not in ONLY.get(here, {there}):
             yield f"includes {included}: {here} sees only {', '.join(sorted(ONLY[here]))}"
