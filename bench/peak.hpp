@@ -18,7 +18,7 @@
 
 #include <array>
 
-namespace kernel_tables::INTAGLIO_ABI {
+namespace kernel_tables::INTAGLIO_ARCH {
 
 namespace simd = ::intaglio::simd;
 
@@ -49,9 +49,9 @@ double run_vector_peak(std::ptrdiff_t rounds) noexcept {
     touch(lhs);
     touch(rhs);
 
-    typename atom::accumulator sums[Down * Across];
-    typename atom::lhs_fragment left[Down];
-    typename atom::rhs_fragment right[Across];
+    typename atom::accumulator sums[static_cast<std::size_t>(Down * Across)];
+    typename atom::lhs_fragment left[static_cast<std::size_t>(Down)];
+    typename atom::rhs_fragment right[static_cast<std::size_t>(Across)];
     unroll<Down>([&](auto i) __attribute__((always_inline)) {
         left[i] = atom::load_lhs(lhs + i * atom::m * atom::k, atom::k);
     });
@@ -126,4 +126,4 @@ constexpr std::array<peak, 10> peaks_of(const char* name) {
              {name, [](std::ptrdiff_t rounds) noexcept { return run_loop_peak<Product>(rounds) / Share; }}}};
 }
 
-} // namespace kernel_tables::INTAGLIO_ABI
+} // namespace kernel_tables::INTAGLIO_ARCH

@@ -81,7 +81,7 @@ private:
                 const simd::four_lanes largest =
                     simd::largest_of_each(most[level][b], most[level][b + 1], most[level][b + 2], most[level][b + 3]);
                 std::memcpy(&largest_[static_cast<std::size_t>(level * blocks_ + first + b)], &largest,
-                            std::min<std::size_t>(4, windows - b) * sizeof(std::int32_t));
+                            static_cast<std::size_t>(std::min<dim_t>(4, windows - b)) * sizeof(std::int32_t));
             }
     }
 

@@ -87,7 +87,7 @@ void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs
         microkernel<Traits, Down, across>(lhs, digits, chains, scales, sums, high, fresh, call.check);
     };
     if constexpr (Traits::carries) {
-        alignas(64) std::int32_t low[count], high[count];
+        alignas(64) std::int32_t low[static_cast<std::size_t>(count)], high[static_cast<std::size_t>(count)];
         run(low, high, true);
         const bool carried = chains.size() > 1;
         if (blocks == 1) {

@@ -122,7 +122,8 @@ void gather_block(const Source& source, dim_t i0, dim_t i1, dim_t k0, dim_t k1, 
 template <class Traits>
 void correct_narrow(const lhs_panel<typename Traits::lhs_digit>& lhs, dim_t rows, dim_t k0, dim_t k1, dim_t blocks,
                     std::vector<std::int32_t>& out) {
-    constexpr int parts = Traits::partial_sums, bias = simd::narrow_largest<Traits::narrow_bits>;
+    constexpr std::size_t parts = Traits::partial_sums;
+    constexpr int bias = simd::narrow_largest<Traits::narrow_bits>;
     using part = std::conditional_t<parts == 2, std::uint16_t, std::uint32_t>; // modulo their range
     out.resize(static_cast<std::size_t>(rows * blocks));
     for (dim_t i = 0; i < rows; ++i)
@@ -130,7 +131,7 @@ void correct_narrow(const lhs_panel<typename Traits::lhs_digit>& lhs, dim_t rows
             part sums[parts] = {};
             const auto* step = lhs.data + i * lhs.row_stride + (k - lhs.first) * lhs.k_scale;
             for (dim_t left = std::min(Traits::block, k1 - k); left > 0; left -= Traits::k, step += lhs.step_stride)
-                for (int e = 0; e < Traits::k; ++e) {
+                for (std::size_t e = 0; e < Traits::k; ++e) {
                     part& sum = sums[e * parts / Traits::k];
                     sum = static_cast<part>(sum - static_cast<part>(bias * step[e]));
                 }

@@ -84,7 +84,7 @@ void measure_rows(const std::int16_t* data, dim_t rows, dim_t stride, dim_t colu
                   bool followed = false) {
     constexpr dim_t group = square_group<Atom>;
     static_assert(norm_step == 2 * square_piece);
-    std::int16_t keep[group] = {}; // of the last elements
+    std::int16_t keep[static_cast<std::size_t>(group)] = {}; // of the last elements
     std::fill_n(keep, columns % group, std::int16_t{-1});
     for (dim_t i = 0; i < rows; i += 4) { // the last row again where there are no four
         const std::int16_t *a = data + i * stride, *b = data + std::min(i + 1, rows - 1) * stride,
@@ -96,7 +96,7 @@ void measure_rows(const std::int16_t* data, dim_t rows, dim_t stride, dim_t colu
                 levels.add(first / norm_step + p, sums[2 * p] + sums[2 * p + 1], first + (p + 1) * norm_step >= columns,
                            [&](int level, dim_t piece, simd::four_lanes s) { most.at(level, piece).raise(s); });
         };
-        simd::four_lanes sums[group / square_piece];
+        simd::four_lanes sums[static_cast<std::size_t>(group / square_piece)];
         dim_t first = 0;
         for (; first + group <= columns; first += group) {
             square_rows<Atom>(a + first, b + first, c + first, d + first, sums);
@@ -106,7 +106,7 @@ void measure_rows(const std::int16_t* data, dim_t rows, dim_t stride, dim_t colu
             square_rows<Atom>(a + first, b + first, c + first, d + first, sums, keep);
             add(first, sums);
         } else if (first < columns) { // beside zeros
-            std::int16_t rest[4][group] = {};
+            std::int16_t rest[4][static_cast<std::size_t>(group)] = {};
             const std::int16_t* from[] = {a, b, c, d};
             for (int r = 0; r < 4; ++r) std::copy_n(from[r] + first, columns - first, rest[r]);
             square_rows<Atom>(rest[0], rest[1], rest[2], rest[3], sums);

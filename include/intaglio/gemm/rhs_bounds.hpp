@@ -68,7 +68,7 @@ private:
         constexpr dim_t group = Traits::rhs_group, lanes = group * Traits::cols;
         std::int64_t sum[Traits::cols] = {};
         for (const rhs_run& run : layout.runs) {
-            std::int32_t magnitudes[lanes] = {};
+            std::int32_t magnitudes[static_cast<std::size_t>(lanes)] = {};
             const digit* __restrict v = panel + run.offset;
             for (dim_t s = 0; s < round_up(run.length, Traits::k); s += group, v += lanes)
                 for (dim_t e = 0; e < lanes; ++e) magnitudes[e] += v[e] < 0 ? -v[e] : v[e];

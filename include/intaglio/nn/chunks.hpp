@@ -31,7 +31,7 @@ void column_sums(dim_t rows, dim_t cols, double* sums, executor_ref exec, Term&&
         double* const sum = partial.data() + i * cols;
         const dim_t end = std::min(rows, (i + 1) * chunk);
         for (dim_t r = i * chunk; r < end; ++r)
-            for (dim_t c = 0; c < cols; ++c) sum[c] += term(r, c);
+            for (dim_t c = 0; c < cols; ++c) sum[c] += static_cast<double>(term(r, c));
     });
     std::fill(sums, sums + cols, 0.0);
     for (dim_t i = 0; i < chunks; ++i)

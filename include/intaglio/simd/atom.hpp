@@ -24,6 +24,7 @@
 //
 // `lanes_atom` below is the normative text: plain lanes, any element types. simd/arch/ has one atom per instruction.
 
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
@@ -63,13 +64,13 @@ struct lanes_atom {
     using rhs = Rhs;
     using lane = Acc;
     struct accumulator {
-        Acc v[M * N];
+        Acc v[static_cast<std::size_t>(M * N)];
     };
     struct lhs_fragment {
-        Lhs v[M * K];
+        Lhs v[static_cast<std::size_t>(M * K)];
     };
     struct rhs_fragment {
-        Rhs v[N * K];
+        Rhs v[static_cast<std::size_t>(N * K)];
     };
 
     static accumulator zero() { return {}; }

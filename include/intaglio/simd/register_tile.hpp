@@ -9,6 +9,7 @@
 // codes (simd/expand.hpp) and expand them on the way.
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -107,6 +108,8 @@ public:
 
 private:
     using accumulator = typename Atom::accumulator;
+    using tile_sums = accumulator[static_cast<std::size_t>(Down * Across)];
+    using row_of_rhs = typename Atom::rhs_fragment[static_cast<std::size_t>(Across)];
     using atoms = std::make_integer_sequence<int, Down * Across>;
     using down = std::make_integer_sequence<int, Down>;
     using across = std::make_integer_sequence<int, Across>;
@@ -167,14 +170,13 @@ private:
         constexpr std::size_t turn = sizeof...(Step);
         const dim_t atom_stride = row_stride * Atom::m, three = 3 * atom_stride;
         const lhs* base[] = {(a + 4 * G * atom_stride)...};
-        accumulator c[sizeof...(Set)][Down * Across];
+        tile_sums c[sizeof...(Set)];
         if constexpr (sets_of_sums == 1)
             copy(c[0], acc_, atoms{});
         else
             (fill(c[Set], atoms{}), ...);
         const auto step = [&]<int S>(std::integral_constant<int, S>) __attribute__((always_inline)) {
-            const typename Atom::rhs_fragment r[] = {
-                load_fragment<Atom>(b, S * step_elements + J * Atom::n * Atom::k)...};
+            const row_of_rhs r = {load_fragment<Atom>(b, S * step_elements + J * Atom::n * Atom::k)...};
             (row<I>(
                  c[S % sizeof...(Set)],
                  Atom::load_lhs(base[I / 4] + S * step_stride + (I % 4 == 3 ? three : I % 4 * atom_stride), row_stride),
@@ -183,7 +185,7 @@ private:
         };
         const auto run_turn = [&]() __attribute__((always_inline)) {
             (step(std::integral_constant<int, Step>{}), ...);
-            ((base[G] += turn * step_stride), ...);
+            ((base[G] += static_cast<dim_t>(turn) * step_stride), ...);
             if constexpr (sets_of_sums > 1) {
                 (hold_set(c[Set], atoms{}), ...);   // otherwise GCC 12 moves every sum to another register and back,
                 ((base[G] = opaque(base[G])), ...); // and makes a second loop for a stride of one
@@ -208,23 +210,23 @@ private:
             add_sets(c, b, sets, atoms{});
         }
     }
-    template <int Sets, int... Set, int... E>
-    INTAGLIO_INLINE void add_sets(const accumulator (&c)[Sets][Down * Across], const rhs*,
-                                  std::integer_sequence<int, Set...>, std::integer_sequence<int, E...>) {
-        const auto add = [&](const accumulator(&set)[Down * Across]) __attribute__((always_inline)) {
+    template <std::size_t Sets, int... Set, int... E>
+    INTAGLIO_INLINE void add_sets(const tile_sums (&c)[Sets], const rhs*, std::integer_sequence<int, Set...>,
+                                  std::integer_sequence<int, E...>) {
+        const auto add = [&](const tile_sums& set) __attribute__((always_inline)) {
             ((acc_[E] = Atom::add(acc_[E], set[E])), ...);
         };
         (add(c[Set]), ...);
     }
-    template <int Sets, int Bits, int... Set, int... E>
-    INTAGLIO_INLINE void add_sets(const accumulator (&c)[Sets][Down * Across], const narrow_codes<Bits>& b,
+    template <std::size_t Sets, int Bits, int... Set, int... E>
+    INTAGLIO_INLINE void add_sets(const tile_sums (&c)[Sets], const narrow_codes<Bits>& b,
                                   std::integer_sequence<int, Set...> sets, std::integer_sequence<int, E...>) {
         static_assert(Sets * step_elements % (2 * 64) == 0, "a set's fragments have one weight");
         (add_narrow<E>(c, b, sets), ...);
     }
     /// Adds an atom's sums of products with narrow fragments, put right (simd/expand.hpp).
-    template <int E, int Sets, int Bits, int... Set>
-    INTAGLIO_INLINE void add_narrow(const accumulator (&c)[Sets][Down * Across], const narrow_codes<Bits>& b,
+    template <int E, std::size_t Sets, int Bits, int... Set>
+    INTAGLIO_INLINE void add_narrow(const tile_sums (&c)[Sets], const narrow_codes<Bits>& b,
                                     std::integer_sequence<int, Set...>) {
         constexpr auto weight = [](int set) {
             return narrow_codes<Bits>::weight(set * step_elements + E % Across * Atom::n * Atom::k);
@@ -244,25 +246,24 @@ private:
         return reinterpret_cast<accumulator>(vector<std::int32_t, sizeof(accumulator) / 4>{} + lanes);
     }
     template <int I, int... J>
-    static INTAGLIO_INLINE void row(accumulator (&c)[Down * Across], const typename Atom::lhs_fragment& l,
-                                    const typename Atom::rhs_fragment (&r)[Across], std::integer_sequence<int, J...>) {
+    static INTAGLIO_INLINE void row(tile_sums& c, const typename Atom::lhs_fragment& l, const row_of_rhs& r,
+                                    std::integer_sequence<int, J...>) {
         (Atom::step(c[I * Across + J], l, r[J]), ...);
     }
     template <int... E>
-    static INTAGLIO_INLINE void fill(accumulator (&c)[Down * Across], std::integer_sequence<int, E...>) {
+    static INTAGLIO_INLINE void fill(tile_sums& c, std::integer_sequence<int, E...>) {
         ((c[E] = Atom::zero()), ...);
     }
     template <int... E>
-    static INTAGLIO_INLINE void hold_set(accumulator (&c)[Down * Across], std::integer_sequence<int, E...>) {
+    static INTAGLIO_INLINE void hold_set(tile_sums& c, std::integer_sequence<int, E...>) {
         (hold(c[E]), ...);
     }
     template <int... E>
-    static INTAGLIO_INLINE void copy(accumulator (&to)[Down * Across], const accumulator (&from)[Down * Across],
-                                     std::integer_sequence<int, E...>) {
+    static INTAGLIO_INLINE void copy(tile_sums& to, const tile_sums& from, std::integer_sequence<int, E...>) {
         ((to[E] = from[E]), ...);
     }
 
-    accumulator acc_[Down * Across];
+    tile_sums acc_;
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI::simd
