@@ -13,10 +13,10 @@
 #include "intaglio/simd/dispatch.hpp"
 
 #define KERNEL_TABLES_OF(ARCH)                                                                                         \
-    namespace kernel_tables::abi_##ARCH {                                                                              \
-        [[gnu::weak]] extern const kernel_list training, inference, blocks;                                            \
-        [[gnu::weak]] extern const peak_list peaks;                                                                    \
-        [[gnu::weak]] extern const conversion_list conversions;                                                        \
+    namespace kernel_tables::ARCH {                                                                                    \
+    [[gnu::weak]] extern const kernel_list training, inference, blocks;                                                \
+    [[gnu::weak]] extern const peak_list peaks;                                                                        \
+    [[gnu::weak]] extern const conversion_list conversions;                                                            \
     }
 KERNEL_TABLES_OF(portable)
 KERNEL_TABLES_OF(sse41)
@@ -41,9 +41,8 @@ List or_empty(const List* list) {
 
 #define KERNEL_TABLES_ENTRY(ARCH)                                                                                      \
     arch_table {                                                                                                       \
-#ARCH, &abi_##ARCH::training != nullptr, intaglio::simd::cpu_supports(#ARCH), or_empty(&abi_##ARCH::training), \
-            or_empty(&abi_##ARCH::inference), or_empty(&abi_##ARCH::blocks), or_empty(&abi_##ARCH::peaks),             \
-            or_empty(&abi_##ARCH::conversions)                                                                         \
+#ARCH, &ARCH::training != nullptr, intaglio::simd::cpu_supports(#ARCH), or_empty(&ARCH::training),             \
+            or_empty(&ARCH::inference), or_empty(&ARCH::blocks), or_empty(&ARCH::peaks), or_empty(&ARCH::conversions)  \
     }
 
 } // namespace

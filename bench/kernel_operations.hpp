@@ -20,7 +20,7 @@
 #include "intaglio/gemm/presets.hpp"
 #include "kernel_table.hpp"
 
-namespace kernel_tables::INTAGLIO_ABI {
+namespace kernel_tables::INTAGLIO_ARCH {
 
 using namespace ::intaglio;
 
@@ -264,4 +264,4 @@ constexpr kernel_list list_of(const kernel (&kernels)[N]) {
     return {kernels, N};
 }
 
-} // namespace kernel_tables::INTAGLIO_ABI
+} // namespace kernel_tables::INTAGLIO_ARCH

@@ -5,7 +5,7 @@
 
 #include "kernel_operations.hpp"
 
-namespace kernel_tables::INTAGLIO_ABI {
+namespace kernel_tables::INTAGLIO_ARCH {
 
 static constexpr kernel blocks_kernels[] = {
     products<ternary8_inference<1, 16>, raw>("ternary8_inference<1,16>"),
@@ -21,4 +21,4 @@ static constexpr kernel blocks_kernels[] = {
 extern const kernel_list blocks;
 constinit const kernel_list blocks = list_of(blocks_kernels);
 
-} // namespace kernel_tables::INTAGLIO_ABI
+} // namespace kernel_tables::INTAGLIO_ARCH

@@ -5,7 +5,7 @@
 
 #include "kernel_operations.hpp"
 
-namespace kernel_tables::INTAGLIO_ABI {
+namespace kernel_tables::INTAGLIO_ARCH {
 
 static constexpr kernel inference_kernels[] = {
     products_and_forward<int8_inference, raw | real | fused>("int8_inference"),
@@ -20,4 +20,4 @@ static constexpr kernel inference_kernels[] = {
 extern const kernel_list inference;
 constinit const kernel_list inference = list_of(inference_kernels);
 
-} // namespace kernel_tables::INTAGLIO_ABI
+} // namespace kernel_tables::INTAGLIO_ARCH

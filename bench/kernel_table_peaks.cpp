@@ -8,7 +8,7 @@
 #include "kernel_table.hpp"
 #include "peak.hpp"
 
-namespace kernel_tables::INTAGLIO_ABI {
+namespace kernel_tables::INTAGLIO_ARCH {
 
 using fp32_product = simd::product<float, float, float>;
 using int16_product = simd::product<std::int16_t, std::int16_t, std::int32_t>;
@@ -30,4 +30,4 @@ static constexpr std::array shapes{peaks_of<fp32_product>("fp32"), int16_peaks, 
 extern const peak_list peaks;
 constinit const peak_list peaks = {shapes[0].data(), shapes.size() * shapes[0].size()};
 
-} // namespace kernel_tables::INTAGLIO_ABI
+} // namespace kernel_tables::INTAGLIO_ARCH

@@ -13,7 +13,7 @@
 #include "intaglio/quantize/dfp.hpp"
 #include "kernel_operations.hpp"
 
-namespace kernel_tables::INTAGLIO_ABI {
+namespace kernel_tables::INTAGLIO_ARCH {
 
 static std::span<const float> floats_of(const float* values, std::ptrdiff_t count) {
     return {values, static_cast<std::size_t>(count)};
@@ -94,4 +94,4 @@ static constexpr conversion conversion_entries[] = {
 extern const conversion_list conversions;
 constinit const conversion_list conversions = {conversion_entries, std::size(conversion_entries)};
 
-} // namespace kernel_tables::INTAGLIO_ABI
+} // namespace kernel_tables::INTAGLIO_ARCH

@@ -5,7 +5,7 @@
 
 #include "kernel_operations.hpp"
 
-namespace kernel_tables::INTAGLIO_ABI {
+namespace kernel_tables::INTAGLIO_ARCH {
 
 static constexpr kernel training_kernels[] = {
     all_passes<fp32, raw | real | fused | variety, real | fused>("fp32"),
@@ -17,4 +17,4 @@ static constexpr kernel training_kernels[] = {
 extern const kernel_list training;
 constinit const kernel_list training = list_of(training_kernels);
 
-} // namespace kernel_tables::INTAGLIO_ABI
+} // namespace kernel_tables::INTAGLIO_ARCH

@@ -9,7 +9,7 @@
 
 #include "intaglio/core/config.hpp"
 
-namespace kernel_tables::INTAGLIO_ABI {
+namespace kernel_tables::INTAGLIO_ARCH {
 
 /// Calls f(std::integral_constant<int, 0>{}) ... f(std::integral_constant<int, N - 1>{}). `f` should be marked
 /// always_inline.
@@ -21,4 +21,4 @@ INTAGLIO_INLINE constexpr void unroll(F&& f) {
     (std::make_integer_sequence<int, N>{});
 }
 
-} // namespace kernel_tables::INTAGLIO_ABI
+} // namespace kernel_tables::INTAGLIO_ARCH

@@ -14,10 +14,10 @@
 #include "product.hpp"
 
 #define DECLARE(arch)                                                                                                  \
-    namespace abi_##arch {                                                                                             \
-        extern const product_table products;                                                                           \
+    namespace products::arch {                                                                                         \
+    extern const product_table table;                                                                                  \
     }
-#define ENTRY(arch) {#arch, &abi_##arch::products},
+#define ENTRY(arch) {#arch, &products::arch::table},
 
 FOR_EACH_ARCH(DECLARE)
 

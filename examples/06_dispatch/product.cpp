@@ -7,7 +7,7 @@
 
 #include "intaglio/gemm/gemm.hpp"
 
-namespace INTAGLIO_ABI {
+namespace products::INTAGLIO_ARCH {
 
 namespace {
 
@@ -31,7 +31,7 @@ bool multiply(const std::uint8_t* lhs, const std::int8_t* rhs, std::int32_t* out
 
 } // namespace
 
-extern const product_table products;
-const product_table products{multiply};
+extern const product_table table;
+const product_table table{multiply};
 
-} // namespace INTAGLIO_ABI
+} // namespace products::INTAGLIO_ARCH

@@ -5,11 +5,14 @@
                                                 don't belong, umbrella
     check_headers.py alone INCLUDE FLAGS CXX..  each header compiles alone, and twice in one file; FLAGS is a JSON
                                                 object arch -> flags
+    check_headers.py names INCLUDE CXX..        no public name is also one of the C library's, which `using namespace
+                                                intaglio` would make ambiguous
 
 Prints what is wrong, and 'N passed, N failed, N skipped' over headers.
 """
 
 import concurrent.futures
+import functools
 import json
 import os
 import pathlib
@@ -22,6 +25,7 @@ FLOORS = {"core": 1, "numeric": 2, "simd": 3, "tensor": 4, "quantize": 5, "gemm"
           "infer": 9, "optim": 9, "models": 10, "io": 10, "data": 10, "dist": 10}
 SIBLINGS = {("gemm", "quantize")}
 ARCHES = ["portable", "sse41", "avx2", "avx_vnni", "avx512bw", "avx512_vnni", "amx", "neon", "neon_dot"]
+CONFIGURATION = {"abi.hpp", "config.hpp"}  # where macros and conditional compilation live
 ONLY = {"models": {"models", "nn", "core"}}  # narrower than the floor
 
 INTRINSICS = re.compile(
@@ -36,9 +40,14 @@ def headers(include):
 
 
 def folder(header):
-    """The floor's folder of include/intaglio/<folder>/...; '' for the umbrella."""
+    """The floor's folder of include/intaglio/<folder>/...; '' for an umbrella."""
     parts = header.parts
     return parts[1] if len(parts) > 2 else ""
+
+
+def umbrella(header):
+    """The header that includes it for a user: files need nlohmann_json, the rest does not."""
+    return "io.hpp" if folder(header) == "io" else "intaglio.hpp"
 
 
 def report(results, skipped=0):
@@ -72,20 +81,26 @@ def faults_of(header, text, known):
         if not here:
             continue
         if not there:
-            yield "includes the umbrella"
+            yield "includes an umbrella"
         elif there != here and (FLOORS[there] >= FLOORS[here] or (here, there) in SIBLINGS):
             yield f"includes {included}: from {here} upwards or sideways to {there}"
         elif there not in ONLY.get(here, {there}):
             yield f"includes {included}: {here} sees only {', '.join(sorted(ONLY[here]))}"
     if not in_simd and re.search(r"xsimd/", text):
         yield "includes xsimd outside simd/"
+    if here and here != "io" and re.search(r"nlohmann/", text):
+        yield "includes nlohmann_json outside io/"
+    if here and re.search(r"^namespace intaglio(?!::inline INTAGLIO_ABI\b)", text, re.M):
+        yield "has names outside the inline namespace INTAGLIO_ABI"
     code = re.sub(r"//[^\n]*", "", text)
     if not in_arch and (found := INTRINSICS.search(code)):
         yield f"intrinsics outside simd/arch/: {found.group(0)}"
-    if not in_simd and header.name != "config.hpp" and CONDITIONALS.search(code):
-        yield "conditional compilation outside core/config.hpp and simd/"
-    if header.name != "config.hpp" and (found := re.search(r"^\s*#\s*define\s+(\w+)", code, re.M)):
-        yield f"defines the macro {found.group(1)}; macros live in core/config.hpp"
+    if re.search(r"\bassert *\(|\bNDEBUG\b", re.sub(r"static_assert", "", code)):
+        yield "depends on NDEBUG, which the inline namespace does not tell apart (core/abi.hpp)"
+    if not in_simd and header.name not in CONFIGURATION and CONDITIONALS.search(code):
+        yield "conditional compilation outside core/config.hpp, core/abi.hpp and simd/"
+    if header.name not in CONFIGURATION and (found := re.search(r"^\s*#\s*define\s+(\w+)", code, re.M)):
+        yield f"defines the macro {found.group(1)}; macros live in core/config.hpp and core/abi.hpp"
     if "using namespace" in code and re.search(r"^using namespace", code, re.M):
         yield "using namespace at file scope"
 
@@ -96,10 +111,12 @@ def rules(include):
     for header in known:
         text = (include / header).read_text(encoding="utf-8")
         faults = list(faults_of(header, text, set(known)))
-        if not folder(header):  # the umbrella names every header but the arches' own
+        if not folder(header):  # an umbrella names every header of its folders but the arches' own
             named = re.findall(r'^#include "([^"]+)"', text, re.M)
-            expected = [str(h) for h in known if folder(h) and h.parts[1:3] != ("simd", "arch")]
+            public = [h for h in known if folder(h) and h.parts[1:3] != ("simd", "arch")]
+            expected = [str(h) for h in public if umbrella(h) == header.name]
             faults += [f"lacks {h}" for h in expected if h not in named]
+            faults += [f"names {h}, which belongs elsewhere" for h in named if h not in expected]
             faults += [f"names {h} more than once" for h in sorted(set(named)) if named.count(h) > 1]
         results.append((header, faults))
     report(results)
@@ -120,7 +137,7 @@ def alone(include, flags, compiler):
             return None
         source = f'#include "{header}"\n#include "{header}"\n'
         command = [*compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion",
-                   "-Wno-sign-conversion", "-Wshadow", "-Werror", f"-I{include}", *flags[arch], "-x", "c++", "-"]
+                   "-Wsign-conversion", "-Wshadow", "-Werror", f"-I{include}", *flags[arch], "-x", "c++", "-"]
         done = subprocess.run(command, input=source, capture_output=True, text=True)
         return header, [] if done.returncode == 0 else ["\n" + done.stderr]
 
@@ -130,7 +147,48 @@ def alone(include, flags, compiler):
     report(done, len(results) - len(done))
 
 
-if sys.argv[1] == "rules":
+def public_names(text):
+    """Names declared in the library's namespaces, which are not indented; but for detail."""
+    open_namespaces = []
+    for line in text.split("\n"):
+        if found := re.match(r"(?:inline )?namespace (.*) \{$", line):
+            open_namespaces.append(found.group(1))
+        elif line.startswith("} // namespace"):
+            open_namespaces.pop()
+        elif open_namespaces and not any("detail" in name for name in open_namespaces):
+            found = (re.match(r"(?:template <.*> )?(?:struct|class|enum class|concept|using) (\w+)", line) or
+                     re.match(r"(?!\s)[\w:<>,&* \[\]()]*?[ &*](\w+)(?:\(| = |\{|;)", line))
+            if found:
+                yield found.group(1)
+
+
+C_LIBRARY = """complex.h ctype.h dirent.h fcntl.h fenv.h inttypes.h limits.h math.h pthread.h sched.h search.h
+    signal.h stdio.h stdlib.h string.h strings.h sys/mman.h sys/stat.h sys/types.h time.h unistd.h
+    wchar.h algorithm bit chrono cmath cstring filesystem functional iostream map memory mutex
+    numeric random ranges span string thread vector"""
+
+
+def names(include, compiler):
+    found = sorted({name for header in headers(include) for name in public_names((include / header).read_text())})
+    run = functools.partial(subprocess.run, capture_output=True, text=True)
+    there = [name for name in C_LIBRARY.split()
+             if run([*compiler, "-E", "-x", "c++", "-"], input=f"#include <{name}>\n").returncode == 0]
+    source = "".join(f"#include <{name}>\n" for name in there)
+    source += "using ::index;\n" + "".join(f"using ::{name};\n" for name in found)  # `index`: to see that this finds
+    gcc = "Free Software" in run([*compiler, "--version"]).stdout
+    every = "-fmax-errors=0" if gcc else "-ferror-limit=0"
+    done = run([*compiler, "-std=c++20", "-fsyntax-only", every, "-x", "c++", "-"], input=source)
+    unknown = {int(line) - len(there) - 2 for line in re.findall(r"<stdin>:(\d+):\d+: error", done.stderr)}
+    results = [(name, [] if number in unknown else ["is a name of the C library too"])
+               for number, name in enumerate(found)]
+    if -1 in unknown or len(found) < 100 or not {"dim_t", "gemm", "error"} <= set(found):
+        results.append(("check_headers.py", [f"finds no names: {found}"]))
+    report(results)
+
+
+if sys.argv[1] == "names":
+    names(pathlib.Path(sys.argv[2]), sys.argv[3:])
+elif sys.argv[1] == "rules":
     rules(pathlib.Path(sys.argv[2]))
 else:
     alone(pathlib.Path(sys.argv[2]), json.loads(sys.argv[3]), sys.argv[4:])

@@ -5,23 +5,20 @@
 
 #include "intaglio/simd/atom.hpp"
 
-#if defined(__x86_64__)
-#if (defined(__AMX_INT8__) || defined(__AMXINT8__)) && defined(__AVX512VNNI__) && defined(__AVX512BW__) &&             \
-    defined(__AVX512DQ__) && defined(__AVX512VL__)
+#if INTAGLIO_DETAIL_RANK_OF(INTAGLIO_ARCH) == INTAGLIO_DETAIL_RANK_amx
 #include "intaglio/simd/arch/amx.hpp"
-#elif defined(__AVX512VNNI__) && defined(__AVX512BW__)
+#elif INTAGLIO_DETAIL_RANK_OF(INTAGLIO_ARCH) == INTAGLIO_DETAIL_RANK_avx512_vnni
 #include "intaglio/simd/arch/avx512_vnni.hpp"
-#elif defined(__AVX512BW__)
+#elif INTAGLIO_DETAIL_RANK_OF(INTAGLIO_ARCH) == INTAGLIO_DETAIL_RANK_avx512bw
 #include "intaglio/simd/arch/avx512bw.hpp"
-#elif defined(__AVXVNNI__)
+#elif INTAGLIO_DETAIL_RANK_OF(INTAGLIO_ARCH) == INTAGLIO_DETAIL_RANK_avx_vnni
 #include "intaglio/simd/arch/avx_vnni.hpp"
-#elif defined(__AVX2__)
+#elif INTAGLIO_DETAIL_RANK_OF(INTAGLIO_ARCH) == INTAGLIO_DETAIL_RANK_avx2
 #include "intaglio/simd/arch/avx2.hpp"
-#elif defined(__SSE4_1__)
+#elif INTAGLIO_DETAIL_RANK_OF(INTAGLIO_ARCH) == INTAGLIO_DETAIL_RANK_sse41
 #include "intaglio/simd/arch/sse41.hpp"
-#endif
-#elif defined(__ARM_FEATURE_DOTPROD)
+#elif INTAGLIO_DETAIL_RANK_OF(INTAGLIO_ARCH) == INTAGLIO_DETAIL_RANK_neon_dot
 #include "intaglio/simd/arch/neon_dot.hpp"
-#elif defined(__aarch64__)
+#elif INTAGLIO_DETAIL_RANK_OF(INTAGLIO_ARCH) == INTAGLIO_DETAIL_RANK_neon
 #include "intaglio/simd/arch/neon.hpp"
 #endif
