@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// All of the library, from the lowest floor to the highest. A test compares this list with the folder. simd/arch/ is
-// missing on purpose: simd/native.hpp includes what fits the translation unit's flags. io/ needs nlohmann_json; a
-// program without it includes the headers that it uses instead of this one.
+// All of the library but its files, from the lowest floor to the highest: needs xsimd and the standard library only.
+// Files (io/) need nlohmann_json beside them and come with intaglio/io.hpp. A test compares the two lists with the
+// folder. simd/arch/ is missing on purpose: simd/native.hpp includes what fits the translation unit's flags.
 
+#include "intaglio/core/abi.hpp"
 #include "intaglio/core/buffer.hpp"
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
@@ -127,14 +128,6 @@
 #include "intaglio/optim/train_step.hpp"
 
 #include "intaglio/models/digits_cnn.hpp"
-
-#include "intaglio/io/atomic_file.hpp"
-#include "intaglio/io/checkpoint.hpp"
-#include "intaglio/io/coded_network_file.hpp"
-#include "intaglio/io/element_type.hpp"
-#include "intaglio/io/safetensors.hpp"
-#include "intaglio/io/safetensors_header.hpp"
-#include "intaglio/io/safetensors_writer.hpp"
 
 #include "intaglio/data/augment.hpp"
 #include "intaglio/data/digits.hpp"

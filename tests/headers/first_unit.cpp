@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "intaglio/intaglio.hpp"
+#include "intaglio/io.hpp"
 
 const char* second_unit_portable();
 const char* second_unit_best();

@@ -3,6 +3,7 @@
 // See first_unit.cpp. ENTRY is the name of this unit's one function.
 
 #include "intaglio/intaglio.hpp"
+#include "intaglio/io.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 /// An inline function that differs from one arch to the next, as kernels do.

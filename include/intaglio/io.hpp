@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// All of io/: files of tensors and networks. Beside what intaglio/intaglio.hpp needs this needs nlohmann_json.
+
+#include "intaglio/io/atomic_file.hpp"
+#include "intaglio/io/checkpoint.hpp"
+#include "intaglio/io/coded_network_file.hpp"
+#include "intaglio/io/element_type.hpp"
+#include "intaglio/io/safetensors.hpp"
+#include "intaglio/io/safetensors_header.hpp"
+#include "intaglio/io/safetensors_writer.hpp"
