@@ -7,6 +7,7 @@
 #include "intaglio/io/checkpoint.hpp"
 #include "intaglio/io/coded_network_file.hpp"
 #include "intaglio/io/element_type.hpp"
+#include "intaglio/io/line_chart.hpp"
 #include "intaglio/io/safetensors.hpp"
 #include "intaglio/io/safetensors_header.hpp"
 #include "intaglio/io/safetensors_writer.hpp"

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Where a gradient is written. A tensor that several operations read gets a share from each; the first writes it, the
+// others add theirs to what is there; and where the tensor is the output of a rectifier, the last one masks the sum:
+//
+//   d = mask > 0 ? own + addend : 0
+//
+// So gradients are summed and masked in the pass that writes them, and are never read for that alone. (PyTorch's
+// convention: a gradient passes where the output is NaN.)
+
+#include "intaglio/gemm/epilogue.hpp"
+#include "intaglio/train/storage.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::train {
+
+template <class T>
+struct gradient_target {
+    stored<T>* d = nullptr;
+    const stored<T>* addend = nullptr; ///< what other readers gave so far; null: nothing
+    const stored<T>* mask = nullptr;   ///< the rectified output; null: none, or not yet
+};
+
+/// v = (v + addend) masked, for the elements from `first` on.
+template <class T>
+void finish_gradient(const gradient_target<T>& to, float* __restrict v, dim_t first, dim_t count) {
+    if (to.addend) {
+        const float unit = to.addend->unit();
+        const T* __restrict const q = to.addend->data + first;
+        for (dim_t i = 0; i < count; ++i) v[i] += static_cast<float>(q[i]) * unit;
+    }
+    if (to.mask) {
+        const T* __restrict const o = to.mask->data + first;
+        for (dim_t i = 0; i < count; ++i) v[i] = o[i] <= T{0} ? 0.0F : v[i];
+    }
+}
+
+/// The same as a stage of a product, and the others that a unit of training has: v = v + bias, rectified; the largest
+/// magnitude of all is kept. One type for all of them, so that each product is compiled once.
+template <class T>
+struct unit_stage {
+    const float* per_column = nullptr; ///< bias
+    bool rectify = false;
+    gradient_target<T> gradient{};
+    dim_t row_stride = 0; ///< of the gradient's tensors, which are dense
+    max_magnitude largest{};
+
+    INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
+        if (per_column) bias{per_column}(v, row, col, count);
+        if (rectify) relu{}(v, row, col, count);
+        finish_gradient(gradient, v, row * row_stride + col, count);
+        if (largest.result) largest(v, row, col, count);
+    }
+};
+
+} // namespace intaglio::inline INTAGLIO_ABI::train

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a training plan is told beside its network: how tensors become storage, which layers stay FP32. The defaults are
+// this library's numerics (all 15 magnitude bits, everything that multiplies in integers); paper_options are those of
+// Das et al.
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "intaglio/nn/network.hpp"
+#include "intaglio/quantize/dfp.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::train {
+
+/// How tensors become storage; of no meaning for floats.
+struct storage_options {
+    dfp_spec operands{.bits = 16, .head_room = 0}; ///< what products read: activations and gradients
+    dfp_spec weights{.bits = 16, .head_room = 0};
+    dfp_spec products{.bits = 16, .head_room = 0}; ///< what products write
+};
+
+struct plan_options {
+    storage_options storage;
+    std::vector<std::string> in_float; ///< convolutions and linear layers whose products stay FP32
+    std::uint64_t seed = 0;            ///< of dropout
+};
+
+/// The names of the first and the last convolution or linear layer of a network and of its auxiliary classifiers.
+inline std::vector<std::string> first_and_classifiers(const nn::network& net) {
+    std::vector<std::string> names;
+    for (const nn::node& n : net.nodes)
+        if (names.empty() && std::holds_alternative<nn::op::convolution>(n.op)) names.push_back(n.name);
+    for (const nn::network_output& o : net.outputs) names.push_back(net.nodes[o.node].name);
+    return names;
+}
+
+/// The paper's recipe (arXiv 1802.00930): two bits of head-room, the first layer and the classifier in FP32.
+inline plan_options paper_options(const nn::network& net) {
+    return {.storage = {.operands = {16, 2}, .weights = {16, 2}, .products = {16, 0}},
+            .in_float = first_and_classifiers(net)};
+}
+
+} // namespace intaglio::inline INTAGLIO_ABI::train
