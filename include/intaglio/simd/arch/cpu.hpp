@@ -79,11 +79,11 @@ inline cpu_answers ask_cpu() {
                                                            : "";
     a.avx_vnni = !a.avx2.empty() ? a.avx2 : bit(more.eax, 4) ? "" : "the CPU lacks AVX-VNNI";
 
-    // F, DQ, BW, VL
-    const bool avx512 =
-        bit(extended.ebx, 16) && bit(extended.ebx, 17) && bit(extended.ebx, 30) && bit(extended.ebx, 31);
+    // F, DQ, CD, BW, VL
+    const bool avx512 = bit(extended.ebx, 16) && bit(extended.ebx, 17) && bit(extended.ebx, 28) &&
+                        bit(extended.ebx, 30) && bit(extended.ebx, 31);
     a.avx512bw = !a.avx2.empty()             ? a.avx2
-                 : !avx512                   ? "the CPU lacks AVX-512 F, DQ, BW or VL"
+                 : !avx512                   ? "the CPU lacks AVX-512 F, CD, DQ, BW or VL"
                  : (states & 0xE6U) != 0xE6U ? os
                                              : "";
     a.avx512_vnni = !a.avx512bw.empty() ? a.avx512bw : bit(extended.ecx, 11) ? "" : "the CPU lacks AVX-512-VNNI";
