@@ -4,6 +4,9 @@ the text quoted in the file's lines '// expect: ...'. So a law is tested togethe
 Each sentence of a static_assert in the library's headers that says who speaks ("subject: law; remedy") must be quoted
 by some file.
 
+A file with lines '// flags: ...' is compiled once for each of them; '// flags of gcc: ...' and '// flags of clang: ...'
+are for that compiler.
+
     check_compile.py FOLDER INCLUDE CXX...
 """
 
@@ -20,14 +23,30 @@ UNPROVOKABLE = ["io: tensors are stored little-endian"]
 folder, include, compiler = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3:]
 
 
+version = subprocess.run([*compiler, "--version"], capture_output=True, text=True).stdout
+brand = "clang" if "clang" in version else "gcc"
+
+
 def expected(path):
     """What is quoted; a quotation goes on to the end of its comment, or to the next one."""
     found = re.findall(r"^// expect: (.*(?:\n// (?!expect:).*)*)", path.read_text(encoding="utf-8"), re.M)
     return [re.sub(r"\n// ", " ", text).strip() for text in found]
 
 
+def flag_sets(path):
+    """The lists of flags with which a file is compiled."""
+    found = re.findall(r"^// flags(?: of (gcc|clang))?:(.*)", path.read_text(encoding="utf-8"), re.M)
+    return [flags.split() for who, flags in found if who in ("", brand)] if found else [[]]
+
+
 def fault(path):
-    command = [*compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", f"-I{include}", str(path)]
+    return "".join((f"with {' '.join(flags)}: " if flags else "") + text
+                   for flags in flag_sets(path) if (text := fault_with(path, flags)))
+
+
+def fault_with(path, flags):
+    command = [*compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", *flags, f"-I{include}",
+               str(path)]
     done = subprocess.run(command, capture_output=True, text=True)
     if path.parent.name == "accept":
         return "" if done.returncode == 0 else "does not compile:\n" + done.stderr

@@ -5,7 +5,7 @@
 check_docs.py example SOURCE PROGRAM   runs PROGRAM; its output must be the comment "// Prints:" that ends SOURCE
 check_docs.py pages ROOT               in README.md and docs/: links lead to files; a block after <!-- quote FILE --> is
                                        found in FILE line by line; a block after <!-- output FILE --> is the
-                                       "// Prints:" comment of FILE
+                                       "// Prints:" comment of FILE; docs/conditions.md names tests that exist
 """
 
 import pathlib
@@ -45,6 +45,9 @@ def check_page(root: pathlib.Path, page: pathlib.Path) -> list[str]:
     for target in re.findall(r"\]\(([^)#\s]+)", re.sub(r"```.*?```", "", text, flags=re.S)):
         if "://" not in target and not (page.parent / target).exists():
             faults.append(f"{page}: the link {target} leads nowhere")
+    if page.name == "conditions.md":
+        tests = re.findall(r"`([a-z_]+/[a-z_/]+\.cpp)`", text)
+        faults += [f"{page}: there is no test {name}" for name in tests if not (root / "tests" / name).is_file()]
     return faults
 
 

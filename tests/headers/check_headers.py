@@ -28,6 +28,8 @@ ARCHES = ["portable", "sse41", "avx2", "avx_vnni", "avx512bw", "avx512_vnni", "a
 CONFIGURATION = {"abi.hpp", "config.hpp"}  # where macros and conditional compilation live
 ONLY = {"models": {"models", "nn", "core"}}  # narrower than the floor
 
+# One register of the machine, not of its vectors; executors need it, two floors below simd.
+REGISTERS = pathlib.PurePosixPath("intaglio/core/float_environment.hpp")
 INTRINSICS = re.compile(
     r"\b_mm\d*_|\b__m(?:128|256|512)|\b_tile_|\bv(?:ld|st)1q?_|immintrin\.h|arm_neon\.h|cpuid\.h|__builtin_ia32_"
     r"|\b__asm__\b|\basm\b *(?:volatile)? *\((?! *\"\")")  # an empty asm is a barrier
@@ -64,7 +66,7 @@ def faults_of(header, text, known):
     lines = text.split("\n")
     here = folder(header)
     in_simd = here == "simd"
-    in_arch = header.parts[1:3] == ("simd", "arch")
+    in_arch = header.parts[1:3] == ("simd", "arch") or header == REGISTERS
     if lines[0] != "// SPDX-License-Identifier: Apache-2.0" or lines[1:2] != ["#pragma once"]:
         yield "does not open with the SPDX line and #pragma once"
     if len(lines) > 400:
@@ -97,7 +99,7 @@ def faults_of(header, text, known):
         yield f"intrinsics outside simd/arch/: {found.group(0)}"
     if re.search(r"\bassert *\(|\bNDEBUG\b", re.sub(r"static_assert", "", code)):
         yield "depends on NDEBUG, which the inline namespace does not tell apart (core/abi.hpp)"
-    if not in_simd and header.name not in CONFIGURATION and CONDITIONALS.search(code):
+    if not (in_simd or in_arch) and header.name not in CONFIGURATION and CONDITIONALS.search(code):
         yield "conditional compilation outside core/config.hpp, core/abi.hpp and simd/"
     if header.name not in CONFIGURATION and (found := re.search(r"^\s*#\s*define\s+(\w+)", code, re.M)):
         yield f"defines the macro {found.group(1)}; macros live in core/config.hpp and core/abi.hpp"

@@ -14,6 +14,7 @@
 #include "intaglio/conv/geometry.hpp"
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/gemm/policy.hpp"
 #include "intaglio/gemm/reference.hpp"
 
@@ -62,6 +63,7 @@ void store_reference(Out& out, typename P::total total, double lhs_scale, double
 template <GemmPolicy P, class Out>
 void reference_conv_forward(const conv_geometry& g, const typename P::lhs::storage* in, double in_scale,
                             const rhs_view<P>& filter, matrix_view<Out> out) {
+    const float_environment scope;
     static_assert(std::is_same_v<typename P::lhs::sharing, per_tensor>,
                   "convolution: activations have one scale for the whole tensor");
     g.check();
@@ -108,6 +110,7 @@ void reference_conv_forward(const conv_geometry& g, const typename P::lhs::stora
 template <GemmPolicy P, class Out>
 void reference_conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage* d_out, double d_out_scale,
                                    const typename P::rhs::storage* filter, double filter_scale, matrix_view<Out> d_in) {
+    const float_environment scope;
     static_assert(detail::one_plane_one_scale<P>,
                   "convolution: gradients take operands of one plane with one scale for the whole tensor");
     g.check();
@@ -153,6 +156,7 @@ template <GemmPolicy P, class Out>
 void reference_conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage* in, double in_scale,
                                     const typename P::rhs::storage* d_out, double d_out_scale,
                                     matrix_view<Out> d_filter) {
+    const float_environment scope;
     static_assert(detail::one_plane_one_scale<P>,
                   "convolution: gradients take operands of one plane with one scale for the whole tensor");
     g.check();

@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/conv/line_source.hpp"
 #include "intaglio/conv/pass.hpp"
 
@@ -69,6 +70,7 @@ public:
           rows_(choose_gradient_rows(g, traits::cols, d_filter.row_stride % std::max<dim_t>(1, tap_stride()) == 0)) {}
 
     void run() const {
+        const float_environment scope;
         require_grouped_lhs<P>(g_, lhs().name, lhs().data, lhs().pixels(), lhs().channels);
         if (g_.groups > 1 || !traits::proven)
             require_dense_range<typename P::rhs::format>(rhs().name, rhs().data, rhs().pixels(), rhs().channels);

@@ -28,6 +28,28 @@
 #define INTAGLIO_VERSION_MINOR 1
 #define INTAGLIO_VERSION_PATCH 0
 
+// Flags under which the library can't keep its promises are refused (docs/conditions.md).
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) ||                         \
+    defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "Intaglio: results rest on IEEE arithmetic; compile without -ffast-math, -Ofast and their parts"
+#endif
+#if defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 1 || __FLT_EVAL_METHOD__ == 2)
+#error "Intaglio: results rest on IEEE arithmetic; compile with float and double computed as such (-mfpmath=sse)"
+#endif
+#if defined(__clang__)
+// Clang has no macros for the parts of -ffast-math, but refuses this pragma under each of them that changes results.
+// The comment behind it is in its message. Nothing stays switched on.
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wignored-pragmas" // on targets that don't know it
+#pragma float_control(push)
+#pragma float_control(except, on) // Intaglio: results rest on IEEE arithmetic; compile without -ffast-math
+#pragma float_control(pop)
+#pragma clang diagnostic pop
+#endif
+#if !defined(__cpp_exceptions)
+#error "Intaglio: faults are reported by exceptions; compile without -fno-exceptions"
+#endif
+
 // The best arch that the flags have. Clang before 16 writes __AMXINT8__.
 #if defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__) && defined(__AVX512VNNI__) &&              \
     defined(__FMA__) && (defined(__AMX_INT8__) || defined(__AMXINT8__))

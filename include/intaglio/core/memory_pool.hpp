@@ -5,12 +5,16 @@
 // every step, and a block that went back to the system costs a page fault for each 4 KiB when it is touched again: up
 // to a third of a weight gradient's time. At most `most_kept` bytes are kept, small blocks never. Under
 // AddressSanitizer everything goes straight to the heap, so that it sees each use after a free.
+//
+// A fork() waits until no other thread is inside the pool, so that the child can use it.
 
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <mutex>
 #include <new>
+
+#include <pthread.h>
 
 #include "intaglio/core/config.hpp"
 
@@ -25,6 +29,8 @@ public:
     /// The pool that all buffers share. Never destroyed: buffers of static storage may outlive any other object.
     static memory_pool& shared() {
         static memory_pool* const pool = new memory_pool;
+        [[maybe_unused]] static const int told =
+            ::pthread_atfork([] { pool->mutex_.lock(); }, [] { pool->mutex_.unlock(); }, [] { pool->mutex_.unlock(); });
         return *pool;
     }
 

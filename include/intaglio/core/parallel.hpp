@@ -9,7 +9,8 @@
 // and every function of the library that can use threads takes an executor_ref as its last argument, by default the
 // serial one. No result depends on the executor: iterations write disjoint memory, and sums across them are exact or
 // taken in a fixed order. `worker` tells apart the calls that may run at the same time, for scratch memory; it says
-// nothing about which iterations a worker gets.
+// nothing about which iterations a worker gets. Each call runs in the library's own floating-point environment
+// (float_environment.hpp), whatever the executor's threads have.
 //
 // A host application that has a pool of its own wraps it in a struct with these two members.
 
@@ -18,6 +19,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -25,6 +27,8 @@
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
+#include "intaglio/core/float_environment.hpp"
+#include "intaglio/core/fork.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
@@ -65,6 +69,10 @@ concept Executor = requires(E& executor, dim_t count, loop_body body) {
 ///
 /// A loop that is started while another one runs on the same pool, from inside it or from a second thread, runs
 /// serially in the thread that started it: nesting is safe and never waits.
+///
+/// fork() does not copy threads. In a child process a pool of the parent is its calling thread alone: loops run
+/// serially, and so do those of a pool that was busy. A pool that the child makes itself has all of its threads. Who
+/// forks inside of a loop's body should not return from it in the child: the rest of the loop is the parent's.
 class thread_pool {
 public:
     /// `threads` workers in all, the caller included. Throws value_error unless 1 <= threads <= 1024.
@@ -82,13 +90,13 @@ public:
     thread_pool& operator=(const thread_pool&) = delete;
     ~thread_pool() { stop(); }
 
-    int concurrency() const noexcept { return static_cast<int>(workers_.size()) + 1; }
+    int concurrency() const noexcept { return alone() ? 1 : static_cast<int>(workers_.size()) + 1; }
 
     /// Returns when all iterations have run. If one throws, no further ones are started, and the first exception is
-    /// rethrown here after all workers have stopped.
+    /// rethrown here after all workers have stopped. Throws intaglio::error in a child that was forked by an iteration.
     template <class F>
     void for_each(dim_t count, F&& f) {
-        if (count <= 1 || workers_.empty() || busy_.exchange(true, std::memory_order_acquire)) {
+        if (count <= 1 || workers_.empty() || alone() || busy_.exchange(true, std::memory_order_acquire)) {
             serial_executor{}.for_each(count, f);
             return;
         }
@@ -98,6 +106,8 @@ public:
         generation_.fetch_add(1, std::memory_order_release);
         generation_.notify_all();
         run.work(0);
+        if (alone()) [[unlikely]]
+            fail<error>("thread_pool: this process was forked inside of a loop, whose other workers are its parent's");
         for (int left = running_.load(std::memory_order_acquire); left != 0;
              left = running_.load(std::memory_order_acquire))
             wait_while(running_, left);
@@ -126,6 +136,9 @@ private:
         }
     };
 
+    /// Whether this process is a fork of the one that has the workers.
+    bool alone() const noexcept { return forks_ != detail::forks(); }
+
     /// Waits until `value` is no longer `old`: first awake, since the next loop mostly follows soon and to wake a
     /// thread takes as long as a small loop, then asleep.
     template <class T>
@@ -144,11 +157,16 @@ private:
             seen = generation_.load(std::memory_order_acquire);
             if (stopping_.load(std::memory_order_relaxed)) return;
             current_->work(worker);
+            if (alone()) std::terminate(); // forked by an iteration, in this thread: nobody waits for it
             if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) running_.notify_one();
         }
     }
 
     void stop() noexcept {
+        if (alone()) { // there is nothing to join: the handles are forgotten
+            for (std::thread& worker : workers_) ::new (&worker) std::thread;
+            return;
+        }
         stopping_.store(true, std::memory_order_relaxed);
         generation_.fetch_add(1, std::memory_order_release);
         generation_.notify_all();
@@ -156,6 +174,7 @@ private:
         workers_.clear();
     }
 
+    const unsigned forks_ = detail::forks();
     std::vector<std::thread> workers_;
     loop* current_ = nullptr;             // written by the caller before generation_ is raised
     std::atomic<unsigned> generation_{0}; // raised once for each loop
@@ -164,7 +183,8 @@ private:
     std::atomic<bool> stopping_{false};
 };
 
-/// An executor without its type, passed by value; the executor must outlive the call. Default: serial.
+/// An executor without its type, passed by value; the executor must outlive the call. Default: serial. Iterations round
+/// to nearest even and keep denormal numbers, whatever their thread did before.
 class executor_ref {
 public:
     executor_ref() noexcept = default;
@@ -184,10 +204,16 @@ public:
 
     template <class F>
     void for_each(dim_t count, F&& f) const {
-        if (object_)
-            run_(object_, count, loop_body(f));
-        else
+        if (object_) {
+            const auto share = [&f](dim_t i, int worker) {
+                const float_environment scope;
+                f(i, worker);
+            };
+            run_(object_, count, loop_body(share));
+        } else {
+            const float_environment scope;
             serial_executor{}.for_each(count, f);
+        }
     }
 
 private:

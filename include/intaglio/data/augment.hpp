@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/data/digits.hpp"
 #include "intaglio/nn/feature_map.hpp"
 #include "intaglio/numeric/random.hpp"
@@ -24,6 +25,7 @@ struct deformation {
 /// (p - centre) + centre + t of the image, by linear interpolation between its four neighbours; outside the image is 0.
 inline void place_deformed_digit(const digits& from, dim_t image, const deformation& bound, std::uint64_t seed,
                                  std::uint64_t stream, nn::feature_map& batch, dim_t slot) {
+    const float_environment scope;
     constexpr dim_t side = digits::side;
     constexpr float centre = static_cast<float>(side - 1) / 2;
     const auto draw = [&](std::uint64_t i, float limit) {

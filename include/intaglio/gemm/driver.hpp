@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/gemm/chain_plan.hpp"
 #include "intaglio/gemm/gather.hpp"
@@ -316,6 +317,7 @@ void run_product(const Call& call, dim_t kc, const cache_sizes& cache, executor_
 template <GemmPolicy P, class Arch, class Source, class Out, class Stages, class RowMap>
 void multiply(const Source& source, double lhs_scale, const float* lhs_scales, const packed_rhs<P, Arch>& rhs,
               const Out& out, const Stages& stages, const RowMap& row_map, executor_ref exec, audit* check) {
+    const float_environment scope;
     using traits = kernel_traits<P, Arch>;
     const cache_sizes cache = cache_sizes::of_this_machine();
     dim_t kc = reduction_block<traits>(cache, source.along_rows());

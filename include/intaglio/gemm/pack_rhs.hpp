@@ -11,6 +11,7 @@
 
 #include "intaglio/core/buffer.hpp"
 #include "intaglio/core/error.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/gemm/blocking.hpp"
 #include "intaglio/gemm/packed_rhs.hpp"
@@ -40,6 +41,7 @@ public:
     }
 
     packed pack(executor_ref exec) {
+        const float_environment scope;
         const auto& layout = out_.layout_;
         if constexpr (traits::narrow_bits > 0)
             if (layout.narrow) out_.narrow_ = {layout.panels(), layout.panel_digits, layout.fives};

@@ -16,6 +16,7 @@
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/gemm/policy.hpp"
 
 #include <cmath>
@@ -116,6 +117,7 @@ float reference_value(Total t, double lhs_scale, double rhs_scale, float lhs_row
 /// = float). Throws shape_error, both shapes named, where the sizes don't fit.
 template <GemmPolicy P, class Out>
 void reference_gemm(const lhs_view<P>& lhs, const rhs_view<P>& rhs, matrix_view<Out> out) {
+    const float_environment scope;
     static_assert(std::is_same_v<Out, float> || std::is_same_v<Out, typename P::total>,
                   "reference_gemm: an output is float or the policy's total");
     const dim_t m = lhs.values.rows, k = lhs.values.cols, n = rhs.values.cols;

@@ -16,6 +16,7 @@
 #include <span>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/float_environment.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::nn {
 
@@ -24,6 +25,7 @@ inline constexpr float range_deviations = 6; ///< z above
 /// The range for channels of these batch-norm scales and shifts; 1 where no channel is ever positive.
 inline float activation_range(std::span<const float> scale, std::span<const float> shift,
                               float deviations = range_deviations) {
+    const float_environment scope;
     float range = 0;
     for (std::size_t c = 0; c < scale.size(); ++c) range = std::max(range, shift[c] + deviations * std::fabs(scale[c]));
     return range > 0 ? range : 1.0f;

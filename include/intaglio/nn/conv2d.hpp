@@ -17,6 +17,7 @@
 #include "intaglio/conv/input_gradient.hpp"
 #include "intaglio/conv/weight_gradient.hpp"
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/nn/chunks.hpp"
 #include "intaglio/nn/layer.hpp"
 #include "intaglio/nn/product_operand.hpp"
@@ -107,6 +108,7 @@ public:
 
     void backward(const feature_map& in, const feature_map&, const feature_map& d_out, feature_map* d_in,
                   const pass& p) override {
+        const float_environment scope;
         const conv_geometry g = shape_.on(in.shape(), name_);
         d_out_.assign(d_out.all(), name_ + " output gradient", p);
         const matrix_view<float> d_weight{weight_.gradient.data(), shape_.out_channels, shape_.filter_size()};

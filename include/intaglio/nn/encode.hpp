@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/nn/coded_network.hpp"
 #include "intaglio/quantize/blocks.hpp"
 #include "intaglio/quantize/residual.hpp"
@@ -61,6 +62,7 @@ inline coded_weights code_weights(std::span<const float> weights, dim_t rows, di
 /// value_error for a number of codings that does not fit, or weights that are not finite.
 inline coded_network encode(const folded_network& network, std::span<const weight_coding> codings, float image_range,
                             executor_ref exec = {}) {
+    const float_environment scope;
     const auto is_conv = [](const auto& stage) { return std::holds_alternative<folded_conv>(stage); };
     const auto layers = std::count_if(network.stages.begin(), network.stages.end(), is_conv);
     require<value_error>(codings.size() == 1 || std::cmp_equal(codings.size(), layers), "encode: ", codings.size(),

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/nn/sequential.hpp"
 #include "intaglio/numeric/random.hpp"
 
@@ -18,6 +19,7 @@ namespace intaglio::inline INTAGLIO_ABI::nn {
 /// Draws every weight of rank 4 (convolution and linear layers); all others keep their first values (0, batch norm
 /// scales 1).
 inline void initialize(sequential& network, std::uint64_t seed) {
+    const float_environment scope;
     std::uint64_t stream = 0;
     for (parameter* p : network.parameters()) {
         ++stream;

@@ -10,6 +10,7 @@
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
+#include "intaglio/core/float_environment.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::optim {
 
@@ -20,6 +21,7 @@ struct step_schedule {
     float factor = 0.1f;
 
     float operator()(dim_t step) const {
+        const float_environment scope;
         float r = rate;
         for (dim_t m : milestones)
             if (step >= m) r *= factor;
@@ -34,6 +36,7 @@ struct cosine_schedule {
     float last = 0;
 
     float operator()(dim_t step) const {
+        const float_environment scope;
         if (step >= steps) return last;
         constexpr double pi = 3.14159265358979323846;
         const double share = 0.5 * (1 + std::cos(pi * static_cast<double>(step) / static_cast<double>(steps)));
@@ -49,6 +52,7 @@ struct warmup {
     Schedule inner;
 
     float operator()(dim_t step) const {
+        const float_environment scope;
         if (step >= steps) return inner(step - steps);
         return inner(0) * static_cast<float>(step + 1) / static_cast<float>(steps + 1);
     }

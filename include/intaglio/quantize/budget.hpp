@@ -21,6 +21,7 @@
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/quantize/sensitivity.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
@@ -48,6 +49,7 @@ inline plane_plan evaluate(std::span<const layer_profile> layers, std::vector<st
 /// The codings of least estimated perturbation that fit `budget` bytes. Throws value_error if a layer has no choices or
 /// more than 255, a cost is negative, or the cheapest codings do not fit; the text has both sizes.
 inline plane_plan choose_planes(std::span<const layer_profile> layers, dim_t budget) {
+    const float_environment scope;
     std::vector<std::size_t> cheapest;
     for (const layer_profile& layer : layers) {
         require<value_error>(!layer.choices.empty() && layer.choices.size() <= 255, "budget: layer ", layer.name,
@@ -106,6 +108,7 @@ inline plane_plan choose_planes(std::span<const layer_profile> layers, dim_t bud
 
 /// The plan as text: a line for each layer with its planes, bytes and error, and the sums.
 inline std::string to_table(std::span<const layer_profile> layers, const plane_plan& plan) {
+    const float_environment scope;
     require(plan.choice.size() == layers.size(), "budget: a plan for ", plan.choice.size(), " layers, ", layers.size(),
             " layers");
     std::size_t widest = 5;

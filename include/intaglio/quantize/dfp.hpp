@@ -31,6 +31,7 @@
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/numeric/exponent.hpp"
 #include "intaglio/numeric/rounding.hpp"
@@ -68,9 +69,10 @@ struct quantize_counts {
     friend bool operator==(const quantize_counts&, const quantize_counts&) = default;
 };
 
-/// The shared exponent Es of a tensor whose largest magnitude is `max_magnitude` (finite, >= 0). 0 if that is 0.
+/// The shared exponent Es of a tensor whose largest magnitude is `max_magnitude` (finite, >= 0). 0 if that is 0, which
+/// its bits tell: under DAZ a denormal number compares equal to 0.
 constexpr int dfp_exponent(float max_magnitude, dfp_spec spec = {}) noexcept {
-    return max_magnitude == 0.0F ? 0 : exponent_of(max_magnitude) - (spec.bits - 2) + spec.head_room;
+    return magnitude_bits(max_magnitude) == 0 ? 0 : exponent_of(max_magnitude) - (spec.bits - 2) + spec.head_room;
 }
 
 namespace detail {
@@ -153,6 +155,7 @@ namespace detail {
 /// count_losses and dfp_dequantize, where mantissa(i) gives a mantissa.
 template <class Mantissa>
 quantize_counts count_losses(std::span<const float> values, int exponent, dfp_spec spec, Mantissa mantissa) {
+    const float_environment scope;
     const double unit = power_of_two(-exponent);
     const double beyond = static_cast<double>(spec.max_mantissa()) + 0.5; // the tie goes up: max_mantissa is odd
     quantize_counts counts;

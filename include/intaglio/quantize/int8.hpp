@@ -18,6 +18,7 @@
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/numeric/exponent.hpp"
 #include "intaglio/numeric/rescale.hpp"
@@ -44,6 +45,7 @@ struct linear_scale {
 /// 2^-100 count as 2^-100. Throws value_error otherwise.
 template <IntegerFormat Format>
 linear_scale scale_for_range(float largest) {
+    const float_environment scope;
     require<value_error>(largest >= 0 && is_finite(largest), "activation range: ", largest,
                          " is not a finite number >= 0");
     if (largest == 0) return {};

@@ -31,6 +31,7 @@
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
 #include "intaglio/core/extents.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/quantize/dfp.hpp"
 #include "intaglio/quantize/scale_search.hpp"
@@ -120,6 +121,7 @@ inline double factor_of(std::span<const double> scales, int largest_scale) {
 inline ternary_tensor quantize_residual(std::span<const float> weights, dim_t rows, dim_t cols,
                                         const residual_options& options = {}, std::string_view name = "weights",
                                         executor_ref exec = {}) {
+    const float_environment scope;
     detail::check_weights(weights, rows, cols, options.block, name, exec);
     ternary_tensor out(options.planes, rows, cols, options.block);
 
@@ -173,6 +175,7 @@ inline ternary_tensor quantize_residual(std::span<const float> weights, dim_t ro
 inline locked_tensor quantize_locked(std::span<const float> weights, dim_t rows, dim_t cols,
                                      const locked_options& options = {}, std::string_view name = "weights",
                                      executor_ref exec = {}) {
+    const float_environment scope;
     detail::check_weights(weights, rows, cols, options.block, name, exec);
     locked_tensor out(options.digits, rows, cols, options.block);
     const dim_t blocks = out.blocks();
@@ -261,6 +264,7 @@ inline void fuse_locked(std::span<const std::int8_t> planes, int digits, std::sp
 /// out. Dropping a balanced digit is rounding to the nearest multiple of three. Throws value_error unless 1 <= digits
 /// <= w.digits().
 inline locked_tensor truncate_locked(const locked_tensor& w, int digits) {
+    const float_environment scope;
     require<value_error>(digits >= 1 && digits <= w.digits(), "locked tensor: ", digits, " digits of ", w.digits());
     locked_tensor out(digits, w.rows(), w.cols(), w.block());
     const auto unit = static_cast<int>(detail::power_of_three(w.digits() - digits));

@@ -21,6 +21,7 @@
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/quantize/report.hpp"
 #include "intaglio/quantize/residual.hpp"
@@ -51,6 +52,7 @@ inline double estimated_perturbation(double sum_of_terms) noexcept { return std:
 
 /// The product bound for layers of the same sensitivities and errors; spans of one length, else shape_error.
 inline double perturbation_bound(std::span<const double> sensitivities, std::span<const double> nmses) {
+    const float_environment scope;
     require(sensitivities.size() == nmses.size(), "perturbation: ", sensitivities.size(), " sensitivities, ",
             nmses.size(), " errors");
     double product = 1;
@@ -68,6 +70,7 @@ inline dim_t bytes_of(const weight_cost& cost, dim_t weights) {
 inline layer_profile profile_locked(std::string_view name, std::span<const float> weights, dim_t rows, dim_t cols,
                                     dim_t macs, int max_digits = 3, locked_options options = {},
                                     trit_coding coding = trit_coding::five_per_byte, executor_ref exec = {}) {
+    const float_environment scope;
     layer_profile profile{std::string(name), rows * cols, macs};
     for (options.digits = 1; options.digits <= max_digits; ++options.digits) {
         const auto coded = quantize_locked(weights, rows, cols, options, name, exec);
@@ -83,6 +86,7 @@ inline layer_profile profile_locked(std::string_view name, std::span<const float
 inline layer_profile profile_residual(std::string_view name, std::span<const float> weights, dim_t rows, dim_t cols,
                                       dim_t macs, const residual_options& options = {.planes = 4},
                                       trit_coding coding = trit_coding::two_bits, executor_ref exec = {}) {
+    const float_environment scope;
     layer_profile profile{std::string(name), rows * cols, macs};
     const auto coded = quantize_residual(weights, rows, cols, options, name, exec);
     for (dim_t p = 1; p <= options.planes; ++p) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/float_environment.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
@@ -25,6 +26,7 @@ namespace intaglio::inline INTAGLIO_ABI {
 /// earlier of two equals first, so where many codes are saturated the sum may not reach 1/2. `order` is scratch.
 template <class Code>
 dim_t round_to_sum_zero(std::span<const double> x, Code* codes, int limit, std::vector<dim_t>& order) {
+    const float_environment scope;
     const auto error = [&](dim_t i) { return x[static_cast<std::size_t>(i)] - static_cast<double>(codes[i]); };
     double sum = 0;
     for (dim_t i = 0; i < static_cast<dim_t>(x.size()); ++i) sum += error(i);

@@ -23,6 +23,7 @@
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
+#include "intaglio/core/float_environment.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
@@ -38,6 +39,7 @@ class ternary_solver {
 public:
     /// Writes trits[i] for each w[i], all finite. `w` has as many elements as `trits`; none is a block of zeros.
     ternary_block solve(std::span<const double> w, std::int8_t* trits) {
+        const float_environment scope;
         magnitudes_.assign(w.size(), 0.0);
         std::transform(w.begin(), w.end(), magnitudes_.begin(), [](double x) { return std::abs(x); });
         std::sort(magnitudes_.begin(), magnitudes_.end(), std::greater<>());

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// flags: -fno-math-errno -fno-trapping-math
+// flags: -frounding-math
+// flags: -fno-rtti
+// flags: -O3 -ffp-contract=fast
+// flags of clang: -ffp-model=strict
+//
+// Flags that change no result, or only what docs/conditions.md says.
+
+#include "intaglio/gemm/gemm.hpp"
+#include "intaglio/models/digits_cnn.hpp"
+#include "intaglio/nn/encode.hpp"
+#include "intaglio/nn/integer_network.hpp"
+#include "intaglio/optim/train_step.hpp"
