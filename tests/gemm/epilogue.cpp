@@ -48,6 +48,34 @@ TEST_CASE("stages are applied from left to right", "[unit]") {
     CHECK(largest == 89.5F);
 }
 
+TEST_CASE("ReLU passes NaN, infinity and -0", "[unit]") {
+    constexpr float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+    const float kinds[] = {nan, infinity, -infinity, -0.0F, -nan, -2, 3};
+    for (const std::size_t count : {std::size(kinds), std::size_t{100}}) { // part of a panel, and whole ones
+        CAPTURE(count);
+        std::vector<float> values(count), out(count);
+        for (std::size_t i = 0; i < count; ++i) values[i] = kinds[i % std::size(kinds)];
+        // a sum that begins with +0 is never -0: the shift makes it so again
+        const std::vector<float> ones(count, 1.0F), shift(count, -0.0F);
+        run(values, matrix_view<float>(out.data(), 1, static_cast<std::ptrdiff_t>(count)), epilogue{relu{}});
+        float largest = 0;
+        std::vector<float> again(count);
+        run(values, matrix_view<float>(again.data(), 1, static_cast<std::ptrdiff_t>(count)),
+            epilogue{scale_shift{ones.data(), shift.data()}, relu{}, max_magnitude{&largest}});
+        CHECK(std::isnan(largest)); // and is not lost on the way to a quantizer
+        for (std::size_t i = 0; i < count; ++i) {
+            CAPTURE(i);
+            const float v = values[i];
+            REQUIRE((std::isnan(v) ? std::isnan(out[i]) : out[i] == (v > 0 ? v : 0.0F)));
+            REQUIRE((std::isnan(v) ? std::isnan(again[i]) : again[i] == out[i]));
+        }
+    }
+    float stays[] = {-0.0F, nan, -1, -0.0F, nan};
+    relu{}(stays, 0, 0, 5);
+    CHECK((std::signbit(stays[0]) && std::signbit(stays[3]) && std::isnan(stays[1]) && std::isnan(stays[4])));
+    CHECK(stays[2] == 0);
+}
+
 TEST_CASE("the largest magnitude starts from what the caller set", "[unit]") {
     std::vector<float> out(3);
     float largest = 7;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "intaglio/nn/gradient_check.hpp"
 
+#include <cmath>
+
 #include "intaglio/nn/batch_norm.hpp"
 #include "intaglio/nn/conv2d.hpp"
 #include "intaglio/nn/pooling.hpp"
@@ -88,6 +90,19 @@ TEST_CASE("the checker finds a wrong gradient", "[gradient]") {
         }
     } wrong;
     REQUIRE(check_gradients(wrong, {1, 2, 2, 5}).worst > 1e-3);
+}
+
+TEST_CASE("the checker reports a gradient that is NaN", "[gradient]") {
+    struct broken : relu {
+        void backward(const feature_map& in, const feature_map& out, const feature_map& d_out, feature_map* d_in,
+                      const pass& p) override {
+            relu::backward(in, out, d_out, d_in, p);
+            d_in->data()[7] = std::nanf("");
+        }
+    } wrong;
+    const gradient_report report = check_gradients(wrong, {1, 2, 2, 5});
+    REQUIRE(std::isnan(report.worst));
+    REQUIRE(report.where == "input [7]");
 }
 
 } // namespace intaglio::nn

@@ -54,6 +54,23 @@ using family = weight_coding::family;
 
 } // namespace
 
+TEST_CASE("what is not finite is named instead of folded or run", "[unit]") {
+    sequential net = calibrated_network();
+    const integer_network runner(encode(fold(net), std::vector{weight_coding{}}, image_range));
+    integer_network::workspace memory;
+    auto images = random_images(2);
+    images.data()[70] = std::nanf("");
+    REQUIRE(mentions<value_error>([&] { runner.run(images, 1, memory); }, "images", "element 70", "NaN"));
+    for (parameter* p : net.parameters()) {
+        if (p->name.find("norm2") != 0) continue;
+        CAPTURE(p->name);
+        const float kept = p->value[3];
+        p->value[3] = p->trained ? std::nanf("") : -1000; // a negative variance has no root
+        if (p->name != "norm2.running_mean") REQUIRE(mentions<value_error>([&] { fold(net); }, "channel 3", "conv2"));
+        p->value[3] = kept;
+    }
+}
+
 TEST_CASE("integers follow the network, closer with each plane", "[unit]") {
     sequential net = calibrated_network();
     const auto images = random_images(32);

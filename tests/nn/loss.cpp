@@ -24,6 +24,20 @@ TEST_CASE("the loss of equal logits, and of extreme ones", "[unit]") {
     for (float v : d.values()) REQUIRE(std::isfinite(v));
 }
 
+TEST_CASE("a NaN among the logits makes the loss NaN and no answer correct", "[unit]") {
+    for (dim_t at = 0; at < 3; ++at)
+        for (std::uint8_t label = 0; label < 3; ++label) {
+            CAPTURE(at, int{label});
+            feature_map logits({1, 1, 1, 3}), d;
+            logits.data()[at] = std::nanf("");
+            const std::vector<std::uint8_t> labels{label};
+            const auto broken = softmax_cross_entropy(logits, labels, &d);
+            REQUIRE(std::isnan(broken.loss));
+            REQUIRE(broken.correct == 0);
+            for (float v : d.values()) REQUIRE(std::isnan(v));
+        }
+}
+
 TEST_CASE("the gradient of the loss", "[gradient]") {
     const float smoothing = GENERATE(0.0f, 0.1f, 1.0f);
     feature_map logits({3, 1, 1, 5}), d;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "intaglio/quantize/report.hpp"
 
+#include <cmath>
+#include <limits>
+
 #include "support/catch.hpp"
 
 namespace intaglio {
@@ -47,6 +50,13 @@ TEST_CASE("layers add up by weights and by multiply-adds", "[unit]") {
     weighted.add(cost_of_planes(3, 64), 1000, 9000);
     REQUIRE(weighted.total().planes == Approx(1.2));
     REQUIRE(weighted.total().multiplications_vs_8_8 == Approx(64 / 2.8));
+}
+
+TEST_CASE("a NaN weight does not count as no error", "[unit]") {
+    const float weights[] = {1, std::numeric_limits<float>::quiet_NaN()}, zeros[] = {0, 0};
+    const auto none = [](dim_t, dim_t) { return 0.0; };
+    REQUIRE(std::isnan(nmse_of(weights, 1, 2, none)));
+    REQUIRE(nmse_of(zeros, 1, 2, none) == 0);
 }
 
 } // namespace intaglio

@@ -40,10 +40,10 @@ struct scale_shift {
     }
 };
 
-/// v = max(v, 0).
+/// v = max(v, 0); NaN stays NaN, and -0 stays -0, on every instruction set.
 struct relu {
     INTAGLIO_INLINE void operator()(float* v, dim_t, dim_t, dim_t count) const {
-        for (dim_t e = 0; e < count; ++e) v[e] = v[e] > 0.0F ? v[e] : 0.0F;
+        for (dim_t e = 0; e < count; ++e) v[e] = 0.0F > v[e] ? 0.0F : v[e];
     }
 };
 

@@ -10,7 +10,8 @@
 // are
 //
 //   d_scale = sum d_out x,   d_shift = sum d_out,
-//   d_in = scale / sqrt(variance + epsilon) (d_out - avg(d_out) - x avg(d_out x)).
+//   d_in = scale / sqrt(variance + epsilon) (d_out - avg(d_out) - x avg(d_out x))   with the batch's mean and variance
+//   d_in = scale / sqrt(variance + epsilon) d_out                                   with the running ones
 //
 // FP32 in every network; sums in double, in an order that does not depend on the threads (chunks.hpp).
 
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/nn/chunks.hpp"
 #include "intaglio/nn/layer.hpp"
 
@@ -51,7 +53,9 @@ public:
     }
 
     void forward(const feature_map& in, feature_map& out, const pass& p) override {
-        if (p.training)
+        const float_environment scope;
+        of_batch_ = p.training;
+        if (of_batch_)
             take_batch_statistics(in, p.exec);
         else
             for (dim_t c = 0; c < channels(); ++c) {
@@ -66,9 +70,10 @@ public:
         });
     }
 
-    /// Of the training pass; statistics are those of the last forward.
+    /// Of the last forward pass, in training or not: with the statistics that it used.
     void backward(const feature_map& in, const feature_map&, const feature_map& d_out, feature_map* d_in,
                   const pass& p) override {
+        const float_environment scope;
         const dim_t n = channels(), rows = in.pixels();
         const float *const x = in.data(), *const d = d_out.data();
         std::vector<double> sum(static_cast<std::size_t>(n)), sum_x(static_cast<std::size_t>(n));
@@ -82,6 +87,7 @@ public:
             const auto at = static_cast<std::size_t>(c);
             scale_.gradient[c] = static_cast<float>(sum_x[at]);
             shift_.gradient[c] = static_cast<float>(sum[at]);
+            if (!of_batch_) continue; // running statistics don't follow the input: no averages to take off
             average[c] = static_cast<float>(sum[at] / static_cast<double>(rows));
             average_x[c] = static_cast<float>(sum_x[at] / static_cast<double>(rows));
         }
@@ -134,7 +140,8 @@ private:
 
     std::string name_;
     parameter scale_, shift_, running_mean_, running_variance_;
-    buffer<float> mean_, inverse_deviation_;
+    buffer<float> mean_, inverse_deviation_; ///< of the last forward pass
+    bool of_batch_ = false;                  ///< they are the batch's
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI::nn

@@ -18,12 +18,14 @@
 #include <vector>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/nn/activation_range.hpp"
 #include "intaglio/nn/batch_norm.hpp"
 #include "intaglio/nn/conv2d.hpp"
 #include "intaglio/nn/pooling.hpp"
 #include "intaglio/nn/relu.hpp"
 #include "intaglio/nn/sequential.hpp"
+#include "intaglio/numeric/exponent.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::nn {
 
@@ -102,6 +104,10 @@ private:
                              " is a hidden layer without batch norm and ReLU behind it");
     }
     void close() {
+        for (std::size_t c = 0; c < open_->scale.size(); ++c)
+            require<value_error>(is_finite(open_->scale[c]) && is_finite(open_->shift[c]), "fold: channel ", c, " of ",
+                                 open_->name, " is scaled by ", open_->scale[c], " and shifted by ", open_->shift[c],
+                                 "; only finite numbers can be folded");
         result.stages.push_back(std::move(*open_));
         open_.reset();
         norm_ = nullptr;
@@ -113,8 +119,10 @@ private:
 } // namespace detail
 
 /// Folds a network of convolutions (each hidden one followed by batch norm and ReLU), poolings and a last linear layer.
-/// value_error, naming the layer, for any other structure. The network is only read.
+/// value_error, naming the layer, for any other structure, and for a scale or shift that is NaN or infinite. The
+/// network is only read.
 inline folded_network fold(const sequential& network) {
+    const float_environment scope;
     detail::folder folder;
     network.accept(folder);
     return folder.finish();

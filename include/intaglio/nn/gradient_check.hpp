@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/nn/layer.hpp"
 #include "intaglio/numeric/random.hpp"
 
@@ -25,11 +26,12 @@ namespace intaglio::inline INTAGLIO_ABI::nn {
 struct gradient_check_options {
     std::uint64_t seed = 1;
     float step = 1e-3f;
-    dim_t samples = 200; ///< entries compared in the input and in each parameter; all, where there are fewer
+    bool training = true; ///< or the gradients of evaluation mode
+    dim_t samples = 200;  ///< entries compared in the input and in each parameter; all, where there are fewer
 };
 
 struct gradient_report {
-    double worst = 0;  ///< largest |computed - measured| as a share of the largest gradient of the same tensor
+    double worst = 0;  ///< largest |computed - measured| as a share of the largest gradient of the same tensor, or NaN
     std::string where; ///< the tensor and position of it
     dim_t compared = 0;
 };
@@ -50,7 +52,8 @@ inline void spread_values(std::span<float> values, std::uint64_t seed, std::uint
 /// first.
 inline gradient_report check_gradients(layer& checked, const extents& in_shape,
                                        const gradient_check_options& options = {}) {
-    const pass training{.training = true};
+    const float_environment scope;
+    const pass mode{.training = options.training};
     feature_map in(in_shape), out(checked.output_shape(in_shape)), weights(out.shape()), d_in(in_shape);
     detail::spread_values(in.values(), options.seed, 1);
     for (dim_t i = 0; i < weights.size(); ++i)
@@ -62,14 +65,14 @@ inline gradient_report check_gradients(layer& checked, const extents& in_shape,
                 p->value[i] = 0.5f + random_uniform(options.seed, stream++, static_cast<std::uint64_t>(i));
 
     const auto loss = [&] {
-        checked.forward(in, out, training);
+        checked.forward(in, out, mode);
         double sum = 0;
         for (dim_t i = 0; i < out.size(); ++i)
             sum += static_cast<double>(weights.data()[i]) * static_cast<double>(out.data()[i]);
         return sum;
     };
     loss();
-    checked.backward(in, out, weights, &d_in, training);
+    checked.backward(in, out, weights, &d_in, mode);
 
     gradient_report report;
     const auto compare = [&](const std::string& name, std::span<float> values, const std::vector<float>& gradient) {
@@ -88,7 +91,8 @@ inline gradient_report check_gradients(layer& checked, const extents& in_shape,
                 std::fabs((loss_up - loss_down) / (up - down) - static_cast<double>(gradient[at]));
             const double share = difference / std::max(static_cast<double>(largest), 1e-6);
             ++report.compared;
-            if (share >= report.worst) {
+            const bool broken = report.worst != report.worst; // NaN is the worst, and stays it
+            if (!broken && !(share < report.worst)) {
                 report.worst = share;
                 report.where = join(name, " [", at, "]");
             }

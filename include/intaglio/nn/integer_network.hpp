@@ -16,9 +16,11 @@
 
 #include "intaglio/conv/forward.hpp"
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/nn/coded_network.hpp"
 #include "intaglio/nn/feature_map.hpp"
 #include "intaglio/numeric/rescale.hpp"
+#include "intaglio/quantize/dfp.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::nn {
 
@@ -48,9 +50,11 @@ public:
     int levels() const { return levels_; }
 
     /// The outputs of the last layer for images (batch x height x width x channels, values >= 0) at a level 1 ..
-    /// levels() of the dial.
+    /// levels() of the dial. value_error for a NaN or infinite pixel, or a level that is none.
     feature_map run(const feature_map& images, int level, workspace& memory, executor_ref exec = {}) const {
+        const float_environment scope;
         require<value_error>(level >= 1 && level <= levels_, "integer network: level ", level, " of 1 to ", levels_);
+        largest_magnitude(images.values(), "integer network: images", exec);
         extents shape = images.shape();
         quantize_images(images, memory.in);
         feature_map logits;

@@ -15,13 +15,14 @@
 #include <span>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/nn/feature_map.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::nn {
 
 struct batch_result {
     double loss = 0;   ///< average over the batch, in nats
-    dim_t correct = 0; ///< images whose largest logit (the first of equals) is that of their label
+    dim_t correct = 0; ///< images whose largest logit (the first of equals) is that of their label; none with a NaN
 };
 
 /// Logits (batch x 1 x 1 x classes), labels 0 .. classes - 1. Writes d_logits, of the same shape, unless it is null.
@@ -29,6 +30,7 @@ struct batch_result {
 /// outside 0 .. 1.
 inline batch_result softmax_cross_entropy(const feature_map& logits, std::span<const std::uint8_t> labels,
                                           feature_map* d_logits, float smoothing = 0) {
+    const float_environment scope;
     const dim_t classes = logits.channels(), batch = logits.batch();
     require(logits.pixels() == batch, "softmax_cross_entropy: expected batch x 1 x 1 x classes, got ", logits.shape());
     require(static_cast<dim_t>(labels.size()) == batch, "softmax_cross_entropy: ", batch, " images but ", labels.size(),
@@ -47,7 +49,7 @@ inline batch_result softmax_cross_entropy(const feature_map& logits, std::span<c
         const float* const best = std::max_element(z, z + classes);
         double sum = 0;
         for (dim_t c = 0; c < classes; ++c) sum += std::exp(static_cast<double>(z[c] - *best));
-        result.correct += best - z == label;
+        result.correct += best - z == label && sum == sum;
         for (dim_t c = 0; c < classes; ++c) {
             const double target = (c == label ? 1 - static_cast<double>(smoothing) : 0.0) +
                                   static_cast<double>(smoothing) / static_cast<double>(classes);

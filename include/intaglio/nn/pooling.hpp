@@ -7,12 +7,15 @@
 #include <vector>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/float_environment.hpp"
+#include "intaglio/nn/chunks.hpp"
 #include "intaglio/nn/layer.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::nn {
 
-/// The largest value of each window of `window` x `window` pixels, `stride` apart, without padding. Pixels at the right
-/// and lower edge that fill no window are left out. Of equal values the first (row by row) takes the gradient.
+/// The largest value of each window of `window` x `window` pixels, `stride` apart, without padding; NaN if there is one
+/// in the window. Pixels at the right and lower edge that fill no window are left out. Of equal values the first (row
+/// by row) takes the gradient, of NaN the last, as in PyTorch.
 class max_pool : public layer {
 public:
     explicit max_pool(dim_t window, dim_t stride) : window_(window), stride_(stride) {
@@ -37,7 +40,10 @@ public:
             for (dim_t r = 0; r < window_; ++r)
                 for (dim_t s = 0; s < window_; ++s) {
                     const float* const x = in.data() + tap(r, s);
-                    for (dim_t c = 0; c < channels; ++c) y[c] = x[c] > y[c] ? x[c] : y[c];
+                    for (dim_t c = 0; c < channels; ++c) {
+                        const bool wins = (x[c] > y[c]) | (x[c] != x[c]);
+                        y[c] = wins ? x[c] : y[c];
+                    }
                 }
         };
         for_each_window(in, out, p.exec, [&] { return visit; });
@@ -52,6 +58,8 @@ public:
         const auto visit = [&, rest = std::vector<float>(static_cast<std::size_t>(channels))](dim_t out_at,
                                                                                               auto&& tap) mutable {
             const float* const y = out.data() + out_at;
+            bool broken = false; // a NaN is equal to nothing
+            for (dim_t c = 0; c < channels; ++c) broken |= y[c] != y[c];
             std::copy_n(d_out.data() + out_at, channels, rest.begin());
             for (dim_t r = 0; r < window_; ++r)
                 for (dim_t s = 0; s < window_; ++s) {
@@ -59,11 +67,20 @@ public:
                     float* const result = d_in->data() + tap(r, s);
                     for (dim_t c = 0; c < channels; ++c) {
                         float& left = rest[static_cast<std::size_t>(c)];
-                        const float taken = x[c] == y[c] ? left : 0.0f;
-                        result[c] += taken;
-                        left -= taken;
+                        const bool takes = x[c] == y[c];
+                        result[c] += takes ? left : 0.0f;
+                        left = takes ? 0.0f : left;
                     }
                 }
+            for (dim_t tap_at = broken ? window_ * window_ : 0; tap_at-- > 0;) {
+                const dim_t at = tap(tap_at / window_, tap_at % window_);
+                for (dim_t c = 0; c < channels; ++c) {
+                    float& left = rest[static_cast<std::size_t>(c)];
+                    if (in.data()[at + c] == in.data()[at + c]) continue;
+                    d_in->data()[at + c] += left;
+                    left = 0;
+                }
+            }
         };
         for_each_window(in, out, p.exec, [&] { return visit; }); // each image has its own copy
     }
@@ -91,7 +108,8 @@ private:
     dim_t window_, stride_;
 };
 
-/// The average over the image: batch x h x w x channels becomes batch x 1 x 1 x channels.
+/// The average over the image: batch x h x w x channels becomes batch x 1 x 1 x channels. Summed in double, in an order
+/// that does not depend on the threads (chunks.hpp).
 class global_average_pool : public layer {
 public:
     extents output_shape(const extents& in) const override {
@@ -101,26 +119,25 @@ public:
     }
 
     void forward(const feature_map& in, feature_map& out, const pass& p) override {
+        const float_environment scope;
         const dim_t pixels = in.height() * in.width(), channels = in.channels();
-        const float share = 1 / static_cast<float>(pixels);
-        p.exec.for_each(in.batch(), [&](dim_t image, int) {
-            float* const y = out.data() + image * channels;
-            std::fill_n(y, channels, 0.0f);
-            for (dim_t i = 0; i < pixels; ++i)
-                for (dim_t c = 0; c < channels; ++c) y[c] += in.data()[(image * pixels + i) * channels + c];
-            for (dim_t c = 0; c < channels; ++c) y[c] *= share;
-        });
+        std::vector<double> sums(static_cast<std::size_t>(out.size()));
+        grouped_column_sums(in.batch(), pixels, channels, sums.data(), p.exec,
+                            [=, x = in.data()](dim_t r, dim_t c) { return static_cast<double>(x[r * channels + c]); });
+        for (dim_t i = 0; i < out.size(); ++i)
+            out.data()[i] = static_cast<float>(sums[static_cast<std::size_t>(i)] / static_cast<double>(pixels));
     }
 
     void backward(const feature_map& in, const feature_map&, const feature_map& d_out, feature_map* d_in,
                   const pass& p) override {
         if (!d_in) return;
         const dim_t pixels = in.height() * in.width(), channels = in.channels();
-        const float share = 1 / static_cast<float>(pixels);
         p.exec.for_each(in.batch(), [&](dim_t image, int) {
-            for (dim_t i = 0; i < pixels; ++i)
-                for (dim_t c = 0; c < channels; ++c)
-                    d_in->data()[(image * pixels + i) * channels + c] = share * d_out.data()[image * channels + c];
+            const float* const d = d_out.data() + image * channels;
+            float* const first = d_in->data() + image * pixels * channels;
+            for (dim_t c = 0; c < channels; ++c)
+                first[c] = static_cast<float>(static_cast<double>(d[c]) / static_cast<double>(pixels));
+            for (dim_t i = 1; i < pixels; ++i) std::copy_n(first, channels, first + i * channels);
         });
     }
     void accept(layer_visitor& visitor) const override { visitor.visit(*this); }

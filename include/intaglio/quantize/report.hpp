@@ -18,6 +18,7 @@
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
+#include "intaglio/core/float_environment.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
@@ -87,10 +88,11 @@ concept PlaneWeights = ApproximateWeights<T> && requires(const T& w, dim_t i) {
     { w.value(i, i, i) } -> std::convertible_to<double>;
 };
 
-/// Normalised squared error ||w - approximation||^2 / ||w||^2, 0 for weights that are all zero; `value(row, col)` is
-/// the approximation.
+/// Normalised squared error ||w - approximation||^2 / ||w||^2, 0 for weights that are all zero, NaN where one is NaN;
+/// `value(row, col)` is the approximation.
 template <class Value>
 double nmse_of(std::span<const float> weights, dim_t rows, dim_t cols, const Value& value) {
+    const float_environment scope;
     require(static_cast<dim_t>(weights.size()) == rows * cols, "nmse: ", weights.size(),
             " weights, the approximation has ", rows, " x ", cols);
     double error = 0, power = 0;
@@ -102,7 +104,7 @@ double nmse_of(std::span<const float> weights, dim_t rows, dim_t cols, const Val
             power += w * w;
         }
     }
-    return power > 0 ? error / power : 0.0;
+    return power == 0 ? 0.0 : error / power;
 }
 
 template <ApproximateWeights T>
