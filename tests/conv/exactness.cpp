@@ -292,6 +292,32 @@ const std::vector<conv_geometry>& fixed_shapes() {
     return shapes;
 }
 
+/// Shapes of each kind of path (a tap, several, strided, groups, dilated), with every extent that may be zero as zero in
+/// turn, alone and together with another. The padding covers the kernel where the image is empty.
+std::vector<conv_geometry> empty_shapes() {
+    const conv_geometry points{
+        .batch = 2, .height = 4, .width = 5, .in_channels = 6, .out_channels = 4, .pad_h = 1, .pad_w = 1};
+    conv_geometry same = points, strided, grouped, dilated;
+    same.kernel_h = same.kernel_w = 3;
+    same.pad_h = same.pad_w = 2;
+    strided = grouped = dilated = same;
+    strided.stride_h = strided.stride_w = 2;
+    grouped.groups = 2;
+    dilated.dilation_h = dilated.dilation_w = 2;
+    dilated.pad_h = dilated.pad_w = 3;
+    constexpr dim_t conv_geometry::*extents[] = {&conv_geometry::batch, &conv_geometry::height, &conv_geometry::width,
+                                                 &conv_geometry::in_channels, &conv_geometry::out_channels};
+    std::vector<conv_geometry> shapes;
+    for (const conv_geometry& base : {points, same, strided, grouped, dilated})
+        for (const auto first : extents)
+            for (const auto second : extents) {
+                conv_geometry g = base;
+                g.*first = g.*second = 0;
+                shapes.push_back(g);
+            }
+    return shapes;
+}
+
 conv_geometry draw_shape(source& random, dim_t most_macs, dim_t longest) {
     for (;;) {
         conv_geometry g;
@@ -323,6 +349,16 @@ void check_geometry(tally& count, source& random, const char* policy, const conv
 }
 
 } // namespace
+
+TEST_CASE("convolutions with an extent of zero give the bits of the scalar text", "[exact]") {
+    tally count{"conv, empty"};
+    for_each_policy([&]<GemmPolicy P>(const char* policy) {
+        if constexpr (std::is_same_v<typename P::lhs::sharing, per_tensor>) {
+            source random(3);
+            for (const conv_geometry& g : empty_shapes()) check_geometry<P>(count, random, policy, g, true);
+        }
+    });
+}
 
 TEST_CASE("convolutions give the bits of the scalar text on every arch, for every thread count", "[exact]") {
     tally count{"conv"};

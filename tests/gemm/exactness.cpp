@@ -150,6 +150,20 @@ void check_product(tally& count, source& random, const char* policy, product_sha
 
 } // namespace
 
+TEST_CASE("gemm with an extent of zero gives the bits of the scalar text", "[exact]") {
+    tally count{"gemm, empty"};
+    for_each_policy([&]<GemmPolicy P>(const char* policy) {
+        source random(11);
+        for (const bool rows : {false, true})
+            for (const bool cols : {false, true})
+                for (const bool depth : {false, true})
+                    for (const dim_t size : {1, 5, 70})
+                        if (rows || cols || depth)
+                            check_product<P>(count, random, policy,
+                                             {rows ? 0 : size, cols ? 0 : size, depth ? 0 : size}, true);
+    });
+}
+
 TEST_CASE("gemm gives the bits of the scalar text on every arch, for every thread count", "[exact]") {
     tally count{"gemm"};
     const int draws = run_whole() ? 200 : 30;

@@ -28,7 +28,7 @@ inline gradient_rows choose_gradient_rows(const conv_geometry& g, dim_t cols, bo
         return g.pad_h == 0 && g.pad_w == 0 && g.out_pixels() * (channels - filters) <= 4 * channels * filters
                    ? gradient_rows::filters_by_pixel
                    : gradient_rows::channels_by_pixel;
-    if (g.out_width() < 4 || channels == 0) return gradient_rows::channels_by_pixel;
+    if (g.out_width() < 4) return gradient_rows::channels_by_pixel;
     return g.stride_h == 1 && g.stride_w == 1 && fill(channels) >= fill(filters) && taps_are_rows
                ? gradient_rows::filters_by_line
                : gradient_rows::channels_by_line;
@@ -69,6 +69,7 @@ public:
           rows_(choose_gradient_rows(g, traits::cols, d_filter.row_stride % std::max<dim_t>(1, tap_stride()) == 0)) {}
 
     void run() const {
+        if (g_.out_channels == 0 || g_.filter_size() == 0) return; // there is nothing to write
         require_grouped_lhs<P>(g_, lhs().name, lhs().data, lhs().pixels(), lhs().channels);
         if (g_.groups > 1 || !traits::proven)
             require_dense_range<typename P::rhs::format>(rhs().name, rhs().data, rhs().pixels(), rhs().channels);
