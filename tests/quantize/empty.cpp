@@ -64,15 +64,15 @@ TEST_CASE("tensors of no elements are quantized to nothing", "[unit]") {
         CHECK(whole.exponent == 0);
         auto planar = quantize_dfp<planar_bytes>({}, shape);
         CHECK(planar.shape() == shape);
-        requantize_dfp_into(planar, {}, shape);
+        requantize_dfp({}, shape, planar);
         CHECK(planar.shape() == shape);
-        dfp_dequantize(planar, {});
+        dequantize_dfp(planar, {});
         CHECK(count_losses({}, planar) == quantize_counts{});
     }
     CHECK(largest_magnitude({}) == 0);
-    dfp_quantize({}, std::span<std::int16_t>{}, 0, {});
-    CHECK(dfp_quantize_predicted({}, std::span<std::int16_t>{}, 3, {}) == 0);
-    dfp_dequantize(std::span<const std::int16_t>{}, 0, {});
+    quantize_dfp({}, std::span<std::int16_t>{}, 0, {});
+    CHECK(requantize_dfp({}, std::span<std::int16_t>{}, 3, {}) == 0);
+    dequantize_dfp(std::span<const std::int16_t>{}, 0, {});
     quantize_linear<unsigned_fixed<8>>({}, {}, 1);
     split_locked({}, 3, {});
     fuse_locked({}, 3, {});

@@ -36,7 +36,7 @@ public:
     /// Converts `values`, round to nearest even. value_error, which names `name` and the position, at the first NaN or
     /// infinity.
     void assign(const tensor<float>& values, std::string_view name, const pass& p) {
-        requantize_dfp_into(converted_, values.span(), values.shape(), Numerics::spec, name, p.exec);
+        requantize_dfp(values.span(), values.shape(), converted_, Numerics::spec, name, nearest_even{}, p.exec);
         if (!p.counts) return;
         p.counts->converted += values.size();
         p.counts->lost += count_losses(values.span(), converted_, Numerics::spec);
