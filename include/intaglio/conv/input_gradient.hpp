@@ -147,8 +147,13 @@ void conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage*
         const detail::listed_rows rows = detail::residue_rows(g, residue, taps.y.window.outputs, taps.x.window.outputs);
         if constexpr (std::is_same_v<Out, matrix_view<float>> && sizeof...(Stages) == 0)
             if (taps.count() == 0 && d_x.col_stride == 1) { // no tap meets these pixels
+                const auto& rhs = filter.products[static_cast<std::size_t>(product)];
+                std::vector<float> zeros(static_cast<std::size_t>(channels)); // as products have them
+                for (dim_t c = 0; c < channels; ++c)
+                    zeros[static_cast<std::size_t>(c)] = output_value(
+                        typename P::total{}, output_factor<typename P::total>(d_out_scale * rhs.factors()[c]));
                 exec.for_each(static_cast<dim_t>(rows.places.size()), [&](dim_t row, int) {
-                    std::fill_n(d_x.data + rows(row) * d_x.row_stride + group * channels, channels, 0.0F);
+                    std::copy(zeros.begin(), zeros.end(), d_x.data + rows(row) * d_x.row_stride + group * channels);
                 });
                 continue;
             }

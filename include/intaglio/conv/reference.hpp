@@ -8,8 +8,10 @@
 //   input gradient   d_in(b, h, w, c)      = sum over (r, s, o) of d_out(b, y, x, o) * filter(o, r, s, c)
 //   weight gradient  d_filter(o, r, s, c)  = sum over (b, y, x) of d_out(b, y, x, o) * in(tap)
 //
-// Taps in the padding count as zeros; an input gradient sums over the taps that hit a pixel (y, x). Each tuple ascends
-// with its last index fastest. o and c stay in one group.
+// Positions outside of an image count as zeros, and zeros are multiplied like any number: where a weight or a gradient
+// that meets them is infinite or NaN, the output is NaN. So they do in an input gradient, where (y, x) is outside of the
+// output; taps that lie between two outputs of a stride are not in its sum. Each tuple ascends with its last index
+// fastest. o and c stay in one group.
 
 #include "intaglio/conv/geometry.hpp"
 #include "intaglio/core/config.hpp"
@@ -19,6 +21,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <type_traits>
 #include <vector>
 
@@ -33,12 +36,21 @@ number<Format> pixel_or_zero(const conv_geometry& g, const typename Format::stor
     return number_at<Format>(values + ((b * g.height + h) * g.width + w) * g.in_channels + c,
                              g.in_pixels() * g.in_channels);
 }
+/// The same of the output's gradient.
+template <class Format>
+number<Format> gradient_or_zero(const conv_geometry& g, const typename Format::storage* values, dim_t b, dim_t y,
+                                dim_t x, dim_t o) {
+    if (y < 0 || y >= g.out_height() || x < 0 || x >= g.out_width()) return 0;
+    return number_at<Format>(values + ((b * g.out_height() + y) * g.out_width() + x) * g.out_channels + o,
+                             g.out_pixels() * g.out_channels);
+}
 
-/// The pixel of the output that input pixel `at` meets at tap `tap`, or -1 where it meets none.
-constexpr dim_t output_at(dim_t at, dim_t tap, dim_t stride, dim_t pad, dim_t dilation, dim_t out_size) {
+/// Along one axis, the position of the output that input position `at` meets at a tap, which may lie outside; none
+/// where it is between two.
+constexpr std::optional<dim_t> output_at(dim_t at, dim_t tap, dim_t stride, dim_t pad, dim_t dilation) {
     const dim_t scaled = at + pad - tap * dilation;
-    if (scaled < 0 || scaled % stride != 0) return -1;
-    return scaled / stride < out_size ? scaled / stride : -1;
+    if (scaled % stride != 0) return std::nullopt;
+    return scaled / stride;
 }
 
 template <GemmPolicy P>
@@ -128,13 +140,12 @@ void reference_conv_input_gradient(const conv_geometry& g, const typename P::lhs
                     const dim_t group = c / channels;
                     for (dim_t r = 0; r < g.kernel_h; ++r)
                         for (dim_t s = 0; s < g.kernel_w; ++s) {
-                            const dim_t y = detail::output_at(h, r, g.stride_h, g.pad_h, g.dilation_h, g.out_height());
-                            const dim_t x = detail::output_at(w, s, g.stride_w, g.pad_w, g.dilation_w, g.out_width());
-                            if (y < 0 || x < 0) continue;
+                            const auto y = detail::output_at(h, r, g.stride_h, g.pad_h, g.dilation_h);
+                            const auto x = detail::output_at(w, s, g.stride_w, g.pad_w, g.dilation_w);
+                            if (!y || !x) continue;
                             for (dim_t o = group * filters; o < (group + 1) * filters; ++o) {
-                                lhs.push_back(detail::number_at<typename P::lhs::format>(
-                                    d_out + ((b * g.out_height() + y) * g.out_width() + x) * g.out_channels + o,
-                                    g.out_pixels() * g.out_channels));
+                                lhs.push_back(
+                                    detail::gradient_or_zero<typename P::lhs::format>(g, d_out, b, *y, *x, o));
                                 rhs.push_back(detail::number_at<typename P::rhs::format>(
                                     filter + ((o * g.kernel_h + r) * g.kernel_w + s) * channels + c - group * channels,
                                     g.out_channels * g.filter_size()));

@@ -74,14 +74,20 @@ public:
         if (g_.groups > 1 || !traits::proven)
             require_dense_range<typename P::rhs::format>(rhs().name, rhs().data, rhs().pixels(), rhs().channels);
         for (dim_t group = 0; group < g_.groups; ++group) {
+            bool done = true;
             if (rows_ == gradient_rows::filters_by_pixel)
                 filters_by_pixel(group);
             else if (rows_ == gradient_rows::filters_by_line)
-                filters_by_line(group);
+                done = filters_by_line(group);
             else if (rows_ == gradient_rows::channels_by_line)
-                multiply_lines(group, forward_y(g_), forward_x(g_), filters_of(group).transposed(), same_row{});
+                done = channels_by_line(group);
             else
-                multiply_pixels(group, forward_y(g_), forward_x(g_), nullptr, filters_of(group).transposed());
+                channels_by_pixel(group);
+            if (!done) {
+                weight_gradient_run plain = *this;
+                plain.rows_ = gradient_rows::channels_by_pixel;
+                plain.channels_by_pixel(group);
+            }
         }
     }
 
@@ -110,49 +116,67 @@ private:
                         pixels.empty() ? nullptr : pixels.data(), filters_of(group));
     }
 
+    void channels_by_pixel(dim_t group) const {
+        multiply_pixels(group, forward_y(g_), forward_x(g_), nullptr, filters_of(group).transposed());
+    }
+    bool channels_by_line(dim_t group) const {
+        return multiply_lines(group, forward_y(g_), forward_x(g_), filters_of(group).transposed(), same_row{});
+    }
+
     /// Rows of the product, tap by tap from the last, are those of the output as a matrix of (filter, tap) x channels.
-    void filters_by_line(dim_t group) const {
+    bool filters_by_line(dim_t group) const {
         const dim_t taps = g_.kernel_h * g_.kernel_w, filter_rows = d_filter_.row_stride / tap_stride(),
                     filters = d_out_.group_channels;
         listed_rows map;
         for (dim_t tap = taps; tap-- > 0;)
             for (dim_t o = group * filters; o < (group + 1) * filters; ++o) map.places.push_back(o * filter_rows + tap);
-        multiply_lines(group, shifted_axis(g_.height, d_out_.height, g_.kernel_h, g_.pad_h, g_.dilation_h),
-                       shifted_axis(g_.width, d_out_.width, g_.kernel_w, g_.pad_w, g_.dilation_w),
-                       matrix_view<T>{d_filter_.data, g_.out_channels * filter_rows, x_.group_channels, tap_stride(),
-                                      d_filter_.col_stride},
-                       map);
+        return multiply_lines(group, shifted_axis(g_.height, d_out_.height, g_.kernel_h, g_.pad_h, g_.dilation_h),
+                              shifted_axis(g_.width, d_out_.width, g_.kernel_w, g_.pad_w, g_.dilation_w),
+                              matrix_view<T>{d_filter_.data, g_.out_channels * filter_rows, x_.group_channels,
+                                             tap_stride(), d_filter_.col_stride},
+                              map);
     }
 
     /// lhs along columns; `offsets`: of the pixels of rhs, if they are not all.
     void multiply_pixels(dim_t group, const window_axis& y, const window_axis& x, const dim_t* offsets,
                          const matrix_view<T>& out) const {
-        multiply(pixel_source(lhs().image(group), y, x),
-                 rhs_rows<storage>{first_of_rhs(group), rhs().channels, 1, offsets}, out, same_row{});
+        const pixel_source source(lhs().image(group), y, x);
+        multiply(source, pack(rhs_rows<storage>{first_of_rhs(group), rhs().channels, 1, offsets}, source.depth()), out,
+                 same_row{});
     }
 
+    /// Lines meet zeros that the scalar text (reference.hpp) has not, in their gaps and around the image that is shifted,
+    /// and leave out some that it has. So floats that are not all finite are not multiplied so: false then, and nothing
+    /// is written.
     template <class RowMap>
-    void multiply_lines(dim_t group, const window_axis& y, const window_axis& x, const matrix_view<T>& out,
+    bool multiply_lines(dim_t group, const window_axis& y, const window_axis& x, const matrix_view<T>& out,
                         const RowMap& map) const {
         line_source source(lhs().image(group), y, x, traits::k, planes_of_number<typename P::lhs::format>, exec_);
+        if (!source.finite()) return false;
         if constexpr (traits::proven) source.template measure<typename traits::atom>(exec_);
         const std::vector<dim_t> offsets = source.rhs_offsets(rhs().channels);
         const std::vector<storage> zeros(static_cast<std::size_t>(rhs().group_channels));
-        multiply(source, rhs_rows<storage>{first_of_rhs(group), 0, 1, offsets.data(), zeros.data()}, out, map);
+        const auto packed =
+            pack(rhs_rows<storage>{first_of_rhs(group), 0, 1, offsets.data(), zeros.data()}, source.depth());
+        if (!packed.finite()) return false;
+        multiply(source, packed, out, map);
+        return true;
     }
 
     const storage* first_of_rhs(dim_t group) const { return rhs().data + group * rhs().group_channels; }
 
-    /// Packs rhs and multiplies.
-    template <class Source, class RowMap>
-    void multiply(const Source& source, const rhs_rows<storage>& rows, const matrix_view<T>& out,
-                  const RowMap& map) const {
+    packed_rhs<P, Arch> pack(const rhs_rows<storage>& rows, dim_t depth) const {
         rhs_view<P> scale_only;
         scale_only.scale = rhs().scale;
         scale_only.plane_stride = rhs().pixels() * rhs().channels;
-        const auto packed = detail::pack_rows<P, Arch>(rows, source.depth(), rhs().group_channels, scale_only, exec_);
+        auto packed = detail::pack_rows<P, Arch>(rows, depth, rhs().group_channels, scale_only, exec_);
         require_proven_range<P>(rhs().name, packed.largest(), rhs_rows<storage>{rhs().data, rhs().channels, 1},
                                 rhs().pixels(), rhs().channels);
+        return packed;
+    }
+    template <class Source, class RowMap>
+    void multiply(const Source& source, const packed_rhs<P, Arch>& packed, const matrix_view<T>& out,
+                  const RowMap& map) const {
         detail::multiply<P, Arch>(source, lhs().scale, nullptr, packed, out, epilogue<>{}, map, exec_, check_);
     }
 

@@ -16,6 +16,7 @@
 // totals that wait for the next kc are one block's and stay in L2. A reduction of one kc needs none.
 
 #include <algorithm>
+#include <bit>
 #include <vector>
 
 #include "intaglio/core/parallel.hpp"
@@ -25,6 +26,7 @@
 #include "intaglio/gemm/output.hpp"
 #include "intaglio/gemm/packed_rhs.hpp"
 #include "intaglio/gemm/register_output.hpp"
+#include "intaglio/numeric/exponent.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
@@ -40,9 +42,27 @@ struct product_call {
     const RowMap& row_map;
     audit* check;
     const output_factors<Traits>& factors;
-    dim_t l2;     ///< bytes
-    bool streams; ///< the output passes the caches by
+    dim_t l2;          ///< bytes
+    bool streams;      ///< the output passes the caches by
+    bool zeros_vanish; ///< from sums, since nothing that they meet is an infinity or a NaN
 };
+
+/// product_call::zeros_vanish. Only a sum of floats can meet such: as an element of rhs, beside elements of lhs that are
+/// known to be zeros (patch.hpp), or as the factor of a block, of which all digits are zeros.
+template <class Traits, class Rhs>
+bool do_zeros_vanish(const Rhs& rhs, const float* lhs_scales, dim_t rows) {
+    if constexpr (Traits::floats) {
+        return rhs.finite();
+    } else if constexpr (Traits::float_total && Traits::block > 0) {
+        float largest = rhs.largest_scale();
+        if constexpr (Traits::policy::lhs::block > 0)
+            largest *=
+                std::bit_cast<float>(largest_magnitude_bits(lhs_scales, rows * ceil_div(rhs.k(), Traits::block)));
+        return is_finite(largest);
+    } else {
+        return true;
+    }
+}
 
 /// One tile: the micro-kernel of the right height, then the output if this was the last block of the reduction.
 /// `totals` are those of all blocks so far.
@@ -128,6 +148,9 @@ public:
             if constexpr (has_windows)
                 if (pc_ == 0) call_.source.template copy_patch<Traits>(i0_, i1_, scratch_.image);
             gather_block<Traits>(call_.source, i0_, i1_, k0, k1, scratch_);
+            if constexpr (has_windows && Traits::floats)
+                if (!call_.zeros_vanish)
+                    for (auto& panel : scratch_.panels) panel.live = {panel.live.period, 0, panel.live.period};
             if constexpr (Traits::proven) measure(k0, k1);
             list_chains();
             if (rows_first(k1 - k0))
@@ -177,7 +200,9 @@ private:
     }
 
     /// Whether panels have chains of their own: cut from their norms, or without runs that are zeros.
-    bool has_own_chains(dim_t panel) const { return Traits::proven || !call_.rhs.zero_runs(panel).empty(); }
+    bool has_own_chains(dim_t panel) const {
+        return Traits::proven || (call_.zeros_vanish && !call_.rhs.zero_runs(panel).empty());
+    }
 
     /// Lists the chains of panels that have their own, one panel after the other.
     void list_chains() {
@@ -324,7 +349,18 @@ void multiply(const Source& source, double lhs_scale, const float* lhs_scales, c
     const chain_plan<traits> plan(rhs, kc);
     const output_factors<traits> factors(rhs, lhs_scale);
     const product_call<traits, Source, Out, Stages, RowMap> call{
-        source, rhs, plan, lhs_scales, out, stages, row_map, check, factors, cache.l2, streams_output(out, cache)};
+        source,
+        rhs,
+        plan,
+        lhs_scales,
+        out,
+        stages,
+        row_map,
+        check,
+        factors,
+        cache.l2,
+        streams_output(out, cache),
+        do_zeros_vanish<traits>(rhs, lhs_scales, source.rows())};
     run_product<traits>(call, kc, cache, exec);
 }
 

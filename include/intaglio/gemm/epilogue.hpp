@@ -3,11 +3,11 @@
 
 // What happens to a total on its way to memory. A total t of row i and column j first becomes a real number,
 //
-//   v = float(double(t) * f)                                                                 (numeric/rescale.hpp)
+//   v = output_value(t, f), which is double(t) * f rounded to float                          (numeric/rescale.hpp)
 //   f = output_factor<type of t>(lhs.scale * rhs.scale * (scale of column j) * (scale of row i))
 //
 // and then passes the stages from left to right; each stage is a small value that works on a piece of one row. Last it
-// is stored, as float or quantized. To add a stage write a struct with an `operator()(float* v, dim_t row, dim_t col,
+// is stored, as float (a NaN as canonical_nan) or quantized. To add a stage write a struct with an `operator()(float* v, dim_t row, dim_t col,
 // dim_t count)`.
 
 #include <atomic>
@@ -19,6 +19,7 @@
 #include <type_traits>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/numeric/exponent.hpp"
 #include "intaglio/tensor/view.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
@@ -56,8 +57,8 @@ struct add {
     }
 };
 
-/// *result = max(*result, |v|) over all that passes; the caller sets *result first (to 0). The same for every thread
-/// count.
+/// *result = max(*result, |v|) over all that passes, canonical_nan if one is NaN; the caller sets *result first (to 0).
+/// The same for every thread count.
 struct max_magnitude {
     float* result = nullptr;
     INTAGLIO_INLINE void operator()(const float* v, dim_t, dim_t, dim_t count) const {
@@ -67,6 +68,8 @@ struct max_magnitude {
             const std::uint32_t bits = std::bit_cast<std::uint32_t>(v[e]) & 0x7FFFFFFFU;
             most = most > bits ? most : bits;
         }
+        constexpr auto nan = std::bit_cast<std::uint32_t>(canonical_nan); // no quiet one is less
+        most = most < nan ? most : nan;
         std::atomic_ref<float> shared(*result);
         float seen = shared.load(std::memory_order_relaxed);
         const float candidate = std::bit_cast<float>(most);
@@ -106,7 +109,7 @@ INTAGLIO_INLINE double to_double(std::int64_t t) {
     return std::bit_cast<double>(t + magic_bits) - std::bit_cast<double>(magic_bits);
 }
 INTAGLIO_INLINE double to_double(std::int32_t t) { return static_cast<double>(t); }
-INTAGLIO_INLINE double to_double(float t) { return static_cast<double>(t); }
+INTAGLIO_INLINE double to_double(float t) { return static_cast<double>(t + 0.0F); } // -0 counts as 0
 
 /// Nearest even, saturated. The sum with 1.5 * 2^23 rounds in the current (nearest-even) mode, and its low bits are the
 /// integer.
@@ -141,9 +144,9 @@ template <class T>
 INTAGLIO_INLINE void store_piece(const matrix_view<T>& out, const float* v, dim_t row, dim_t col, dim_t count) {
     T* to = out.data + row * out.row_stride + col * out.col_stride;
     if (out.col_stride == 1)
-        for (dim_t e = 0; e < count; ++e) to[e] = v[e];
+        for (dim_t e = 0; e < count; ++e) to[e] = canonical(v[e]);
     else
-        for (dim_t e = 0; e < count; ++e) to[e * out.col_stride] = v[e];
+        for (dim_t e = 0; e < count; ++e) to[e * out.col_stride] = canonical(v[e]);
 }
 template <class T>
 INTAGLIO_INLINE void store_piece(const quantized_view<T>& out, const float* v, dim_t row, dim_t col, dim_t count) {

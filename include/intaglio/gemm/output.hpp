@@ -88,8 +88,8 @@ template <class Traits, class Call, class Totals>
                 const double* wide = call.factors.wide.data() + j0;
                 const auto row_scale = static_cast<double>(call.lhs_scales[i0 + i]);
                 for (int j = 0; j < Traits::cols; ++j)
-                    v[j] = static_cast<float>(totals.wide(first + j) *
-                                              output_factor<typename Traits::total>(wide[j] * row_scale));
+                    v[j] = canonical(static_cast<float>(totals.wide(first + j) *
+                                                        output_factor<typename Traits::total>(wide[j] * row_scale)));
             } else {
                 scale_rows<Traits>(call, totals, i, i + 1, j0, [&](dim_t) { return v; });
             }

@@ -6,6 +6,7 @@
 // is made is a packed_rhs.
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <type_traits>
 
@@ -15,6 +16,7 @@
 #include "intaglio/gemm/blocking.hpp"
 #include "intaglio/gemm/packed_rhs.hpp"
 #include "intaglio/gemm/range.hpp"
+#include "intaglio/numeric/exponent.hpp"
 #include "intaglio/simd/transpose.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
@@ -92,6 +94,9 @@ private:
                         out_.scales_[row * traits::cols + j % traits::cols] =
                             static_cast<typename traits::block_scale>(view_.scales[(p * layout.n + j) * blocks + b]);
                     }
+            if constexpr (traits::float_total)
+                out_.largest_scale_ =
+                    std::bit_cast<float>(largest_magnitude_bits(view_.scales, P::rhs::planes * layout.n * blocks));
         } else if constexpr (traits::block > 0) { // only lhs has scales per block
             std::fill(out_.scales_.begin(), out_.scales_.end(), typename traits::block_scale{1});
         }

@@ -11,8 +11,10 @@
 //   matter.
 // - Float total of integers: exact inside a chain; the chains are added in a fixed order, each by one fused
 //   multiply-add.
-// - Float operands: one fused multiply-add for each product, k ascending.
-// - The value is formed in double and rounded to float once.
+// - Float operands: one fused multiply-add for each product, k ascending, whatever the numbers: 0 times an infinity or
+//   a NaN is NaN.
+// - The value is formed in double and rounded to float once. A float total of -0 counts as 0, and every NaN becomes
+//   canonical_nan (numeric/exponent.hpp), so that these have the same bits everywhere too.
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
@@ -108,8 +110,7 @@ typename P::total reference_total(dim_t k, const Lhs& lhs, const LhsScale& lhs_s
 template <class Total>
 float reference_value(Total t, double lhs_scale, double rhs_scale, float lhs_row_scale = 1, float rhs_row_scale = 1) {
     const double column = lhs_scale * (rhs_scale * static_cast<double>(rhs_row_scale));
-    return static_cast<float>(static_cast<double>(t) *
-                              output_factor<Total>(column * static_cast<double>(lhs_row_scale)));
+    return output_value(t, output_factor<Total>(column * static_cast<double>(lhs_row_scale)));
 }
 
 /// out(m, n) = lhs(m, k) * rhs(k, n): the totals where `Out` is the policy's integral total, otherwise the values (Out

@@ -44,7 +44,7 @@ struct output_of_sums {
         if constexpr (Traits::floats)
             store_each(
                 each, [&](int, int col, auto total)
-                          __attribute__((always_inline)) { return times_factors(total, col); });
+                          __attribute__((always_inline)) { return float_values(total, to.factors + col); });
         else if (high)
             store_each(
                 each, [&](int row, int col, auto low) __attribute__((always_inline)) {
