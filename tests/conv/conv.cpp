@@ -8,6 +8,8 @@
 #include "intaglio/conv/weight_gradient.hpp"
 
 #include <cstdint>
+#include <cstring>
+#include <limits>
 #include <vector>
 
 #include "intaglio/conv/reference.hpp"
@@ -154,6 +156,57 @@ TEST_CASE("no images and no channels", "[unit]") {
     conv_forward<dfp16_training>(hollow, nullptr, 1, empty,
                                  matrix_view<float>(out.data(), hollow.out_pixels(), hollow.out_channels));
     CHECK(out == std::vector<float>(out.size(), 0.0F)); // the sum over no channels
+}
+
+TEST_CASE("zeros around an image are multiplied like any number", "[unit][exact]") {
+    constexpr float inf = std::numeric_limits<float>::infinity(), nan = canonical_nan;
+    const auto same = [](const std::vector<float>& got, const std::vector<float>& expected) {
+        return std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)) == 0;
+    };
+    const conv_geometry line{.height = 1,
+                             .width = 6,
+                             .in_channels = 1,
+                             .out_channels = 1,
+                             .kernel_h = 3,
+                             .kernel_w = 3,
+                             .pad_h = 1,
+                             .pad_w = 1};
+    const std::vector<float> ones(6, 1.0F);
+    std::vector<float> out(6), d_w(9);
+    const matrix_view<float> row(out.data(), 6, 1), filter(d_w.data(), 1, 9);
+    const auto forward = [&](const std::vector<float>& w) {
+        conv_forward<fp32>(line, ones.data(), 1, pack_filter<fp32>(line, rhs_view<fp32>{filter_matrix(line, w.data())}),
+                           row);
+        return out;
+    };
+    CHECK(same(forward({0, 0, 0, 1, 1, 1, 0, 0, 0}), {2, 3, 3, 3, 3, 2}));
+    CHECK(same(forward({0, inf, 0, 1, 1, 1, 0, 0, 0}), {nan, nan, nan, nan, nan, nan})); // above the image
+    CHECK(same(forward({0, 0, 0, 1, inf, 1, 0, 0, 0}), {inf, inf, inf, inf, inf, inf}));
+    CHECK(same(forward({0, 0, 0, inf, 1, 1, 0, 0, 0}), {nan, inf, inf, inf, inf, inf})); // left of it
+
+    const auto input_gradient = [&](const std::vector<float>& w) {
+        conv_input_gradient<fp32>(line, ones.data(), 1, w.data(), 1, row);
+        return out;
+    };
+    CHECK(same(input_gradient({0, 0, 0, 1, 1, 1, 0, 0, 0}), {2, 3, 3, 3, 3, 2}));
+    CHECK(same(input_gradient({0, 0, 0, 1, 1, 1, 0, nan, 0}), {nan, nan, nan, nan, nan, nan}));
+    CHECK(same(input_gradient({0, 0, 0, 1, 1, inf, 0, 0, 0}), {nan, inf, inf, inf, inf, inf}));
+
+    const auto weight_gradient = [&](const std::vector<float>& x, const std::vector<float>& d_out) {
+        conv_weight_gradient<fp32>(line, x.data(), 1, d_out.data(), 1, filter);
+        return d_w;
+    };
+    CHECK(same(weight_gradient(ones, ones), {0, 0, 0, 5, 6, 5, 0, 0, 0}));
+    CHECK(same(weight_gradient(ones, {inf, 1, 1, 1, 1, 1}), {nan, nan, nan, nan, inf, inf, nan, nan, nan}));
+    CHECK(same(weight_gradient({inf, 1, 1, 1, 1, 1}, ones), {0, 0, 0, inf, inf, 5, 0, 0, 0})); // never right of a pixel
+
+    conv_geometry strided = line; // a tap that lies between two outputs is in no sum
+    strided.kernel_h = 1;
+    strided.pad_h = 0;
+    strided.stride_w = 2;
+    const std::vector<float> w{1, inf, 1};
+    conv_input_gradient<fp32>(strided, ones.data(), 1, w.data(), 1, row);
+    CHECK(same(out, {inf, 2, inf, 2, inf, 1}));
 }
 
 TEST_CASE("the checked mode and an atom of sixteen rows agree with the scalar text", "[unit][exact]") {

@@ -28,10 +28,10 @@ struct drawn_conv {
     kernel_tables::storage storage;
 
     drawn_conv(source& random, const conv_geometry& g, pass which)
-        : geometry(g), lhs_kind(draw_magnitudes(random)), rhs_kind(draw_magnitudes(random)),
-          lhs_scale(random.chance(50) ? 0.0625 : 3.1e-5), rhs_scale(random.chance(50) ? 0.25 : 7.7e-3),
-          out_padding(random.chance(30) ? random.between(1, 4) : 0), pack_threads(random.chance(50) ? 1 : 3),
-          storage(draw_storage(random)) {
+        : geometry(g), lhs_kind(draw_magnitudes<typename P::lhs::format>(random)),
+          rhs_kind(draw_magnitudes<typename P::rhs::format>(random)), lhs_scale(random.chance(50) ? 0.0625 : 3.1e-5),
+          rhs_scale(random.chance(50) ? 0.25 : 7.7e-3), out_padding(random.chance(30) ? random.between(1, 4) : 0),
+          pack_threads(random.chance(50) ? 1 : 3), storage(draw_storage(random)) {
         const dim_t in = g.in_pixels() * g.in_channels, out = g.out_pixels() * g.out_channels,
                     weights = g.out_channels * g.filter_size();
         using lhs_format = typename P::lhs::format;
@@ -118,8 +118,10 @@ void compare_with_stages(tally& count, source& random, const char* policy, const
                          const drawn_output<float>& values, output_data::kinds kind, stage_data::kinds stage_kind) {
     float most = 0;
     for (dim_t i = 0; i < values.view.rows; ++i)
-        for (dim_t j = 0; j < values.view.cols; ++j) most = std::max(most, std::fabs(values.view(i, j)));
-    if (!(most < 1e30F)) return;
+        for (dim_t j = 0; j < values.view.cols; ++j) {
+            if (!(std::fabs(values.view(i, j)) < 1e30F)) return;
+            most = std::max(most, std::fabs(values.view(i, j)));
+        }
     const float unit = most > 0 ? most : 1.0F;
     drawn_stages stages(random, stage_kind, values.view.rows, values.view.cols, unit);
     drawn_output<T> expected(values.view.rows, values.view.cols, conv.out_padding);

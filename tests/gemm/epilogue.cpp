@@ -4,8 +4,9 @@
 
 #include "intaglio/gemm/epilogue.hpp"
 
-#include <cmath>
+#include <bit>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -56,6 +57,24 @@ TEST_CASE("the largest magnitude starts from what the caller set", "[unit]") {
     largest = 0;
     run({1, -4, 3}, matrix_view<float>(out.data(), 1, 3), epilogue{max_magnitude{&largest}});
     CHECK(largest == 4);
+}
+
+TEST_CASE("a NaN is stored in one form, whatever stage it comes from, and is the largest magnitude", "[unit]") {
+    constexpr float inf = std::numeric_limits<float>::infinity(), nan = canonical_nan;
+    const auto same = [](const std::vector<float>& got, const std::vector<float>& expected) {
+        return std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)) == 0;
+    };
+    const std::vector<float> values{1, inf, -nan, std::bit_cast<float>(0x7fc12345U), -2};
+    std::vector<float> out(5), transposed(5);
+    float largest = 0;
+    run(values, matrix_view<float>(out.data(), 1, 5), epilogue<>{});
+    CHECK(same(out, {1, inf, nan, nan, -2}));
+    run(values, matrix_view<float>(transposed.data(), 1, 5, 1, 1), epilogue<>{});
+    CHECK(same(transposed, {1, inf, nan, nan, -2}));
+    const float b[] = {std::bit_cast<float>(0xffc54321U), -inf, 1, 1, 1};
+    run(values, matrix_view<float>(out.data(), 1, 5), epilogue{bias{b}, max_magnitude{&largest}});
+    CHECK(same(out, {nan, nan, nan, nan, -1}));
+    CHECK(same({largest}, {nan}));
 }
 
 TEST_CASE("quantized outputs round to nearest even and saturate", "[unit]") {

@@ -44,8 +44,9 @@ struct drawn_product {
     drawn_rhs<P> rhs;
 
     drawn_product(source& random, product_shape s)
-        : shape(s), lhs_kind(draw_magnitudes(random)), rhs_kind(draw_magnitudes(random)),
-          lhs_transposed(random.chance(30)), rhs_transposed(random.chance(50)), out_transposed(random.chance(15)),
+        : shape(s), lhs_kind(draw_magnitudes<typename P::lhs::format>(random)),
+          rhs_kind(draw_magnitudes<typename P::rhs::format>(random)), lhs_transposed(random.chance(30)),
+          rhs_transposed(random.chance(50)), out_transposed(random.chance(15)),
           padding(random.chance(40) ? random.between(1, 5) : 0),
           out_padding(random.chance(40) ? random.between(1, 5) : 0), pack_threads(random.chance(50) ? 1 : 3),
           storage(draw_storage(random)) {
@@ -106,8 +107,10 @@ void compare_with_stages(tally& count, source& random, const char* policy, const
                          const drawn_output<float>& values, output_data::kinds kind, stage_data::kinds stage_kind) {
     float most = 0;
     for (dim_t i = 0; i < values.view.rows; ++i)
-        for (dim_t j = 0; j < values.view.cols; ++j) most = std::max(most, std::fabs(values.view(i, j)));
-    if (!(most < 1e30F)) return;
+        for (dim_t j = 0; j < values.view.cols; ++j) {
+            if (!(std::fabs(values.view(i, j)) < 1e30F)) return;
+            most = std::max(most, std::fabs(values.view(i, j)));
+        }
     const float unit = most > 0 ? most : 1.0F;
     const float inverse_scale = 150.0F / unit; // some values pass the range of 8 bits
     drawn_stages stages(random, stage_kind, values.view.rows, values.view.cols, unit);

@@ -143,10 +143,10 @@ private:
                     part.length = padding_.length;
                 }
                 digit* const to = out + piece * padding_.padded * traits::cols;
-                if (rows_.col_stride == 1)
-                    pack_by_rows(source, first, count, part, split, to);
+                if constexpr (traits::floats)
+                    pack_floats(source, p, first, count, part, to);
                 else
-                    pack_by_columns(source, first, count, part, split, to);
+                    pack_part(source, first, count, part, split, to);
             }
             if constexpr (traits::block > 0) {
                 const digit* end = out + round_up(run.length, traits::k) * traits::cols;
@@ -154,6 +154,26 @@ private:
                 out_.zero_runs_[static_cast<std::size_t>(p * out_.layout_.scale_rows + run.scale)] = zeros;
                 if (zeros) out_.any_zero_run_[static_cast<std::size_t>(p)] = 1;
             }
+        }
+    }
+
+    void pack_part(const rows_type& source, dim_t first, dim_t count, const rhs_run& part, int split,
+                   digit* out) const {
+        if (rows_.col_stride == 1)
+            pack_by_rows(source, first, count, part, split, out);
+        else
+            pack_by_columns(source, first, count, part, split, out);
+    }
+
+    /// Packs as much at a time as is still in L1 when it is measured.
+    void pack_floats(const rows_type& source, dim_t p, dim_t first, dim_t count, rhs_run part, digit* out) {
+        constexpr dim_t strip = 64;
+        for (dim_t left = part.length; left > 0; left -= part.length) {
+            part.length = std::min(strip, left);
+            pack_part(source, first, count, part, 0, out);
+            out_.bounds_.measure_floats(p, out, part.length * traits::cols);
+            part.k += part.length;
+            out += part.length * traits::cols;
         }
     }
 

@@ -52,8 +52,11 @@ public:
     void measure(const rhs_layout<Traits>& layout, dim_t p, const digit* panel, const std::uint8_t* scales) {
         if constexpr (Traits::proven) measure_norms(layout, p, panel);
         if constexpr (sums) measure_sums(layout, p, panel, scales);
-        if constexpr (Traits::floats)
-            finite_[static_cast<std::size_t>(p)] = all_finite(panel, round_up(layout.k, Traits::k) * Traits::cols);
+    }
+
+    /// Notes what some elements of panel p say: packing floats, and measuring them, goes strip by strip.
+    void measure_floats(dim_t p, const float* elements, dim_t count) {
+        if (!all_finite(elements, count)) finite_[static_cast<std::size_t>(p)] = 0;
     }
 
 private:
