@@ -294,8 +294,8 @@ const std::vector<conv_geometry>& fixed_shapes() {
     return shapes;
 }
 
-/// Shapes of each kind of path (a tap, several, strided, groups, dilated), with every extent that may be zero as zero in
-/// turn, alone and together with another. The padding covers the kernel where the image is empty.
+/// Shapes of each kind of path (a tap, several, strided, groups, dilated), with every extent that may be zero as zero
+/// in turn, alone and together with another. The padding covers the kernel where the image is empty.
 std::vector<conv_geometry> empty_shapes() {
     const conv_geometry points{
         .batch = 2, .height = 4, .width = 5, .in_channels = 6, .out_channels = 4, .pad_h = 1, .pad_w = 1};

@@ -9,8 +9,8 @@
 //   weight gradient  d_filter(o, r, s, c)  = sum over (b, y, x) of d_out(b, y, x, o) * in(tap)
 //
 // Positions outside of an image count as zeros, and zeros are multiplied like any number: where a weight or a gradient
-// that meets them is infinite or NaN, the output is NaN. So they do in an input gradient, where (y, x) is outside of the
-// output; taps that lie between two outputs of a stride are not in its sum. Each tuple ascends with its last index
+// that meets them is infinite or NaN, the output is NaN. So they do in an input gradient, where (y, x) is outside of
+// the output; taps that lie between two outputs of a stride are not in its sum. Each tuple ascends with its last index
 // fastest. o and c stay in one group.
 
 #include "intaglio/conv/geometry.hpp"

@@ -145,9 +145,9 @@ private:
                  same_row{});
     }
 
-    /// Lines meet zeros that the scalar text (reference.hpp) has not, in their gaps and around the image that is shifted,
-    /// and leave out some that it has. So floats that are not all finite are not multiplied so: false then, and nothing
-    /// is written.
+    /// Lines meet zeros that the scalar text (reference.hpp) has not, in their gaps and around the image that is
+    /// shifted, and leave out some that it has. So floats that are not all finite are not multiplied so: false then,
+    /// and nothing is written.
     template <class RowMap>
     bool multiply_lines(dim_t group, const window_axis& y, const window_axis& x, const matrix_view<T>& out,
                         const RowMap& map) const {

@@ -47,8 +47,8 @@ struct product_call {
     bool zeros_vanish; ///< from sums, since nothing that they meet is an infinity or a NaN
 };
 
-/// product_call::zeros_vanish. Only a sum of floats can meet such: as an element of rhs, beside elements of lhs that are
-/// known to be zeros (patch.hpp), or as the factor of a block, of which all digits are zeros.
+/// product_call::zeros_vanish. Only a sum of floats can meet such: as an element of rhs, beside elements of lhs that
+/// are known to be zeros (patch.hpp), or as the factor of a block, of which all digits are zeros.
 template <class Traits, class Rhs>
 bool do_zeros_vanish(const Rhs& rhs, const float* lhs_scales, dim_t rows) {
     if constexpr (Traits::floats) {

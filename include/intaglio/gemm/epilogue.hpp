@@ -7,8 +7,8 @@
 //   f = output_factor<type of t>(lhs.scale * rhs.scale * (scale of column j) * (scale of row i))
 //
 // and then passes the stages from left to right; each stage is a small value that works on a piece of one row. Last it
-// is stored, as float (a NaN as canonical_nan) or quantized. To add a stage write a struct with an `operator()(float* v, dim_t row, dim_t col,
-// dim_t count)`.
+// is stored, as float (a NaN as canonical_nan) or quantized. To add a stage write a struct with an `operator()(float*
+// v, dim_t row, dim_t col, dim_t count)`.
 
 #include <atomic>
 #include <bit>

@@ -24,7 +24,8 @@
 //   requantize_dfp   one pass while a predicted exponent holds
 //   dequantize_dfp   back
 //
-// All take (values, shape or mantissas, where it goes, exponent, spec, name, rule, executor), each what it has of these.
+// All take (values, shape or mantissas, where it goes, exponent, spec, name, rule, executor), each what it has of
+// these.
 
 #include <algorithm>
 #include <bit>
