@@ -55,12 +55,12 @@ struct drawn_conv {
     template <class Out>
     void reference(pass which, matrix_view<Out> out) const {
         if (which == pass::forward) {
-            reference_conv_forward<P>(geometry, lhs.data(), lhs_scale, view_of<rhs_view<P>>(filter.data), out);
+            reference_conv_forward<P>(geometry, lhs, lhs_scale, view_of<rhs_view<P>>(filter.data), out);
         } else if constexpr (has_gradients<P>) {
             if (which == pass::input_gradient)
-                reference_conv_input_gradient<P>(geometry, lhs.data(), lhs_scale, rhs.data(), rhs_scale, out);
+                reference_conv_input_gradient<P>(geometry, lhs, lhs_scale, rhs, rhs_scale, out);
             else
-                reference_conv_weight_gradient<P>(geometry, lhs.data(), lhs_scale, rhs.data(), rhs_scale, out);
+                reference_conv_weight_gradient<P>(geometry, lhs, lhs_scale, rhs, rhs_scale, out);
         }
     }
 };
@@ -83,7 +83,7 @@ void compare(tally& count, const char* policy, pass which, const drawn_conv<P>& 
         if (result.kind != kernel_tables::outcome::ok)
             FAIL("packing " << policy << " on " << arch << ": " << describe(conv.geometry) << ": " << result.text);
         for (const int threads : thread_counts) {
-            drawn_output<T> out(expected.view.rows, expected.view.cols, conv.out_padding);
+            drawn_output<T> out(expected.view.rows(), expected.view.cols(), conv.out_padding);
             call.lhs = conv.lhs.data();
             call.lhs_scale = conv.lhs_scale;
             call.packed = packed;
@@ -117,19 +117,19 @@ template <GemmPolicy P, class T>
 void compare_with_stages(tally& count, source& random, const char* policy, const drawn_conv<P>& conv,
                          const drawn_output<float>& values, output_data::kinds kind, stage_data::kinds stage_kind) {
     float most = 0;
-    for (dim_t i = 0; i < values.view.rows; ++i)
-        for (dim_t j = 0; j < values.view.cols; ++j) {
+    for (dim_t i = 0; i < values.view.rows(); ++i)
+        for (dim_t j = 0; j < values.view.cols(); ++j) {
             if (!(std::fabs(values.view(i, j)) < 1e30F)) return;
             most = std::max(most, std::fabs(values.view(i, j)));
         }
     const float unit = most > 0 ? most : 1.0F;
-    drawn_stages stages(random, stage_kind, values.view.rows, values.view.cols, unit);
-    drawn_output<T> expected(values.view.rows, values.view.cols, conv.out_padding);
+    drawn_stages stages(random, stage_kind, values.view.rows(), values.view.cols(), unit);
+    drawn_output<T> expected(values.view.rows(), values.view.cols(), conv.out_padding);
     float largest = 0;
-    for (dim_t i = 0; i < values.view.rows; ++i)
-        for (dim_t j = 0; j < values.view.cols; ++j)
+    for (dim_t i = 0; i < values.view.rows(); ++i)
+        for (dim_t j = 0; j < values.view.cols(); ++j)
             expected.view(i, j) =
-                quantized<T>(stages.apply(values.view(i, j), i, j, values.view.cols, largest), 150.0F / unit);
+                quantized<T>(stages.apply(values.view(i, j), i, j, values.view.cols(), largest), 150.0F / unit);
     compare<P, T>(count, policy, pass::forward, conv, expected, kind, 150.0F / unit, &stages, largest);
 }
 

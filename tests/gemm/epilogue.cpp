@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "intaglio/gemm/gemm.hpp"
 #include "support/catch.hpp"
+#include "support/message_of.hpp"
 
 using namespace intaglio;
 
@@ -47,6 +49,50 @@ TEST_CASE("stages are applied from left to right", "[unit]") {
                  relu{}});
     CHECK(out == std::vector<float>{4.5F, 8.5F, 10.5F, 14.5F, 0});
     CHECK(largest == 89.5F);
+}
+
+TEST_CASE("values to add may lie in any order, or be the output itself", "[unit]") {
+    const float ones[] = {1, 1}, zeros[] = {0, 0}, residual[] = {1, 2, 3, 4};
+    std::vector<float> out(4);
+    const matrix_view<float> view(out.data(), 2, 2);
+    const auto product = [&](const auto& stages) {
+        gemm<fp32>(lhs_view<fp32>{{ones, 2, 1}}, rhs_view<fp32>{{zeros, 1, 2}}, view, stages);
+    };
+    const matrix_view<const float> values(residual, 2, 2);
+    product(epilogue{add{values}});
+    CHECK(out == std::vector<float>{1, 2, 3, 4});
+    product(epilogue{add{values.transposed()}});
+    CHECK(out == std::vector<float>{1, 3, 2, 4});
+    product(epilogue{add{view}, add{values}});
+    CHECK(out == std::vector<float>{2, 5, 5, 8});
+}
+
+TEST_CASE("stages that don't fit the product are refused, and nothing is written", "[unit]") {
+    const std::vector<float> values{1, 2, 3};
+    const float b[] = {1, 2, 3, 4};
+    const auto three = std::span(b).first(3), two = std::span(b).first(2);
+    std::vector<float> out(12, 7.0F);
+    const matrix_view<float> view(out.data() + 4, 1, 3);
+    const auto refused = [&]<class Error>(Error*, const auto& stages, const char* one, const char* other) {
+        const bool right = mentions<Error>([&] { run(values, view, stages); }, one, other);
+        return right && out == std::vector<float>(12, 7.0F);
+    };
+    shape_error* const shape = nullptr;
+    value_error* const value = nullptr;
+    CHECK(refused(shape, epilogue{bias{two}}, "bias: 2 values", "3 columns"));
+    CHECK(refused(shape, epilogue{relu{}, bias{b}}, "bias: 4 values", "3 columns"));
+    CHECK(refused(shape, epilogue{scale_shift{three, two}}, "shift: 2 values", "3 columns"));
+    CHECK(refused(shape, epilogue{scale_shift{{}, three}}, "scale: 0 values", "3 columns"));
+    CHECK(refused(shape, epilogue{add{matrix_view<const float>(b, 3, 1)}}, "3 x 1", "1 x 3"));
+    CHECK(refused(shape, epilogue{add{}}, "0 x 0", "1 x 3"));
+    CHECK(refused(value, epilogue{add{matrix_view<const float>(nullptr, 1, 3)}}, "add", "null"));
+    CHECK(refused(value, epilogue{max_magnitude{}}, "max_magnitude", "null"));
+    CHECK(refused(value, epilogue{max_magnitude{out.data() + 5}}, "max_magnitude", "output"));
+    CHECK(refused(value, epilogue{bias{std::span<const float>(out).subspan(2, 3)}}, "bias", "shares memory"));
+    CHECK(refused(value, epilogue{add{matrix_view<const float>(out.data() + 3, 1, 3)}}, "add", "share memory"));
+    CHECK(refused(value, epilogue{add{matrix_view<const float>(out.data() + 6, 1, 3, 3, -1)}}, "add", "share memory"));
+    run(values, view, epilogue{bias{three}, scale_shift{three, three}, add{view}});
+    CHECK(std::vector<float>(out.begin() + 4, out.begin() + 7) == std::vector<float>{10, 17, 28});
 }
 
 TEST_CASE("the largest magnitude starts from what the caller set", "[unit]") {

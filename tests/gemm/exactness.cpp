@@ -77,7 +77,8 @@ void compare(tally& count, const char* policy, const drawn_product<P>& product, 
                     << result.text);
         REQUIRE(packed != nullptr);
         for (const int threads : thread_counts) {
-            drawn_output<T> out(expected.view.rows, expected.view.cols, product.out_padding, product.out_transposed);
+            drawn_output<T> out(expected.view.rows(), expected.view.cols(), product.out_padding,
+                                product.out_transposed);
             kernel_tables::gemm_call call;
             call.lhs = product.lhs.data;
             call.rhs = product.rhs.data;
@@ -106,20 +107,20 @@ template <GemmPolicy P, class T>
 void compare_with_stages(tally& count, source& random, const char* policy, const drawn_product<P>& product,
                          const drawn_output<float>& values, output_data::kinds kind, stage_data::kinds stage_kind) {
     float most = 0;
-    for (dim_t i = 0; i < values.view.rows; ++i)
-        for (dim_t j = 0; j < values.view.cols; ++j) {
+    for (dim_t i = 0; i < values.view.rows(); ++i)
+        for (dim_t j = 0; j < values.view.cols(); ++j) {
             if (!(std::fabs(values.view(i, j)) < 1e30F)) return;
             most = std::max(most, std::fabs(values.view(i, j)));
         }
     const float unit = most > 0 ? most : 1.0F;
     const float inverse_scale = 150.0F / unit; // some values pass the range of 8 bits
-    drawn_stages stages(random, stage_kind, values.view.rows, values.view.cols, unit);
-    drawn_output<T> expected(values.view.rows, values.view.cols, product.out_padding, product.out_transposed);
+    drawn_stages stages(random, stage_kind, values.view.rows(), values.view.cols(), unit);
+    drawn_output<T> expected(values.view.rows(), values.view.cols(), product.out_padding, product.out_transposed);
     float largest = 0;
-    for (dim_t i = 0; i < values.view.rows; ++i)
-        for (dim_t j = 0; j < values.view.cols; ++j)
+    for (dim_t i = 0; i < values.view.rows(); ++i)
+        for (dim_t j = 0; j < values.view.cols(); ++j)
             expected.view(i, j) =
-                quantized<T>(stages.apply(values.view(i, j), i, j, values.view.cols, largest), inverse_scale);
+                quantized<T>(stages.apply(values.view(i, j), i, j, values.view.cols(), largest), inverse_scale);
     compare<P, T>(count, policy, product, expected, kind, inverse_scale, &stages, largest);
 }
 

@@ -196,6 +196,7 @@ drawn_operand<Operand, Scale> draw_operand(source& random, dim_t along, dim_t ac
     }
     o.data.values = o.values.data();
     o.data.scales = o.scales.data();
+    o.data.scale_count = static_cast<dim_t>(o.scales.size());
     return o;
 }
 
@@ -207,10 +208,10 @@ using drawn_rhs = drawn_operand<typename P::rhs, scale_type<typename P::rhs, typ
 template <class View>
 View view_of(const kernel_tables::operand_data& o) {
     View view;
-    using element = std::remove_pointer_t<decltype(view.values.data)>;
+    using element = std::remove_pointer_t<decltype(view.values.data())>;
     view.values = matrix_view<element>(static_cast<element*>(o.values), o.rows, o.cols, o.row_stride, o.col_stride);
     view.scale = o.scale;
-    view.scales = static_cast<decltype(view.scales)>(o.scales);
+    view.scales = {static_cast<const typename View::scale_type*>(o.scales), static_cast<std::size_t>(o.scale_count)};
     view.plane_stride = o.plane_stride;
     return view;
 }
@@ -232,7 +233,7 @@ struct drawn_output {
     drawn_output& operator=(const drawn_output&) = delete;
 
     kernel_tables::output_data data(kernel_tables::output_data::kinds kind, float inverse_scale = 1) const {
-        return {kind, view.data, view.rows, view.cols, view.row_stride, view.col_stride, inverse_scale};
+        return {kind, view.data(), view.rows(), view.cols(), view.row_stride(), view.col_stride(), inverse_scale};
     }
     bool same_bits(const drawn_output& other) const {
         return memory.size() == other.memory.size() &&
@@ -240,8 +241,8 @@ struct drawn_output {
     }
     /// Where the first difference is, for a message.
     std::string difference(const drawn_output& other) const {
-        for (dim_t i = 0; i < view.rows; ++i)
-            for (dim_t j = 0; j < view.cols; ++j)
+        for (dim_t i = 0; i < view.rows(); ++i)
+            for (dim_t j = 0; j < view.cols(); ++j)
                 if (std::memcmp(&view(i, j), &other.view(i, j), sizeof(T)) != 0)
                     return join("at (", i, ", ", j, "): ", view(i, j), " instead of ", other.view(i, j));
         return "outside of the output";

@@ -22,6 +22,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -30,18 +31,18 @@ namespace intaglio::inline INTAGLIO_ABI {
 namespace detail {
 /// The number at a pixel of the input, which may lie outside: zero there.
 template <class Format>
-number<Format> pixel_or_zero(const conv_geometry& g, const typename Format::storage* values, dim_t b, dim_t h, dim_t w,
-                             dim_t c) {
+number<Format> pixel_or_zero(const conv_geometry& g, std::span<const typename Format::storage> values, dim_t b, dim_t h,
+                             dim_t w, dim_t c) {
     if (h < 0 || h >= g.height || w < 0 || w >= g.width) return 0;
-    return number_at<Format>(values + ((b * g.height + h) * g.width + w) * g.in_channels + c,
+    return number_at<Format>(values.data() + ((b * g.height + h) * g.width + w) * g.in_channels + c,
                              g.in_pixels() * g.in_channels);
 }
 /// The same of the output's gradient.
 template <class Format>
-number<Format> gradient_or_zero(const conv_geometry& g, const typename Format::storage* values, dim_t b, dim_t y,
-                                dim_t x, dim_t o) {
+number<Format> gradient_or_zero(const conv_geometry& g, std::span<const typename Format::storage> values, dim_t b,
+                                dim_t y, dim_t x, dim_t o) {
     if (y < 0 || y >= g.out_height() || x < 0 || x >= g.out_width()) return 0;
-    return number_at<Format>(values + ((b * g.out_height() + y) * g.out_width() + x) * g.out_channels + o,
+    return number_at<Format>(values.data() + ((b * g.out_height() + y) * g.out_width() + x) * g.out_channels + o,
                              g.out_pixels() * g.out_channels);
 }
 
@@ -58,6 +59,13 @@ constexpr bool one_plane_one_scale =
     P::lhs::planes == 1 && P::rhs::planes == 1 &&
     std::is_same_v<typename P::lhs::sharing, per_tensor>&& std::is_same_v<typename P::rhs::sharing, per_tensor>;
 
+/// Throws unless a dense operand has `count` numbers.
+template <class Format, class T>
+void require_reference_size(const char* name, std::span<const T> values, dim_t count) {
+    require<shape_error>(std::ssize(values) == stored_planes<Format> * count, "convolution: ", name, " should have ",
+                         stored_planes<Format> * count, " elements but has ", std::ssize(values));
+}
+
 inline constexpr auto no_block_scale = [](auto...) { return std::uint8_t{1}; };
 
 template <GemmPolicy P, class Out>
@@ -72,17 +80,19 @@ void store_reference(Out& out, typename P::total total, double lhs_scale, double
 /// `filter` is (filter_size, out_channels): k = (r, s, c) down, a column for each filter. out is (out_pixels,
 /// out_channels), raw totals or float.
 template <GemmPolicy P, class Out>
-void reference_conv_forward(const conv_geometry& g, const typename P::lhs::storage* in, double in_scale,
+void reference_conv_forward(const conv_geometry& g, std::span<const typename P::lhs::storage> in, double in_scale,
                             const rhs_view<P>& filter, matrix_view<Out> out) {
     static_assert(std::is_same_v<typename P::lhs::sharing, per_tensor>,
                   "convolution: activations have one scale for the whole tensor");
     g.check();
+    detail::require_reference_size<typename P::lhs::format>("the input", in, g.in_pixels() * g.in_channels);
     const dim_t k = g.filter_size(), channels = g.group_in_channels(), filters = g.group_out_channels();
-    require<shape_error>(filter.values.rows == k && filter.values.cols == g.out_channels,
+    require<shape_error>(filter.values.rows() == k && filter.values.cols() == g.out_channels,
                          "convolution: the filters should be ", k, " x ", g.out_channels, " but are ",
-                         filter.values.rows, " x ", filter.values.cols);
-    require<shape_error>(out.rows == g.out_pixels() && out.cols == g.out_channels, "convolution: the output should be ",
-                         g.out_pixels(), " x ", g.out_channels, " but is ", out.rows, " x ", out.cols);
+                         filter.values.rows(), " x ", filter.values.cols());
+    require<shape_error>(out.rows() == g.out_pixels() && out.cols() == g.out_channels,
+                         "convolution: the output should be ", g.out_pixels(), " x ", g.out_channels, " but is ",
+                         out.rows(), " x ", out.cols());
 
     std::vector<detail::number<typename P::lhs::format>> taps(static_cast<std::size_t>(k));
     dim_t row = 0;
@@ -118,15 +128,18 @@ void reference_conv_forward(const conv_geometry& g, const typename P::lhs::stora
 
 /// `filter` is KRSC data. d_in is (in_pixels, in_channels), raw totals or float.
 template <GemmPolicy P, class Out>
-void reference_conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage* d_out, double d_out_scale,
-                                   const typename P::rhs::storage* filter, double filter_scale, matrix_view<Out> d_in) {
+void reference_conv_input_gradient(const conv_geometry& g, std::span<const typename P::lhs::storage> d_out,
+                                   double d_out_scale, std::span<const typename P::rhs::storage> filter,
+                                   double filter_scale, matrix_view<Out> d_in) {
     static_assert(detail::one_plane_one_scale<P>,
                   "convolution: gradients take operands of one plane with one scale for the whole tensor");
     g.check();
+    detail::require_reference_size<typename P::lhs::format>("the gradient", d_out, g.out_pixels() * g.out_channels);
+    detail::require_reference_size<typename P::rhs::format>("the filters", filter, g.out_channels * g.filter_size());
     const dim_t channels = g.group_in_channels(), filters = g.group_out_channels();
-    require<shape_error>(d_in.rows == g.in_pixels() && d_in.cols == g.in_channels,
+    require<shape_error>(d_in.rows() == g.in_pixels() && d_in.cols() == g.in_channels,
                          "convolution: the input gradient should be ", g.in_pixels(), " x ", g.in_channels, " but is ",
-                         d_in.rows, " x ", d_in.cols);
+                         d_in.rows(), " x ", d_in.cols());
 
     std::vector<detail::number<typename P::lhs::format>> lhs;
     std::vector<detail::number<typename P::rhs::format>> rhs;
@@ -147,7 +160,8 @@ void reference_conv_input_gradient(const conv_geometry& g, const typename P::lhs
                                 lhs.push_back(
                                     detail::gradient_or_zero<typename P::lhs::format>(g, d_out, b, *y, *x, o));
                                 rhs.push_back(detail::number_at<typename P::rhs::format>(
-                                    filter + ((o * g.kernel_h + r) * g.kernel_w + s) * channels + c - group * channels,
+                                    filter.data() + ((o * g.kernel_h + r) * g.kernel_w + s) * channels + c -
+                                        group * channels,
                                     g.out_channels * g.filter_size()));
                             }
                         }
@@ -161,16 +175,18 @@ void reference_conv_input_gradient(const conv_geometry& g, const typename P::lhs
 
 /// d_filter is (out_channels, filter_size), raw totals or float: KRSC where it is dense.
 template <GemmPolicy P, class Out>
-void reference_conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage* in, double in_scale,
-                                    const typename P::rhs::storage* d_out, double d_out_scale,
-                                    matrix_view<Out> d_filter) {
+void reference_conv_weight_gradient(const conv_geometry& g, std::span<const typename P::lhs::storage> in,
+                                    double in_scale, std::span<const typename P::rhs::storage> d_out,
+                                    double d_out_scale, matrix_view<Out> d_filter) {
     static_assert(detail::one_plane_one_scale<P>,
                   "convolution: gradients take operands of one plane with one scale for the whole tensor");
     g.check();
+    detail::require_reference_size<typename P::lhs::format>("the input", in, g.in_pixels() * g.in_channels);
+    detail::require_reference_size<typename P::rhs::format>("the gradient", d_out, g.out_pixels() * g.out_channels);
     const dim_t channels = g.group_in_channels(), filters = g.group_out_channels(), pixels = g.out_pixels();
-    require<shape_error>(d_filter.rows == g.out_channels && d_filter.cols == g.filter_size(),
+    require<shape_error>(d_filter.rows() == g.out_channels && d_filter.cols() == g.filter_size(),
                          "convolution: the weight gradient should be ", g.out_channels, " x ", g.filter_size(),
-                         " but is ", d_filter.rows, " x ", d_filter.cols);
+                         " but is ", d_filter.rows(), " x ", d_filter.cols());
 
     std::vector<detail::number<typename P::lhs::format>> taps(static_cast<std::size_t>(pixels));
     for (dim_t group = 0; group < g.groups; ++group)
@@ -189,8 +205,8 @@ void reference_conv_weight_gradient(const conv_geometry& g, const typename P::lh
                             pixels, [&](dim_t kk) { return taps[static_cast<std::size_t>(kk)]; },
                             detail::no_block_scale,
                             [&](int, dim_t kk) {
-                                return detail::number_at<typename P::rhs::format>(d_out + kk * g.out_channels + o,
-                                                                                  pixels * g.out_channels);
+                                return detail::number_at<typename P::rhs::format>(
+                                    d_out.data() + kk * g.out_channels + o, pixels * g.out_channels);
                             },
                             detail::no_block_scale);
                         detail::store_reference<P>(d_filter(o, (r * g.kernel_w + s) * channels + c), total, in_scale,

@@ -3,6 +3,7 @@
 
 // The weight gradient of a convolution. pass.hpp compares the three passes.
 
+#include <span>
 #include <vector>
 
 #include "intaglio/conv/line_source.hpp"
@@ -66,7 +67,7 @@ public:
           d_out_{"the output gradient", d_out,         d_out_scale,    g.batch,
                  g.out_height(),        g.out_width(), g.out_channels, g.group_out_channels()},
           d_filter_(d_filter), exec_(exec), check_(check),
-          rows_(choose_gradient_rows(g, traits::cols, d_filter.row_stride % std::max<dim_t>(1, tap_stride()) == 0)) {}
+          rows_(choose_gradient_rows(g, traits::cols, d_filter.row_stride() % std::max<dim_t>(1, tap_stride()) == 0)) {}
 
     void run() const {
         if (g_.out_channels == 0 || g_.filter_size() == 0) return; // there is nothing to write
@@ -99,10 +100,10 @@ private:
     const operand& rhs() const { return has_filters_left() ? x_ : d_out_; }
     /// The filters of a group in the output.
     matrix_view<T> filters_of(dim_t group) const {
-        return columns_from(d_filter_.transposed(), group * d_out_.group_channels, d_out_.group_channels).transposed();
+        return d_filter_.transposed().columns(group * d_out_.group_channels, d_out_.group_channels).transposed();
     }
     /// From tap to tap in the output.
-    dim_t tap_stride() const { return x_.group_channels * d_filter_.col_stride; }
+    dim_t tap_stride() const { return x_.group_channels * d_filter_.col_stride(); }
 
     void filters_by_pixel(dim_t group) const {
         std::vector<dim_t> pixels; // of the input, where not all are met
@@ -125,15 +126,15 @@ private:
 
     /// Rows of the product, tap by tap from the last, are those of the output as a matrix of (filter, tap) x channels.
     bool filters_by_line(dim_t group) const {
-        const dim_t taps = g_.kernel_h * g_.kernel_w, filter_rows = d_filter_.row_stride / tap_stride(),
+        const dim_t taps = g_.kernel_h * g_.kernel_w, filter_rows = d_filter_.row_stride() / tap_stride(),
                     filters = d_out_.group_channels;
         listed_rows map;
         for (dim_t tap = taps; tap-- > 0;)
             for (dim_t o = group * filters; o < (group + 1) * filters; ++o) map.places.push_back(o * filter_rows + tap);
         return multiply_lines(group, shifted_axis(g_.height, d_out_.height, g_.kernel_h, g_.pad_h, g_.dilation_h),
                               shifted_axis(g_.width, d_out_.width, g_.kernel_w, g_.pad_w, g_.dilation_w),
-                              matrix_view<T>{d_filter_.data, g_.out_channels * filter_rows, x_.group_channels,
-                                             tap_stride(), d_filter_.col_stride},
+                              matrix_view<T>{d_filter_.data(), g_.out_channels * filter_rows, x_.group_channels,
+                                             tap_stride(), d_filter_.col_stride()},
                               map);
     }
 
@@ -177,7 +178,7 @@ private:
     template <class Source, class RowMap>
     void multiply(const Source& source, const packed_rhs<P, Arch>& packed, const matrix_view<T>& out,
                   const RowMap& map) const {
-        detail::multiply<P, Arch>(source, lhs().scale, nullptr, packed, out, epilogue<>{}, map, exec_, check_);
+        detail::multiply<P, Arch>(source, lhs().scale, {}, packed, out, epilogue<>{}, map, exec_, check_);
     }
 
     const conv_geometry& g_;
@@ -192,20 +193,23 @@ private:
 
 /// d_filter(out_channels, kernel_h kernel_w in_channels / groups) = the gradient by the filters, from x and d_out, both
 /// dense; planar_bytes plane after plane. Throws shape_error or value_error, `d_filter` untouched, where something does
-/// not fit. An operand outside of its format's range is refused; only -32768 is multiplied, exactly, where it is in the
-/// operand that stands on the left (pass.hpp).
+/// not fit or `d_filter` shares memory with an operand. An operand outside of its format's range is refused; only
+/// -32768 is multiplied, exactly, where it is in the operand that stands on the left (pass.hpp).
 template <GemmPolicy P, class Arch = simd::native_arch, class T>
-void conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage* x, double x_scale,
-                          const typename P::rhs::storage* d_out, double d_out_scale, matrix_view<T> d_filter,
+void conv_weight_gradient(const conv_geometry& g, std::span<const typename P::lhs::storage> x, double x_scale,
+                          std::span<const typename P::rhs::storage> d_out, double d_out_scale, matrix_view<T> d_filter,
                           executor_ref exec = {}, audit* check = nullptr) {
     detail::require_gradient_policy<P>();
     g.check();
-    detail::require_data("input", x, g.in_pixels() * g.in_channels);
-    detail::require_data("output gradient", d_out, g.out_pixels() * g.out_channels);
-    detail::check_output<P, matrix_view<T>, epilogue<>>("conv_weight_gradient", d_filter, g.out_channels,
-                                                        g.filter_size());
+    detail::require_dense<typename P::lhs::format>("the input", x, g.in_pixels(), g.in_channels);
+    detail::require_dense<typename P::rhs::format>("the output gradient", d_out, g.out_pixels(), g.out_channels);
+    const auto written =
+        detail::check_output<P>("conv_weight_gradient", d_filter, g.out_channels, g.filter_size(), epilogue<>{});
+    detail::require_apart("conv_weight_gradient", "the input", overlap(detail::footprint(x), written));
+    detail::require_apart("conv_weight_gradient", "the output gradient", overlap(detail::footprint(d_out), written));
     detail::check_reduction<P>(g.out_pixels());
-    detail::weight_gradient_run<P, Arch, T>(g, x, x_scale, d_out, d_out_scale, d_filter, exec, check).run();
+    detail::weight_gradient_run<P, Arch, T>(g, x.data(), x_scale, d_out.data(), d_out_scale, d_filter, exec, check)
+        .run();
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI

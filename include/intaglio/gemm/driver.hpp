@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <span>
 #include <vector>
 
 #include "intaglio/core/parallel.hpp"
@@ -50,14 +51,13 @@ struct product_call {
 /// product_call::zeros_vanish. Only a sum of floats can meet such: as an element of rhs, beside elements of lhs that
 /// are known to be zeros (patch.hpp), or as the factor of a block, of which all digits are zeros.
 template <class Traits, class Rhs>
-bool do_zeros_vanish(const Rhs& rhs, const float* lhs_scales, dim_t rows) {
+bool do_zeros_vanish(const Rhs& rhs, std::span<const float> lhs_scales) {
     if constexpr (Traits::floats) {
         return rhs.finite();
     } else if constexpr (Traits::float_total && Traits::block > 0) {
         float largest = rhs.largest_scale();
         if constexpr (Traits::policy::lhs::block > 0)
-            largest *=
-                std::bit_cast<float>(largest_magnitude_bits(lhs_scales, rows * ceil_div(rhs.k(), Traits::block)));
+            largest *= std::bit_cast<float>(largest_magnitude_bits(lhs_scales.data(), std::ssize(lhs_scales)));
         return is_finite(largest);
     } else {
         return true;
@@ -170,7 +170,7 @@ private:
         const dim_t bytes = (p1_ - p0_) * Traits::cols * length *
                             static_cast<dim_t>(sizeof(typename Traits::rhs_digit)) * Traits::split_planes;
         return tiles_ > 1 && bytes <= call_.l2 / 2 && !call_.rhs.narrow() &&
-               output_traits<std::remove_cvref_t<decltype(call_.out)>>::view(call_.out).col_stride == 1;
+               output_traits<std::remove_cvref_t<decltype(call_.out)>>::view(call_.out).col_stride() == 1;
     }
 
     /// `narrow`: the only tile of the rows expands the panels itself.
@@ -339,7 +339,7 @@ void run_product(const Call& call, dim_t kc, const cache_sizes& cache, executor_
 
 /// A product of any source with a packed rhs, into any output: what gemm and all passes of a convolution come down to.
 template <GemmPolicy P, class Arch, class Source, class Out, class Stages, class RowMap>
-void multiply(const Source& source, double lhs_scale, const float* lhs_scales, const packed_rhs<P, Arch>& rhs,
+void multiply(const Source& source, double lhs_scale, std::span<const float> lhs_scales, const packed_rhs<P, Arch>& rhs,
               const Out& out, const Stages& stages, const RowMap& row_map, executor_ref exec, audit* check) {
     using traits = kernel_traits<P, Arch>;
     const cache_sizes cache = cache_sizes::of_this_machine();
@@ -348,19 +348,18 @@ void multiply(const Source& source, double lhs_scale, const float* lhs_scales, c
     if constexpr (checks_lhs<P>) source.template require_range<typename P::lhs::format>("lhs");
     const chain_plan<traits> plan(rhs, kc);
     const output_factors<traits> factors(rhs, lhs_scale);
-    const product_call<traits, Source, Out, Stages, RowMap> call{
-        source,
-        rhs,
-        plan,
-        lhs_scales,
-        out,
-        stages,
-        row_map,
-        check,
-        factors,
-        cache.l2,
-        streams_output(out, cache),
-        do_zeros_vanish<traits>(rhs, lhs_scales, source.rows())};
+    const product_call<traits, Source, Out, Stages, RowMap> call{source,
+                                                                 rhs,
+                                                                 plan,
+                                                                 lhs_scales.data(),
+                                                                 out,
+                                                                 stages,
+                                                                 row_map,
+                                                                 check,
+                                                                 factors,
+                                                                 cache.l2,
+                                                                 streams_output(out, cache),
+                                                                 do_zeros_vanish<traits>(rhs, lhs_scales)};
     run_product<traits>(call, kc, cache, exec);
 }
 

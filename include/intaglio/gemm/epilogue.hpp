@@ -8,36 +8,62 @@
 //
 // and then passes the stages from left to right; each stage is a small value that works on a piece of one row. Last it
 // is stored, as float (a NaN as canonical_nan) or quantized. To add a stage write a struct with an `operator()(float*
-// v, dim_t row, dim_t col, dim_t count)`.
+// v, dim_t row, dim_t col, dim_t count)`, and with a `check(const stage_site&)` if it has sizes that could be wrong.
 
 #include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <tuple>
 #include <type_traits>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/error.hpp"
 #include "intaglio/numeric/exponent.hpp"
+#include "intaglio/tensor/footprint.hpp"
 #include "intaglio/tensor/view.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
+/// What stages are checked against, before any work: the size of the product that they follow, and the memory that its
+/// output is written to while they read theirs.
+struct stage_site {
+    dim_t rows = 0, cols = 0;
+    detail::footprint memory;
+    matrix_view<const float> output; ///< where it holds floats
+
+    /// Throws shape_error unless `values` are one for each column, value_error where they lie in the output.
+    void check_columns(const char* stage, std::span<const float> values) const {
+        require(std::ssize(values) == cols, stage, ": ", std::ssize(values), " values, the product has ", cols,
+                " columns; give one for each");
+        require<value_error>(!overlap(detail::footprint(values), memory), stage,
+                             ": the values share memory with the output; copy them first");
+    }
+};
+
 /// v += per_column[j].
 struct bias {
-    const float* per_column = nullptr;
+    std::span<const float> per_column;
+    void check(const stage_site& site) const { site.check_columns("bias", per_column); }
     INTAGLIO_INLINE void operator()(float* v, dim_t, dim_t col, dim_t count) const {
-        for (dim_t e = 0; e < count; ++e) v[e] += per_column[col + e];
+        const float* const b = per_column.data() + col;
+        for (dim_t e = 0; e < count; ++e) v[e] += b[e];
     }
 };
 
 /// v = fma(v, scale[j], shift[j]): a folded batch norm.
 struct scale_shift {
-    const float* scale = nullptr;
-    const float* shift = nullptr;
+    std::span<const float> scale;
+    std::span<const float> shift;
+    void check(const stage_site& site) const {
+        site.check_columns("scale_shift: scale", scale);
+        site.check_columns("scale_shift: shift", shift);
+    }
     INTAGLIO_INLINE void operator()(float* v, dim_t, dim_t col, dim_t count) const {
-        for (dim_t e = 0; e < count; ++e) v[e] = std::fma(v[e], scale[col + e], shift[col + e]);
+        const float *const a = scale.data() + col, *const b = shift.data() + col;
+        for (dim_t e = 0; e < count; ++e) v[e] = std::fma(v[e], a[e], b[e]);
     }
 };
 
@@ -48,11 +74,25 @@ struct relu {
     }
 };
 
-/// v += values(i, j): the residual connection. Columns of `values` are contiguous (col_stride 1).
+/// v += values(i, j): the residual connection. `values` may be the output itself, each element of which is read before
+/// it is written, but no other view of its memory.
 struct add {
     matrix_view<const float> values;
+    void check(const stage_site& site) const {
+        require(values.rows() == site.rows && values.cols() == site.cols, "add: the values are ", values.rows(), " x ",
+                values.cols(), ", the product is ", site.rows, " x ", site.cols);
+        require<value_error>(values.data() || values.empty(), "add: the values are ", values.rows(), " x ",
+                             values.cols(), " but their pointer is null");
+        require<value_error>(values == site.output || !overlap(detail::footprint(values), site.memory),
+                             "add: the values share memory with the output and are not the output itself; copy them "
+                             "first");
+    }
     INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
-        const float* other = values.data + row * values.row_stride + col;
+        if (values.col_stride() != 1) {
+            for (dim_t e = 0; e < count; ++e) v[e] += values(row, col + e);
+            return;
+        }
+        const float* other = values.data() + row * values.row_stride() + col;
         for (dim_t e = 0; e < count; ++e) v[e] += other[e];
     }
 };
@@ -61,6 +101,11 @@ struct add {
 /// The same for every thread count.
 struct max_magnitude {
     float* result = nullptr;
+    void check(const stage_site& site) const {
+        require<value_error>(result != nullptr, "max_magnitude: the pointer to its result is null");
+        require<value_error>(!overlap(detail::footprint(std::span(result, 1)), site.memory),
+                             "max_magnitude: the result lies in the output");
+    }
     INTAGLIO_INLINE void operator()(const float* v, dim_t, dim_t, dim_t count) const {
         // as bits, non-negative floats order like integers, and the loop vectorises
         std::uint32_t most = 0;
@@ -90,6 +135,13 @@ struct epilogue {
 
     INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
         std::apply([&](const Stages&... s) { (s(v, row, col, count), ...); }, stages);
+    }
+    /// Throws where a stage that checks itself does not fit.
+    void check(const stage_site& site) const {
+        const auto one = [&](const auto& s) {
+            if constexpr (requires { s.check(site); }) s.check(site);
+        };
+        std::apply([&](const Stages&... s) { (one(s), ...); }, stages);
     }
 };
 
@@ -142,19 +194,19 @@ struct output_traits<quantized_view<T>> {
 /// Stores `count` finished floats as row `row`, columns from `col` on.
 template <class T>
 INTAGLIO_INLINE void store_piece(const matrix_view<T>& out, const float* v, dim_t row, dim_t col, dim_t count) {
-    T* to = out.data + row * out.row_stride + col * out.col_stride;
-    if (out.col_stride == 1)
+    T* to = out.data() + row * out.row_stride() + col * out.col_stride();
+    if (out.col_stride() == 1)
         for (dim_t e = 0; e < count; ++e) to[e] = canonical(v[e]);
     else
-        for (dim_t e = 0; e < count; ++e) to[e * out.col_stride] = canonical(v[e]);
+        for (dim_t e = 0; e < count; ++e) to[e * out.col_stride()] = canonical(v[e]);
 }
 template <class T>
 INTAGLIO_INLINE void store_piece(const quantized_view<T>& out, const float* v, dim_t row, dim_t col, dim_t count) {
-    T* to = out.values.data + row * out.values.row_stride + col * out.values.col_stride;
-    if (out.values.col_stride == 1)
+    T* to = out.values.data() + row * out.values.row_stride() + col * out.values.col_stride();
+    if (out.values.col_stride() == 1)
         for (dim_t e = 0; e < count; ++e) to[e] = requantize<T>(v[e], out.inverse_scale);
     else
-        for (dim_t e = 0; e < count; ++e) to[e * out.values.col_stride] = requantize<T>(v[e], out.inverse_scale);
+        for (dim_t e = 0; e < count; ++e) to[e * out.values.col_stride()] = requantize<T>(v[e], out.inverse_scale);
 }
 
 /// Every row of the product is the row of the output with the same number.

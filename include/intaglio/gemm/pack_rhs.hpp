@@ -96,7 +96,7 @@ private:
                     }
             if constexpr (traits::float_total)
                 out_.largest_scale_ =
-                    std::bit_cast<float>(largest_magnitude_bits(view_.scales, P::rhs::planes * layout.n * blocks));
+                    std::bit_cast<float>(largest_magnitude_bits(view_.scales.data(), std::ssize(view_.scales)));
         } else if constexpr (traits::block > 0) { // only lhs has scales per block
             std::fill(out_.scales_.begin(), out_.scales_.end(), typename traits::block_scale{1});
         }
@@ -256,14 +256,14 @@ packed_rhs<P, Arch> pack_rows(const rhs_rows<typename P::rhs::storage>& rows, di
 /// policy's total, or an element is outside its format. Convolutions ask for `padding` within the reduction, which is
 /// left out where it would cut a block of scales.
 template <GemmPolicy P, class Arch = simd::native_arch>
-packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, executor_ref exec = {}, rhs_storage stored = rhs_storage::fast,
+packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, rhs_storage stored = rhs_storage::fast, executor_ref exec = {},
                              detail::zero_padding padding = {}) {
-    detail::check_operand<typename P::rhs>("rhs", rhs);
-    detail::check_reduction<P>(rhs.values.rows);
+    detail::check_operand("rhs", rhs, rhs.values.cols(), rhs.values.rows());
+    detail::check_reduction<P>(rhs.values.rows());
     using storage = typename P::rhs::storage;
     using format = typename P::rhs::format;
-    const detail::rhs_rows<storage> rows{rhs.values.data, rhs.values.row_stride, rhs.values.col_stride};
-    const dim_t k = rhs.values.rows, n = rhs.values.cols;
+    const detail::rhs_rows<storage> rows{rhs.values.data(), rhs.values.row_stride(), rhs.values.col_stride()};
+    const dim_t k = rhs.values.rows(), n = rhs.values.cols();
     if constexpr (!detail::kernel_traits<P, Arch>::proven)
         for (int p = 0; p < (k > 0 && n > 0 ? detail::stored_planes<format> : 0); ++p)
             detail::require_range<format>(

@@ -119,10 +119,11 @@ template <GemmPolicy P, class Out>
 void reference_gemm(const lhs_view<P>& lhs, const rhs_view<P>& rhs, matrix_view<Out> out) {
     static_assert(std::is_same_v<Out, float> || std::is_same_v<Out, typename P::total>,
                   "reference_gemm: an output is float or the policy's total");
-    const dim_t m = lhs.values.rows, k = lhs.values.cols, n = rhs.values.cols;
-    require<shape_error>(rhs.values.rows == k, "gemm: lhs is ", m, " x ", k, " but rhs is ", rhs.values.rows, " x ", n);
-    require<shape_error>(out.rows == m && out.cols == n, "gemm: the product is ", m, " x ", n, " but out is ", out.rows,
-                         " x ", out.cols);
+    const dim_t m = lhs.values.rows(), k = lhs.values.cols(), n = rhs.values.cols();
+    require<shape_error>(rhs.values.rows() == k, "gemm: lhs is ", m, " x ", k, " but rhs is ", rhs.values.rows(), " x ",
+                         n);
+    require<shape_error>(out.rows() == m && out.cols() == n, "gemm: the product is ", m, " x ", n, " but out is ",
+                         out.rows(), " x ", out.cols());
 
     for (dim_t i = 0; i < m; ++i) {
         for (dim_t j = 0; j < n; ++j) {

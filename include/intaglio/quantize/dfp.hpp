@@ -43,6 +43,7 @@
 #include "intaglio/numeric/rounding.hpp"
 #include "intaglio/quantize/convert.hpp"
 #include "intaglio/tensor/dfp_tensor.hpp"
+#include "intaglio/tensor/footprint.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
@@ -131,8 +132,8 @@ inline float largest_magnitude(std::span<const float> values, std::string_view n
 
 /// mantissas[i] = saturate(rule(values[i] * 2^-exponent, i)), for a given exponent. Values beyond the range saturate,
 /// infinities too. A NaN becomes the least mantissa: this is the inner step, its caller has looked at the maximum.
-/// Throws shape_error if the lengths differ, value_error if the spec does not fit T or the exponent is outside -252 ..
-/// 252.
+/// Throws shape_error if the lengths differ, value_error if the spec does not fit T, the exponent is outside -252 ..
+/// 252 or both share memory.
 template <std::signed_integral T, Rounding Rule = nearest_even>
 void quantize_dfp(std::span<const float> values, std::span<T> mantissas, int exponent, dfp_spec spec,
                   const Rule& rule = {}, executor_ref exec = {}) {
@@ -142,6 +143,7 @@ void quantize_dfp(std::span<const float> values, std::span<T> mantissas, int exp
                          detail::max_scale_exponent);
     require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, room for ", mantissas.size(),
             " mantissas");
+    detail::require_apart("dfp", "the values", values, mantissas);
     detail::convert_chunks(values, mantissas.data(), exponent, spec, rule, exec);
 }
 
@@ -153,6 +155,7 @@ int requantize_dfp(std::span<const float> values, std::span<T> mantissas, int pr
     spec.check(std::numeric_limits<T>::digits + 1);
     require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, room for ", mantissas.size(),
             " mantissas");
+    detail::require_apart("dfp", "the values", values, mantissas);
     return detail::convert_predicted(values, mantissas.data(), predicted, spec, name, rule, exec);
 }
 
@@ -198,6 +201,7 @@ template <std::signed_integral T>
 void dequantize_dfp(std::span<const T> mantissas, int exponent, std::span<float> values, executor_ref exec = {}) {
     require(values.size() == mantissas.size(), "dfp: ", mantissas.size(), " mantissas, room for ", values.size(),
             " values");
+    detail::require_apart("dfp", "the mantissas", mantissas, values);
     detail::dequantize(exponent, values, exec, [m = mantissas.data()](dim_t i) { return m[i]; });
 }
 template <IntegerFormat Format>

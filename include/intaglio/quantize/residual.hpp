@@ -36,6 +36,7 @@
 #include "intaglio/quantize/scale_search.hpp"
 #include "intaglio/quantize/sum_zero.hpp"
 #include "intaglio/quantize/ternary.hpp"
+#include "intaglio/tensor/footprint.hpp"
 #include "intaglio/tensor/ternary_tensor.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
@@ -227,6 +228,7 @@ inline void split_locked(std::span<const std::int8_t> codes, int digits, std::sp
                          " digits; a signed byte holds 1 to ", locked_tensor::max_digits);
     require(planes.size() == codes.size() * static_cast<std::size_t>(digits), "locked codes: ", codes.size(),
             " codes of ", digits, " digits, room for ", planes.size(), " trits");
+    detail::require_apart("locked codes", "the codes", codes, planes);
     const auto limit = static_cast<int>((detail::power_of_three(digits) - 1) / 2);
     for (std::size_t i = 0; i < codes.size(); ++i)
         require<value_error>(codes[i] >= -limit && codes[i] <= limit, "locked codes: element ", i, " is ",
@@ -247,6 +249,7 @@ inline void fuse_locked(std::span<const std::int8_t> planes, int digits, std::sp
                          " digits; a signed byte holds 1 to ", locked_tensor::max_digits);
     require(planes.size() == codes.size() * static_cast<std::size_t>(digits), "locked codes: ", planes.size(),
             " trits for ", codes.size(), " codes of ", digits, " digits");
+    detail::require_apart("locked codes", "the trits", planes, codes);
     for (std::size_t i = 0; i < planes.size(); ++i)
         require<value_error>(planes[i] >= -1 && planes[i] <= 1, "locked codes: trit ", i, " is ", int{planes[i]});
     for (std::size_t i = 0; i < codes.size(); ++i) {
