@@ -169,7 +169,8 @@ TEST_CASE("AMX emulated: products of every policy are those of the scalar text",
         check_gemm<P>(random, 7, 3, 1500, magnitudes::all_largest, magnitudes::all_largest);
         for (int d = 0; d < 6; ++d)
             check_gemm<P>(random, random.between(0, 70), random.between(0, 70), random.between(0, 200),
-                          draw_magnitudes(random), draw_magnitudes(random));
+                          draw_magnitudes<typename P::lhs::format>(random),
+                          draw_magnitudes<typename P::rhs::format>(random));
     });
     CHECK(emulated_tiles::configurations > before);
     CHECK(emulated_tiles::configured == 0);

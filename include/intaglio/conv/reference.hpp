@@ -94,6 +94,7 @@ void reference_conv_forward(const conv_geometry& g, std::span<const typename P::
                          "convolution: the output should be ", g.out_pixels(), " x ", g.out_channels, " but is ",
                          out.rows(), " x ", out.cols());
 
+    const auto* const filter_scales = filter.scales.data();
     std::vector<detail::number<typename P::lhs::format>> taps(static_cast<std::size_t>(k));
     dim_t row = 0;
     for (dim_t b = 0; b < g.batch; ++b)
@@ -116,11 +117,11 @@ void reference_conv_forward(const conv_geometry& g, std::span<const typename P::
                                                                                   filter.plane_stride);
                             },
                             [&](int p, dim_t block) {
-                                return filter
-                                    .scales[detail::block_scale_at<typename P::rhs>(p, o, g.out_channels, block, k)];
+                                return filter_scales[detail::block_scale_at<typename P::rhs>(p, o, g.out_channels,
+                                                                                             block, k)];
                             });
                         float channel_scale = 1;
-                        if constexpr (detail::scales_by_row<typename P::rhs>) channel_scale = filter.scales[o];
+                        if constexpr (detail::scales_by_row<typename P::rhs>) channel_scale = filter_scales[o];
                         detail::store_reference<P>(out(row, o), total, in_scale, filter.scale, channel_scale);
                     }
                 }

@@ -34,7 +34,7 @@ public:
 
     rhs_packer(const rows_type& rows, dim_t k, dim_t n, const rhs_view<P>& view, rhs_storage storage,
                zero_padding padding)
-        : rows_(rows), depth_(k), view_(view), padding_(padding) {
+        : rows_(rows), depth_(k), view_(view), scales_(view.scales.data()), padding_(padding) {
         bool folded = false;
         if constexpr (traits::can_fold_scales) folded = storage == rhs_storage::fast && scales_fold(n);
         if (traits::block > 0 && !folded) padding_ = {}; // a block of scales would be cut
@@ -81,7 +81,7 @@ private:
         constexpr bool by_column = P::rhs::sharing::by_row && P::rhs::block == 0;
         if constexpr (by_column)
             for (dim_t j = 0; j < layout.n; ++j)
-                out_.factors_[static_cast<std::size_t>(j)] = view_.scale * static_cast<double>(view_.scales[j]);
+                out_.factors_[static_cast<std::size_t>(j)] = view_.scale * static_cast<double>(scales_[j]);
         else
             std::fill_n(out_.factors_.begin(), layout.n, view_.scale);
         if (layout.folded) return;
@@ -92,7 +92,7 @@ private:
                     for (dim_t p = 0; p < traits::rhs_planes; ++p) {
                         const dim_t row = j / traits::cols * layout.scale_rows + b * traits::rhs_planes + p;
                         out_.scales_[row * traits::cols + j % traits::cols] =
-                            static_cast<typename traits::block_scale>(view_.scales[(p * layout.n + j) * blocks + b]);
+                            static_cast<typename traits::block_scale>(scales_[(p * layout.n + j) * blocks + b]);
                     }
             if constexpr (traits::float_total)
                 out_.largest_scale_ =
@@ -107,7 +107,7 @@ private:
         const dim_t blocks = ceil_div(depth_, traits::block);
         for (dim_t e = 0; e < n * blocks; ++e) {
             dim_t sum = 0;
-            for (dim_t p = 0; p < traits::rhs_planes; ++p) sum += view_.scales[p * n * blocks + e];
+            for (dim_t p = 0; p < traits::rhs_planes; ++p) sum += scales_[p * n * blocks + e];
             if (sum * P::rhs::format::max_magnitude > 127) return false;
         }
         return true;
@@ -122,7 +122,7 @@ private:
                 int sum = 0;
                 for (dim_t p = 0; p < traits::rhs_planes; ++p)
                     sum += rows_.row(k)[p * view_.plane_stride + (first + j) * rows_.col_stride] *
-                           view_.scales[(p * n + first + j) * blocks + k / traits::block];
+                           scales_[(p * n + first + j) * blocks + k / traits::block];
                 out[at / traits::rhs_group * (traits::rhs_group * traits::cols) + j * traits::rhs_group +
                     at % traits::rhs_group] = static_cast<digit>(sum);
             }
@@ -239,6 +239,7 @@ private:
     const rows_type& rows_;
     const dim_t depth_; ///< of the reduction, without zeros that are put in
     const rhs_view<P>& view_;
+    const typename rhs_view<P>::scale_type* const scales_; ///< those of the view
     zero_padding padding_;
     packed out_;
 };

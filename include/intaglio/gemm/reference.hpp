@@ -114,17 +114,21 @@ float reference_value(Total t, double lhs_scale, double rhs_scale, float lhs_row
 }
 
 /// out(m, n) = lhs(m, k) * rhs(k, n): the totals where `Out` is the policy's integral total, otherwise the values (Out
-/// = float). Throws shape_error, both shapes named, where the sizes don't fit.
+/// = float). Throws as gemm does where the sizes don't fit.
 template <GemmPolicy P, class Out>
 void reference_gemm(const lhs_view<P>& lhs, const rhs_view<P>& rhs, matrix_view<Out> out) {
     static_assert(std::is_same_v<Out, float> || std::is_same_v<Out, typename P::total>,
                   "reference_gemm: an output is float or the policy's total");
     const dim_t m = lhs.values.rows(), k = lhs.values.cols(), n = rhs.values.cols();
+    detail::check_operand("lhs", lhs, m, k);
+    detail::check_operand("rhs", rhs, n, rhs.values.rows());
     require<shape_error>(rhs.values.rows() == k, "gemm: lhs is ", m, " x ", k, " but rhs is ", rhs.values.rows(), " x ",
                          n);
     require<shape_error>(out.rows() == m && out.cols() == n, "gemm: the product is ", m, " x ", n, " but out is ",
                          out.rows(), " x ", out.cols());
 
+    const auto* const lhs_scales = lhs.scales.data();
+    const auto* const rhs_scales = rhs.scales.data();
     for (dim_t i = 0; i < m; ++i) {
         for (dim_t j = 0; j < n; ++j) {
             const auto total = reference_total<P>(
@@ -132,16 +136,16 @@ void reference_gemm(const lhs_view<P>& lhs, const rhs_view<P>& rhs, matrix_view<
                 [&](dim_t kk) {
                     return detail::number_at<typename P::lhs::format>(&lhs.values(i, kk), lhs.plane_stride);
                 },
-                [&](dim_t b) { return lhs.scales[detail::block_scale_at<typename P::lhs>(0, i, m, b, k)]; },
+                [&](dim_t b) { return lhs_scales[detail::block_scale_at<typename P::lhs>(0, i, m, b, k)]; },
                 [&](int p, dim_t kk) {
                     return detail::number_at<typename P::rhs::format>(&rhs.values(kk, j) + p * rhs.plane_stride,
                                                                       rhs.plane_stride);
                 },
-                [&](int p, dim_t b) { return rhs.scales[detail::block_scale_at<typename P::rhs>(p, j, n, b, k)]; });
+                [&](int p, dim_t b) { return rhs_scales[detail::block_scale_at<typename P::rhs>(p, j, n, b, k)]; });
             if constexpr (std::is_same_v<Out, float>) {
                 float row = 1, column = 1;
-                if constexpr (detail::scales_by_row<typename P::lhs>) row = lhs.scales[i];
-                if constexpr (detail::scales_by_row<typename P::rhs>) column = rhs.scales[j];
+                if constexpr (detail::scales_by_row<typename P::lhs>) row = lhs_scales[i];
+                if constexpr (detail::scales_by_row<typename P::rhs>) column = rhs_scales[j];
                 out(i, j) = reference_value(total, lhs.scale, rhs.scale, row, column);
             } else {
                 out(i, j) = total;

@@ -96,7 +96,7 @@ public:
                                                 {.values = filter_matrix(g, weights_.span()),
                                                  .scale = weights_.scale(),
                                                  .plane_stride = weight_.value.size()},
-                                                p.exec);
+                                                rhs_storage::fast, p.exec);
         const matrix_view<float> result{out.data(), out.pixels(), out.channels()};
         if (has_bias())
             conv_forward<policy>(g, in_.span(), in_.scale(), filter, result,
