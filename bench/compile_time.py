@@ -30,7 +30,7 @@ void product(lhs_view<{0}> a, rhs_view<{0}> b, matrix_view<float> out) {{
 CONVOLUTION = """
 #include "intaglio/conv/forward.hpp"
 using namespace intaglio;
-void convolution(const conv_geometry& g, const std::int16_t* x, const packed_filter<{0}>& filter,
+void convolution(const conv_geometry& g, std::span<const std::int16_t> x, const packed_filter<{0}>& filter,
                  matrix_view<float> out) {{
     conv_forward<{0}>(g, x, 1.0, filter, out);
 }}

@@ -65,10 +65,10 @@ template <class View>
 View view_of(const operand_data& o) {
     View view;
     using values = decltype(view.values);
-    using element = std::remove_pointer_t<decltype(values::data)>;
+    using element = std::remove_pointer_t<decltype(view.values.data())>;
     view.values = values(static_cast<element*>(o.values), o.rows, o.cols, o.row_stride, o.col_stride);
     view.scale = o.scale;
-    view.scales = static_cast<decltype(view.scales)>(o.scales);
+    view.scales = {static_cast<const typename View::scale_type*>(o.scales), static_cast<std::size_t>(o.scale_count)};
     view.plane_stride = o.plane_stride;
     return view;
 }
@@ -106,8 +106,9 @@ bool with_output(const output_data& out, const stage_data& stages, const Run& ru
     if constexpr (Outputs & real)
         if (none && out.kind == output_data::floats) return run(matrix_of<float>(out), epilogue<>{}), true;
     if constexpr (Outputs & (fused | variety)) {
-        const epilogue with_bias{bias{stages.bias}, relu{}};
-        const epilogue with_norm{scale_shift{stages.scale, stages.shift},
+        const auto columns = static_cast<std::size_t>(out.cols);
+        const epilogue with_bias{bias{{stages.bias, columns}}, relu{}};
+        const epilogue with_norm{scale_shift{{stages.scale, columns}, {stages.shift, columns}},
                                  add{matrix_view<const float>(stages.residual, out.rows, out.cols)}, relu{},
                                  max_magnitude{stages.max_magnitude}};
         if constexpr (Outputs & fused) {
@@ -149,7 +150,7 @@ struct operations {
     static void* pack(const operand_data& rhs, storage stored, int threads, outcome& result) noexcept {
         void* packed = nullptr;
         guarded(result, [&] {
-            packed = new packed_rhs<P>(pack_rhs<P>(view_of<rhs_view<P>>(rhs), pool_of(threads), storage_of(stored)));
+            packed = new packed_rhs<P>(pack_rhs<P>(view_of<rhs_view<P>>(rhs), storage_of(stored), pool_of(threads)));
         });
         return packed;
     }
@@ -174,25 +175,44 @@ struct operations {
         void* packed = nullptr;
         guarded(result, [&] {
             packed = new packed_filter<P>(::intaglio::pack_filter<P>(geometry_of(shape), view_of<rhs_view<P>>(filter),
-                                                                     pool_of(threads), storage_of(stored)));
+                                                                     storage_of(stored), pool_of(threads)));
         });
         return packed;
     }
     static void release_filter(void* packed) noexcept { delete static_cast<packed_filter<P>*>(packed); }
 
+    /// A dense operand of `size` numbers.
+    template <class Format>
+    static auto dense(const void* values, std::ptrdiff_t size) {
+        using element = typename Format::storage;
+        return std::span(static_cast<const element*>(values),
+                         static_cast<std::size_t>(::intaglio::detail::stored_planes<Format> * size));
+    }
+    static auto input(const conv_geometry& g, const void* values) {
+        return dense<typename P::lhs::format>(values, g.in_pixels() * g.in_channels);
+    }
+    static auto filters(const conv_geometry& g, const void* values) {
+        return dense<typename P::rhs::format>(values, g.out_channels * g.filter_size());
+    }
+    static auto gradient(const conv_geometry& g, const void* values) {
+        return dense<typename P::lhs::format>(values, g.out_pixels() * g.out_channels);
+    }
+
     template <unsigned Outputs>
     static void forward(const conv_call& call, outcome& result) noexcept {
         run_with_output<Outputs>(call.out, call.stages, result, [&](const auto& out, const auto& stages) {
-            conv_forward<P>(geometry_of(call.shape), static_cast<const lhs_storage*>(call.lhs), call.lhs_scale,
-                            *static_cast<const packed_filter<P>*>(call.packed), out, stages, pool_of(call.threads));
+            const conv_geometry g = geometry_of(call.shape);
+            conv_forward<P>(g, input(g, call.lhs), call.lhs_scale, *static_cast<const packed_filter<P>*>(call.packed),
+                            out, stages, pool_of(call.threads));
         });
     }
     static void* pack_gradient_filter(const conv_shape& shape, const void* filter, double scale, int threads,
                                       outcome& result) noexcept {
         void* packed = nullptr;
         guarded(result, [&] {
-            packed = new packed_gradient_filter<P>(::intaglio::pack_gradient_filter<P>(
-                geometry_of(shape), static_cast<const rhs_storage*>(filter), scale, pool_of(threads)));
+            const conv_geometry g = geometry_of(shape);
+            packed = new packed_gradient_filter<P>(
+                ::intaglio::pack_gradient_filter<P>(g, filters(g, filter), scale, pool_of(threads)));
         });
         return packed;
     }
@@ -202,21 +222,21 @@ struct operations {
 
     static void input_gradient(const conv_call& call, outcome& result) noexcept {
         run_with_output<raw | real>(call.out, call.stages, result, [&](const auto& out, const auto& stages) {
-            const auto* const d_out = static_cast<const lhs_storage*>(call.lhs);
+            const conv_geometry g = geometry_of(call.shape);
+            const auto d_out = gradient(g, call.lhs);
             if (call.packed)
-                conv_input_gradient<P>(geometry_of(call.shape), d_out, call.lhs_scale,
+                conv_input_gradient<P>(g, d_out, call.lhs_scale,
                                        *static_cast<const packed_gradient_filter<P>*>(call.packed), out, stages,
                                        pool_of(call.threads));
             else
-                conv_input_gradient<P>(geometry_of(call.shape), d_out, call.lhs_scale,
-                                       static_cast<const rhs_storage*>(call.rhs), call.rhs_scale, out, stages,
+                conv_input_gradient<P>(g, d_out, call.lhs_scale, filters(g, call.rhs), call.rhs_scale, out, stages,
                                        pool_of(call.threads));
         });
     }
     static void weight_gradient(const conv_call& call, outcome& result) noexcept {
         run_with_output<raw | real>(call.out, call.stages, result, [&](const auto& out, const epilogue<>&) {
-            conv_weight_gradient<P>(geometry_of(call.shape), static_cast<const lhs_storage*>(call.lhs), call.lhs_scale,
-                                    static_cast<const rhs_storage*>(call.rhs), call.rhs_scale, out,
+            const conv_geometry g = geometry_of(call.shape);
+            conv_weight_gradient<P>(g, input(g, call.lhs), call.lhs_scale, gradient(g, call.rhs), call.rhs_scale, out,
                                     pool_of(call.threads));
         });
     }

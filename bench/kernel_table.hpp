@@ -30,6 +30,7 @@ struct operand_data {
     std::ptrdiff_t rows = 0, cols = 0, row_stride = 0, col_stride = 1;
     double scale = 1;
     const void* scales = nullptr;
+    std::ptrdiff_t scale_count = 0;
     std::ptrdiff_t plane_stride = 0;
 };
 

@@ -57,7 +57,7 @@ static void find_largest(const float* values, std::ptrdiff_t count, void*, int t
 static void convert_int16(const float* values, std::ptrdiff_t count, void* out, int threads, outcome& result) noexcept {
     guarded(result, [&] {
         const std::span<std::int16_t> mantissas(static_cast<std::int16_t*>(out), static_cast<std::size_t>(count));
-        dfp_quantize(floats_of(values, count), mantissas, -14, {}, nearest_even{}, pool_of(threads));
+        quantize_dfp(floats_of(values, count), mantissas, -14, {}, nearest_even{}, pool_of(threads));
     });
 }
 
@@ -67,7 +67,7 @@ static void quantize_int16(const float* values, std::ptrdiff_t count, void* out,
         const executor_ref pool = pool_of(threads);
         const std::span<std::int16_t> mantissas(static_cast<std::int16_t*>(out), static_cast<std::size_t>(count));
         const int exponent = dfp_exponent(largest_magnitude(floats_of(values, count), "bench", pool));
-        dfp_quantize(floats_of(values, count), mantissas, exponent, {}, nearest_even{}, pool);
+        quantize_dfp(floats_of(values, count), mantissas, exponent, {}, nearest_even{}, pool);
     });
 }
 
@@ -77,8 +77,8 @@ static void requantize_int16(const float* values, std::ptrdiff_t count, void* ou
     static thread_local int exponent = 0; // of the same values, found by the first run
     guarded(result, [&] {
         const std::span<std::int16_t> mantissas(static_cast<std::int16_t*>(out), static_cast<std::size_t>(count));
-        exponent = dfp_quantize_predicted(floats_of(values, count), mantissas, exponent, {}, "bench", nearest_even{},
-                                          pool_of(threads));
+        exponent = requantize_dfp(floats_of(values, count), mantissas, exponent, {}, "bench", nearest_even{},
+                                  pool_of(threads));
     });
 }
 

@@ -162,6 +162,7 @@ struct owned_operand {
                 if (e % along / Operand::block % 8 < v.zero_blocks) values[e] = 0;
         data.values = values.data();
         data.scales = scales.data();
+        data.scale_count = scales.size();
     }
 
 private:

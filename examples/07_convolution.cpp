@@ -47,12 +47,10 @@ int main() {
     const auto d_out = mantissas(g.out_pixels() * g.out_channels, 2);
     std::vector<std::int64_t> out(d_out.size()), d_x(x.size()), d_w(w.size());
 
-    const auto filters = pack_filter<policy>(g, {filter_matrix(g, w.data())});
-    conv_forward<policy>(g, x.data(), 1.0, filters, matrix_view(out.data(), g.out_pixels(), g.out_channels));
-    conv_input_gradient<policy>(g, d_out.data(), 1.0, w.data(), 1.0,
-                                matrix_view(d_x.data(), g.in_pixels(), g.in_channels));
-    conv_weight_gradient<policy>(g, x.data(), 1.0, d_out.data(), 1.0,
-                                 matrix_view(d_w.data(), g.out_channels, g.filter_size()));
+    const auto filters = pack_filter<policy>(g, {filter_matrix(g, w)});
+    conv_forward<policy>(g, x, 1.0, filters, matrix_view(out.data(), g.out_pixels(), g.out_channels));
+    conv_input_gradient<policy>(g, d_out, 1.0, w, 1.0, matrix_view(d_x.data(), g.in_pixels(), g.in_channels));
+    conv_weight_gradient<policy>(g, x, 1.0, d_out, 1.0, matrix_view(d_w.data(), g.out_channels, g.filter_size()));
 
     const auto forward = inner_product(out, d_out), by_input = inner_product(d_x, x),
                by_weights = inner_product(d_w, w);

@@ -30,7 +30,7 @@ struct product_size {
 /// Multiply-adds per second, in 10^9, of one kernel on out(m, n) = lhs(m, k) rhs(k, n), the columns of rhs stored one
 /// after the other: best of the runs that fit in a fifth of a second. 0 if it can't run.
 inline double gemm_speed(const kernel_tables::kernel* kernel, const product_size& size, const void* lhs,
-                         const void* rhs, const void* scales = nullptr) {
+                         const void* rhs, const void* scales = nullptr, std::size_t scale_count = 0) {
     namespace tables = kernel_tables;
     using clock = std::chrono::steady_clock;
     if (!kernel || !kernel->pack || !kernel->gemm) return 0;
@@ -39,7 +39,7 @@ inline double gemm_speed(const kernel_tables::kernel* kernel, const product_size
     filters.values = rhs;
     filters.rows = size.k, filters.cols = size.n;
     filters.row_stride = 1, filters.col_stride = size.k;
-    filters.scales = scales;
+    filters.scales = scales, filters.scale_count = static_cast<std::ptrdiff_t>(scale_count);
     void* const packed = kernel->pack(filters, tables::storage::fast, 1, result);
     if (result.kind != tables::outcome::ok) return 0;
 
@@ -93,9 +93,9 @@ inline void print_layer_speeds() {
             gemm_speed(table.find("fp32"), size, activations.data(), weights.data()),
             gemm_speed(table.find("dfp16_training"), size, activation_mantissas.data(), weight_mantissas.data()),
             gemm_speed(table.find("int8_inference"), size, activation_bytes.data(), weight_bytes.data(),
-                       column_scales.data()),
+                       column_scales.data(), column_scales.size()),
             gemm_speed(table.find("ternary8_inference<1>"), size, activation_bytes.data(), weight_trits.data(),
-                       block_scales.data()));
+                       block_scales.data(), block_scales.size()));
     }
 }
 

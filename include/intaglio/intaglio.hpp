@@ -38,6 +38,8 @@
 
 #include "intaglio/tensor/block_tensor.hpp"
 #include "intaglio/tensor/dfp_tensor.hpp"
+#include "intaglio/tensor/footprint.hpp"
+#include "intaglio/tensor/operand_view.hpp"
 #include "intaglio/tensor/sharing.hpp"
 #include "intaglio/tensor/tensor.hpp"
 #include "intaglio/tensor/ternary_tensor.hpp"

@@ -8,6 +8,9 @@
 #include "intaglio/conv/weight_gradient.hpp"
 
 #include <cstdint>
+#include <cstring>
+#include <limits>
+#include <span>
 #include <vector>
 
 #include "intaglio/conv/reference.hpp"
@@ -42,9 +45,9 @@ std::vector<T> pattern(std::ptrdiff_t count, int low, int high) {
 
 TEST_CASE("filters are packed for their geometry", "[unit]") {
     const auto w = pattern<float>(shape.out_channels * shape.filter_size(), -3, 3);
-    const rhs_view<fp32> filter{filter_matrix(shape, w.data())};
-    CHECK(filter.values.rows == 18);
-    CHECK(filter.values.cols == 6);
+    const rhs_view<fp32> filter{filter_matrix(shape, w)};
+    CHECK(filter.values.rows() == 18);
+    CHECK(filter.values.cols() == 6);
     const auto packed = pack_filter<fp32>(shape, filter);
     CHECK(packed.bytes() > 0);
     CHECK_THROWS_AS(pack_filter<fp32>(shape, rhs_view<fp32>{{w.data(), 17, 6}}), shape_error);
@@ -56,12 +59,12 @@ TEST_CASE("filters are packed for their geometry", "[unit]") {
     const matrix_view<float> view(out.data(), shape.out_pixels(), shape.out_channels);
     conv_geometry other = shape;
     other.groups = 1;
-    CHECK_THROWS_AS(conv_forward<fp32>(other, x.data(), 1, packed, view), shape_error);
-    CHECK_THROWS_AS(conv_forward<fp32>(shape, x.data(), 1, packed, matrix_view<float>(out.data(), 59, 6)), shape_error);
-    CHECK_THROWS_AS(conv_forward<fp32>(shape, nullptr, 1, packed, view), value_error);
+    CHECK_THROWS_AS(conv_forward<fp32>(other, x, 1, packed, view), shape_error);
+    CHECK_THROWS_AS(conv_forward<fp32>(shape, x, 1, packed, matrix_view<float>(out.data(), 59, 6)), shape_error);
+    CHECK_THROWS_AS(conv_forward<fp32>(shape, {}, 1, packed, view), shape_error);
     other = shape;
     other.stride_h = 0;
-    CHECK_THROWS_AS(conv_forward<fp32>(other, x.data(), 1, packed, view), shape_error);
+    CHECK_THROWS_AS(conv_forward<fp32>(other, x, 1, packed, view), shape_error);
     CHECK(out == std::vector<float>(out.size(), 8.0F));
 }
 
@@ -72,12 +75,45 @@ TEST_CASE("gradients refuse what they can't read or write", "[unit]") {
     std::vector<float> out(1000, 8.0F);
     const matrix_view<float> d_x(out.data(), shape.in_pixels(), shape.in_channels),
         d_w(out.data(), shape.out_channels, shape.filter_size());
-    CHECK_THROWS_AS(conv_input_gradient<fp32>(shape, nullptr, 1, w.data(), 1, d_x), value_error);
-    CHECK_THROWS_AS(conv_input_gradient<fp32>(shape, d_out.data(), 1, nullptr, 1, d_x), value_error);
-    CHECK_THROWS_AS(conv_input_gradient<fp32>(shape, d_out.data(), 1, w.data(), 1, d_w), shape_error);
-    CHECK_THROWS_AS(conv_weight_gradient<fp32>(shape, nullptr, 1, d_out.data(), 1, d_w), value_error);
-    CHECK_THROWS_AS(conv_weight_gradient<fp32>(shape, x.data(), 1, nullptr, 1, d_w), value_error);
-    CHECK_THROWS_AS(conv_weight_gradient<fp32>(shape, x.data(), 1, d_out.data(), 1, d_x), shape_error);
+    CHECK_THROWS_AS(conv_input_gradient<fp32>(shape, {}, 1, w, 1, d_x), shape_error);
+    CHECK_THROWS_AS(conv_input_gradient<fp32>(shape, d_out, 1, {}, 1, d_x), shape_error);
+    CHECK_THROWS_AS(conv_input_gradient<fp32>(shape, d_out, 1, w, 1, d_w), shape_error);
+    CHECK_THROWS_AS(conv_weight_gradient<fp32>(shape, {}, 1, d_out, 1, d_w), shape_error);
+    CHECK_THROWS_AS(conv_weight_gradient<fp32>(shape, x, 1, {}, 1, d_w), shape_error);
+    CHECK_THROWS_AS(conv_weight_gradient<fp32>(shape, x, 1, d_out, 1, d_x), shape_error);
+    CHECK(out == std::vector<float>(out.size(), 8.0F));
+}
+
+TEST_CASE("dense operands have the geometry's size and lie apart from the output", "[unit]") {
+    const auto x = pattern<float>(shape.in_pixels() * shape.in_channels, -3, 3);
+    const auto w = pattern<float>(shape.out_channels * shape.filter_size(), -3, 3);
+    const auto d_out = pattern<float>(shape.out_pixels() * shape.out_channels, -3, 3);
+    const auto packed = pack_filter<fp32>(shape, {filter_matrix(shape, w)});
+    std::vector<float> out(1000, 8.0F);
+    const matrix_view<float> y(out.data(), shape.out_pixels(), shape.out_channels),
+        d_x(out.data(), shape.in_pixels(), shape.in_channels), d_w(out.data(), shape.out_channels, shape.filter_size());
+    const auto less = [](const std::vector<float>& v) { return std::span(v).first(v.size() - 1); };
+    CHECK_THROWS_WITH(conv_forward<fp32>(shape, less(x), 1, packed, y),
+                      Contains("the input: 239") && Contains("60 x 4"));
+    CHECK_THROWS_AS(filter_matrix(shape, less(w)), shape_error);
+    CHECK_THROWS_AS(filter_matrix(shape, std::vector<float>()), shape_error);
+    CHECK_THROWS_WITH(pack_gradient_filter<fp32>(shape, less(w), 1), Contains("107 elements"));
+    CHECK_THROWS_WITH(conv_input_gradient<fp32>(shape, less(d_out), 1, w, 1, d_x),
+                      Contains("the output gradient: 359"));
+    CHECK_THROWS_AS(conv_input_gradient<fp32>(shape, d_out, 1, less(w), 1, d_x), shape_error);
+    CHECK_THROWS_AS(conv_weight_gradient<fp32>(shape, less(x), 1, d_out, 1, d_w), shape_error);
+    CHECK_THROWS_AS(conv_weight_gradient<fp32>(shape, x, 1, less(d_out), 1, d_w), shape_error);
+    CHECK_THROWS_AS(conv_weight_gradient<dfp16_planar>(shape, pattern<std::uint8_t>(240, 0, 9), 1,
+                                                       pattern<std::uint8_t>(720, 0, 9), 1, d_w),
+                    shape_error); // one plane of two
+
+    const auto in_out = [&](std::size_t size) { return std::span<const float>(out).subspan(1, size); };
+    CHECK_THROWS_WITH(conv_forward<fp32>(shape, in_out(x.size()), 1, packed, y),
+                      Contains("shares memory with the input"));
+    CHECK_THROWS_AS(conv_input_gradient<fp32>(shape, in_out(d_out.size()), 1, w, 1, d_x), value_error);
+    CHECK_THROWS_AS(conv_weight_gradient<fp32>(shape, in_out(x.size()), 1, d_out, 1, d_w), value_error);
+    CHECK_THROWS_AS(conv_weight_gradient<fp32>(shape, x, 1, in_out(d_out.size()), 1, d_w), value_error);
+    CHECK_THROWS_AS(conv_forward<fp32>(shape, x, 1, packed, y, epilogue{bias{std::span(w).first(5)}}), shape_error);
     CHECK(out == std::vector<float>(out.size(), 8.0F));
 }
 
@@ -90,22 +126,22 @@ TEST_CASE("filters are packed once for the input gradient", "[unit]") {
         packed(dense.size(), 8.0F);
     const matrix_view<float> dense_view(dense.data(), strided.in_pixels(), strided.in_channels),
         view(packed.data(), strided.in_pixels(), strided.in_channels);
-    conv_input_gradient<dfp16_training>(strided, d_out.data(), 0.5, w.data(), 0.25, dense_view);
-    const auto filter = pack_gradient_filter<dfp16_training>(strided, w.data(), 0.25);
+    conv_input_gradient<dfp16_training>(strided, d_out, 0.5, w, 0.25, dense_view);
+    const auto filter = pack_gradient_filter<dfp16_training>(strided, w, 0.25);
     CHECK(static_cast<intaglio::dim_t>(filter.products.size()) == strided.groups * 4);
     CHECK(filter.bytes() >= static_cast<intaglio::dim_t>(w.size() * sizeof(std::int16_t)));
 
-    CHECK_THROWS_WITH(conv_input_gradient<dfp16_training>(shape, d_out.data(), 0.5, filter, view),
+    CHECK_THROWS_WITH(conv_input_gradient<dfp16_training>(shape, d_out, 0.5, filter, view),
                       Contains("8 products") && Contains("pack_gradient_filter"));
     conv_geometry wider = strided;
     wider.kernel_w += 1;
     const auto more = pattern<std::int16_t>(wider.out_pixels() * wider.out_channels, -300, 300);
-    CHECK_THROWS_WITH(conv_input_gradient<dfp16_training>(wider, more.data(), 0.5, filter, view),
+    CHECK_THROWS_WITH(conv_input_gradient<dfp16_training>(wider, more, 0.5, filter, view),
                       Contains("the geometry needs"));
-    CHECK_THROWS_AS(pack_gradient_filter<dfp16_training>(strided, nullptr, 0.25), value_error);
+    CHECK_THROWS_AS(pack_gradient_filter<dfp16_training>(strided, {}, 0.25), shape_error);
     CHECK(packed == std::vector<float>(packed.size(), 8.0F));
 
-    conv_input_gradient<dfp16_training>(strided, d_out.data(), 0.5, filter, view);
+    conv_input_gradient<dfp16_training>(strided, d_out, 0.5, filter, view);
     CHECK(packed == dense);
 }
 
@@ -114,10 +150,10 @@ TEST_CASE("elements outside of their format are refused and named", "[unit]") {
     auto d_out = pattern<std::int16_t>(shape.out_pixels() * shape.out_channels, -300, 300);
     std::vector<float> d_filter(static_cast<std::size_t>(shape.out_channels * shape.filter_size()), 8.0F);
     d_out[17] = -32768;
-    CHECK_THROWS_WITH(conv_weight_gradient<dfp16_training>(
-                          shape, x.data(), 1, d_out.data(), 1,
-                          matrix_view<float>(d_filter.data(), shape.out_channels, shape.filter_size())),
-                      Contains("-32768") && Contains("output gradient"));
+    CHECK_THROWS_WITH(
+        conv_weight_gradient<dfp16_training>(
+            shape, x, 1, d_out, 1, matrix_view<float>(d_filter.data(), shape.out_channels, shape.filter_size())),
+        Contains("-32768") && Contains("output gradient"));
     CHECK(d_filter == std::vector<float>(d_filter.size(), 8.0F));
 
     conv_geometry points = shape; // a single tap: the input is on the right-hand side
@@ -126,10 +162,10 @@ TEST_CASE("elements outside of their format are refused and named", "[unit]") {
     auto in = x;
     in[17] = -32768;
     const auto d_points = pattern<std::int16_t>(points.out_pixels() * points.out_channels, -300, 300);
-    CHECK_THROWS_WITH(conv_weight_gradient<dfp16_training>(
-                          points, in.data(), 1, d_points.data(), 1,
-                          matrix_view<float>(d_filter.data(), points.out_channels, points.filter_size())),
-                      Contains("-32768") && Contains("the input"));
+    CHECK_THROWS_WITH(
+        conv_weight_gradient<dfp16_training>(
+            points, in, 1, d_points, 1, matrix_view<float>(d_filter.data(), points.out_channels, points.filter_size())),
+        Contains("-32768") && Contains("the input"));
     CHECK(d_filter == std::vector<float>(d_filter.size(), 8.0F));
 }
 
@@ -137,23 +173,72 @@ TEST_CASE("no images and no channels", "[unit]") {
     conv_geometry none = shape;
     none.batch = 0;
     const auto w = pattern<std::int16_t>(none.out_channels * none.filter_size(), -300, 300);
-    const auto packed = pack_filter<dfp16_training>(none, rhs_view<dfp16_training>{filter_matrix(none, w.data())});
-    conv_forward<dfp16_training>(none, nullptr, 1, packed, matrix_view<float>(nullptr, 0, none.out_channels));
-    conv_input_gradient<dfp16_training>(none, nullptr, 1, w.data(), 1,
-                                        matrix_view<float>(nullptr, 0, none.in_channels));
+    const auto packed = pack_filter<dfp16_training>(none, rhs_view<dfp16_training>{filter_matrix(none, w)});
+    conv_forward<dfp16_training>(none, {}, 1, packed, matrix_view<float>(nullptr, 0, none.out_channels));
+    conv_input_gradient<dfp16_training>(none, {}, 1, w, 1, matrix_view<float>(nullptr, 0, none.in_channels));
     std::vector<float> d_w(w.size(), 5.0F);
-    conv_weight_gradient<dfp16_training>(none, nullptr, 1, nullptr, 1,
+    conv_weight_gradient<dfp16_training>(none, {}, 1, {}, 1,
                                          matrix_view<float>(d_w.data(), none.out_channels, none.filter_size()));
     CHECK(d_w == std::vector<float>(d_w.size(), 0.0F)); // the sum over no pixels
 
     conv_geometry hollow = shape;
     hollow.in_channels = 0;
-    const auto empty =
-        pack_filter<dfp16_training>(hollow, rhs_view<dfp16_training>{filter_matrix<std::int16_t>(hollow, nullptr)});
+    const auto empty = pack_filter<dfp16_training>(
+        hollow, rhs_view<dfp16_training>{filter_matrix(hollow, std::vector<std::int16_t>())});
     std::vector<float> out(static_cast<std::size_t>(hollow.out_pixels() * hollow.out_channels), 5.0F);
-    conv_forward<dfp16_training>(hollow, nullptr, 1, empty,
+    conv_forward<dfp16_training>(hollow, {}, 1, empty,
                                  matrix_view<float>(out.data(), hollow.out_pixels(), hollow.out_channels));
     CHECK(out == std::vector<float>(out.size(), 0.0F)); // the sum over no channels
+}
+
+TEST_CASE("zeros around an image are multiplied like any number", "[unit][exact]") {
+    constexpr float inf = std::numeric_limits<float>::infinity(), nan = canonical_nan;
+    const auto same = [](const std::vector<float>& got, const std::vector<float>& expected) {
+        return std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)) == 0;
+    };
+    const conv_geometry line{.height = 1,
+                             .width = 6,
+                             .in_channels = 1,
+                             .out_channels = 1,
+                             .kernel_h = 3,
+                             .kernel_w = 3,
+                             .pad_h = 1,
+                             .pad_w = 1};
+    const std::vector<float> ones(6, 1.0F);
+    std::vector<float> out(6), d_w(9);
+    const matrix_view<float> row(out.data(), 6, 1), filter(d_w.data(), 1, 9);
+    const auto forward = [&](const std::vector<float>& w) {
+        conv_forward<fp32>(line, ones, 1, pack_filter<fp32>(line, rhs_view<fp32>{filter_matrix(line, w)}), row);
+        return out;
+    };
+    CHECK(same(forward({0, 0, 0, 1, 1, 1, 0, 0, 0}), {2, 3, 3, 3, 3, 2}));
+    CHECK(same(forward({0, inf, 0, 1, 1, 1, 0, 0, 0}), {nan, nan, nan, nan, nan, nan})); // above the image
+    CHECK(same(forward({0, 0, 0, 1, inf, 1, 0, 0, 0}), {inf, inf, inf, inf, inf, inf}));
+    CHECK(same(forward({0, 0, 0, inf, 1, 1, 0, 0, 0}), {nan, inf, inf, inf, inf, inf})); // left of it
+
+    const auto input_gradient = [&](const std::vector<float>& w) {
+        conv_input_gradient<fp32>(line, ones, 1, w, 1, row);
+        return out;
+    };
+    CHECK(same(input_gradient({0, 0, 0, 1, 1, 1, 0, 0, 0}), {2, 3, 3, 3, 3, 2}));
+    CHECK(same(input_gradient({0, 0, 0, 1, 1, 1, 0, nan, 0}), {nan, nan, nan, nan, nan, nan}));
+    CHECK(same(input_gradient({0, 0, 0, 1, 1, inf, 0, 0, 0}), {nan, inf, inf, inf, inf, inf}));
+
+    const auto weight_gradient = [&](const std::vector<float>& x, const std::vector<float>& d_out) {
+        conv_weight_gradient<fp32>(line, x, 1, d_out, 1, filter);
+        return d_w;
+    };
+    CHECK(same(weight_gradient(ones, ones), {0, 0, 0, 5, 6, 5, 0, 0, 0}));
+    CHECK(same(weight_gradient(ones, {inf, 1, 1, 1, 1, 1}), {nan, nan, nan, nan, inf, inf, nan, nan, nan}));
+    CHECK(same(weight_gradient({inf, 1, 1, 1, 1, 1}, ones), {0, 0, 0, inf, inf, 5, 0, 0, 0})); // never right of a pixel
+
+    conv_geometry strided = line; // a tap that lies between two outputs is in no sum
+    strided.kernel_h = 1;
+    strided.pad_h = 0;
+    strided.stride_w = 2;
+    const std::vector<float> w{1, inf, 1};
+    conv_input_gradient<fp32>(strided, ones, 1, w, 1, row);
+    CHECK(same(out, {inf, 2, inf, 2, inf, 1}));
 }
 
 TEST_CASE("the checked mode and an atom of sixteen rows agree with the scalar text", "[unit][exact]") {
@@ -161,11 +246,11 @@ TEST_CASE("the checked mode and an atom of sixteen rows agree with the scalar te
     const auto w = pattern<std::int16_t>(shape.out_channels * shape.filter_size(), -32767, -30000);
     const std::ptrdiff_t size = shape.out_pixels() * shape.out_channels;
     std::vector<std::int64_t> expected(static_cast<std::size_t>(size)), out(expected.size());
-    const rhs_view<dfp16_training> filter{filter_matrix(shape, w.data())};
+    const rhs_view<dfp16_training> filter{filter_matrix(shape, w)};
     reference_conv_forward<dfp16_training>(
-        shape, x.data(), 1, filter, matrix_view<std::int64_t>(expected.data(), shape.out_pixels(), shape.out_channels));
+        shape, x, 1, filter, matrix_view<std::int64_t>(expected.data(), shape.out_pixels(), shape.out_channels));
     audit check;
-    conv_forward<dfp16_training>(shape, x.data(), 1, pack_filter<dfp16_training>(shape, filter),
+    conv_forward<dfp16_training>(shape, x, 1, pack_filter<dfp16_training>(shape, filter),
                                  matrix_view<std::int64_t>(out.data(), shape.out_pixels(), shape.out_channels),
                                  epilogue<>{}, {}, &check);
     CHECK(out == expected);
@@ -173,9 +258,9 @@ TEST_CASE("the checked mode and an atom of sixteen rows agree with the scalar te
     CHECK(check.chains() >= size);
 
     using tile = simd::arch::portable_tile;
-    const rhs_view<dfp16_bytes> bytes{filter_matrix(shape, w.data())};
+    const rhs_view<dfp16_bytes> bytes{filter_matrix(shape, w)};
     std::fill(out.begin(), out.end(), 0);
-    conv_forward<dfp16_bytes, tile>(shape, x.data(), 1, pack_filter<dfp16_bytes, tile>(shape, bytes),
+    conv_forward<dfp16_bytes, tile>(shape, x, 1, pack_filter<dfp16_bytes, tile>(shape, bytes),
                                     matrix_view<std::int64_t>(out.data(), shape.out_pixels(), shape.out_channels));
     CHECK(out == expected);
 }
@@ -189,13 +274,12 @@ std::vector<std::int64_t> all_passes(const conv_geometry& g, const std::vector<T
     std::vector<std::int64_t> out(static_cast<std::size_t>(g.out_pixels() * g.out_channels)),
         d_x(static_cast<std::size_t>(g.in_pixels() * g.in_channels)),
         d_w(static_cast<std::size_t>(g.out_channels * g.filter_size()));
-    rhs_view<P> filter{filter_matrix(g, w.data())};
+    rhs_view<P> filter{filter_matrix(g, w)};
     filter.plane_stride = g.out_channels * g.filter_size();
-    conv_forward<P, Arch>(g, x.data(), 1, pack_filter<P, Arch>(g, filter),
+    conv_forward<P, Arch>(g, x, 1, pack_filter<P, Arch>(g, filter),
                           matrix_view<std::int64_t>(out.data(), g.out_pixels(), g.out_channels));
-    conv_input_gradient<P, Arch>(g, d.data(), 1, w.data(), 1,
-                                 matrix_view<std::int64_t>(d_x.data(), g.in_pixels(), g.in_channels));
-    conv_weight_gradient<P, Arch>(g, x.data(), 1, d.data(), 1,
+    conv_input_gradient<P, Arch>(g, d, 1, w, 1, matrix_view<std::int64_t>(d_x.data(), g.in_pixels(), g.in_channels));
+    conv_weight_gradient<P, Arch>(g, x, 1, d, 1,
                                   matrix_view<std::int64_t>(d_w.data(), g.out_channels, g.filter_size()));
     out.insert(out.end(), d_x.begin(), d_x.end());
     out.insert(out.end(), d_w.begin(), d_w.end());

@@ -28,10 +28,10 @@ struct drawn_conv {
     kernel_tables::storage storage;
 
     drawn_conv(source& random, const conv_geometry& g, pass which)
-        : geometry(g), lhs_kind(draw_magnitudes(random)), rhs_kind(draw_magnitudes(random)),
-          lhs_scale(random.chance(50) ? 0.0625 : 3.1e-5), rhs_scale(random.chance(50) ? 0.25 : 7.7e-3),
-          out_padding(random.chance(30) ? random.between(1, 4) : 0), pack_threads(random.chance(50) ? 1 : 3),
-          storage(draw_storage(random)) {
+        : geometry(g), lhs_kind(draw_magnitudes<typename P::lhs::format>(random)),
+          rhs_kind(draw_magnitudes<typename P::rhs::format>(random)), lhs_scale(random.chance(50) ? 0.0625 : 3.1e-5),
+          rhs_scale(random.chance(50) ? 0.25 : 7.7e-3), out_padding(random.chance(30) ? random.between(1, 4) : 0),
+          pack_threads(random.chance(50) ? 1 : 3), storage(draw_storage(random)) {
         const dim_t in = g.in_pixels() * g.in_channels, out = g.out_pixels() * g.out_channels,
                     weights = g.out_channels * g.filter_size();
         using lhs_format = typename P::lhs::format;
@@ -55,12 +55,12 @@ struct drawn_conv {
     template <class Out>
     void reference(pass which, matrix_view<Out> out) const {
         if (which == pass::forward) {
-            reference_conv_forward<P>(geometry, lhs.data(), lhs_scale, view_of<rhs_view<P>>(filter.data), out);
+            reference_conv_forward<P>(geometry, lhs, lhs_scale, view_of<rhs_view<P>>(filter.data), out);
         } else if constexpr (has_gradients<P>) {
             if (which == pass::input_gradient)
-                reference_conv_input_gradient<P>(geometry, lhs.data(), lhs_scale, rhs.data(), rhs_scale, out);
+                reference_conv_input_gradient<P>(geometry, lhs, lhs_scale, rhs, rhs_scale, out);
             else
-                reference_conv_weight_gradient<P>(geometry, lhs.data(), lhs_scale, rhs.data(), rhs_scale, out);
+                reference_conv_weight_gradient<P>(geometry, lhs, lhs_scale, rhs, rhs_scale, out);
         }
     }
 };
@@ -83,7 +83,7 @@ void compare(tally& count, const char* policy, pass which, const drawn_conv<P>& 
         if (result.kind != kernel_tables::outcome::ok)
             FAIL("packing " << policy << " on " << arch << ": " << describe(conv.geometry) << ": " << result.text);
         for (const int threads : thread_counts) {
-            drawn_output<T> out(expected.view.rows, expected.view.cols, conv.out_padding);
+            drawn_output<T> out(expected.view.rows(), expected.view.cols(), conv.out_padding);
             call.lhs = conv.lhs.data();
             call.lhs_scale = conv.lhs_scale;
             call.packed = packed;
@@ -117,17 +117,19 @@ template <GemmPolicy P, class T>
 void compare_with_stages(tally& count, source& random, const char* policy, const drawn_conv<P>& conv,
                          const drawn_output<float>& values, output_data::kinds kind, stage_data::kinds stage_kind) {
     float most = 0;
-    for (dim_t i = 0; i < values.view.rows; ++i)
-        for (dim_t j = 0; j < values.view.cols; ++j) most = std::max(most, std::fabs(values.view(i, j)));
-    if (!(most < 1e30F)) return;
+    for (dim_t i = 0; i < values.view.rows(); ++i)
+        for (dim_t j = 0; j < values.view.cols(); ++j) {
+            if (!(std::fabs(values.view(i, j)) < 1e30F)) return;
+            most = std::max(most, std::fabs(values.view(i, j)));
+        }
     const float unit = most > 0 ? most : 1.0F;
-    drawn_stages stages(random, stage_kind, values.view.rows, values.view.cols, unit);
-    drawn_output<T> expected(values.view.rows, values.view.cols, conv.out_padding);
+    drawn_stages stages(random, stage_kind, values.view.rows(), values.view.cols(), unit);
+    drawn_output<T> expected(values.view.rows(), values.view.cols(), conv.out_padding);
     float largest = 0;
-    for (dim_t i = 0; i < values.view.rows; ++i)
-        for (dim_t j = 0; j < values.view.cols; ++j)
+    for (dim_t i = 0; i < values.view.rows(); ++i)
+        for (dim_t j = 0; j < values.view.cols(); ++j)
             expected.view(i, j) =
-                quantized<T>(stages.apply(values.view(i, j), i, j, values.view.cols, largest), 150.0F / unit);
+                quantized<T>(stages.apply(values.view(i, j), i, j, values.view.cols(), largest), 150.0F / unit);
     compare<P, T>(count, policy, pass::forward, conv, expected, kind, 150.0F / unit, &stages, largest);
 }
 
@@ -292,6 +294,32 @@ const std::vector<conv_geometry>& fixed_shapes() {
     return shapes;
 }
 
+/// Shapes of each kind of path (a tap, several, strided, groups, dilated), with every extent that may be zero as zero
+/// in turn, alone and together with another. The padding covers the kernel where the image is empty.
+std::vector<conv_geometry> empty_shapes() {
+    const conv_geometry points{
+        .batch = 2, .height = 4, .width = 5, .in_channels = 6, .out_channels = 4, .pad_h = 1, .pad_w = 1};
+    conv_geometry same = points, strided, grouped, dilated;
+    same.kernel_h = same.kernel_w = 3;
+    same.pad_h = same.pad_w = 2;
+    strided = grouped = dilated = same;
+    strided.stride_h = strided.stride_w = 2;
+    grouped.groups = 2;
+    dilated.dilation_h = dilated.dilation_w = 2;
+    dilated.pad_h = dilated.pad_w = 3;
+    constexpr dim_t conv_geometry::*extents[] = {&conv_geometry::batch, &conv_geometry::height, &conv_geometry::width,
+                                                 &conv_geometry::in_channels, &conv_geometry::out_channels};
+    std::vector<conv_geometry> shapes;
+    for (const conv_geometry& base : {points, same, strided, grouped, dilated})
+        for (const auto first : extents)
+            for (const auto second : extents) {
+                conv_geometry g = base;
+                g.*first = g.*second = 0;
+                shapes.push_back(g);
+            }
+    return shapes;
+}
+
 conv_geometry draw_shape(source& random, dim_t most_macs, dim_t longest) {
     for (;;) {
         conv_geometry g;
@@ -323,6 +351,16 @@ void check_geometry(tally& count, source& random, const char* policy, const conv
 }
 
 } // namespace
+
+TEST_CASE("convolutions with an extent of zero give the bits of the scalar text", "[exact]") {
+    tally count{"conv, empty"};
+    for_each_policy([&]<GemmPolicy P>(const char* policy) {
+        if constexpr (std::is_same_v<typename P::lhs::sharing, per_tensor>) {
+            source random(3);
+            for (const conv_geometry& g : empty_shapes()) check_geometry<P>(count, random, policy, g, true);
+        }
+    });
+}
 
 TEST_CASE("convolutions give the bits of the scalar text on every arch, for every thread count", "[exact]") {
     tally count{"conv"};

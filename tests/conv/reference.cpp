@@ -91,12 +91,12 @@ TEST_CASE("stride, padding, dilation and groups: the gradients follow from the f
         const auto d_out = pattern(g.out_pixels() * g.out_channels, 3);
         std::vector<std::int64_t> out(d_out.size()), d_x(x.size()), d_w(w.size());
         reference_conv_forward<dfp16_training>(
-            g, x.data(), 1, {matrix_view<const std::int16_t>(w.data(), g.out_channels, g.filter_size()).transposed()},
+            g, x, 1, {matrix_view<const std::int16_t>(w.data(), g.out_channels, g.filter_size()).transposed()},
             matrix_view<std::int64_t>(out.data(), g.out_pixels(), g.out_channels));
         reference_conv_input_gradient<dfp16_training>(
-            g, d_out.data(), 1, w.data(), 1, matrix_view<std::int64_t>(d_x.data(), g.in_pixels(), g.in_channels));
+            g, d_out, 1, w, 1, matrix_view<std::int64_t>(d_x.data(), g.in_pixels(), g.in_channels));
         reference_conv_weight_gradient<dfp16_training>(
-            g, x.data(), 1, d_out.data(), 1, matrix_view<std::int64_t>(d_w.data(), g.out_channels, g.filter_size()));
+            g, x, 1, d_out, 1, matrix_view<std::int64_t>(d_w.data(), g.out_channels, g.filter_size()));
         CHECK(dot(out, d_out) == dot(d_x, x));
         CHECK(dot(out, d_out) == dot(d_w, w));
         CHECK(dot(out, d_out) != 0);
@@ -122,10 +122,11 @@ TEST_CASE("the references name the shape that they expect", "[unit]") {
     const conv_geometry g{.height = 4, .width = 4, .in_channels = 2, .out_channels = 3, .kernel_h = 3, .kernel_w = 3};
     const std::vector<float> data(200);
     float out[12] = {};
-    CHECK_THROWS_WITH(reference_conv_forward<fp32>(g, data.data(), 1, {matrix_view<const float>(data.data(), 17, 3)},
+    CHECK_THROWS_WITH(reference_conv_forward<fp32>(g, std::vector<float>(32), 1,
+                                                   {matrix_view<const float>(data.data(), 17, 3)},
                                                    matrix_view<float>(out, 4, 3)),
                       Catch::Matchers::Contains("18 x 3") && Catch::Matchers::Contains("17 x 3"));
-    CHECK_THROWS_AS(
-        reference_conv_weight_gradient<fp32>(g, data.data(), 1, data.data(), 1, matrix_view<float>(out, 3, 4)),
-        shape_error);
+    CHECK_THROWS_AS(reference_conv_weight_gradient<fp32>(g, std::vector<float>(32), 1, std::vector<float>(12), 1,
+                                                         matrix_view<float>(out, 3, 4)),
+                    shape_error);
 }

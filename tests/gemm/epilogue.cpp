@@ -4,13 +4,16 @@
 
 #include "intaglio/gemm/epilogue.hpp"
 
-#include <cmath>
+#include <bit>
 #include <cstdint>
+#include <cstring>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "intaglio/gemm/gemm.hpp"
 #include "support/catch.hpp"
+#include "support/message_of.hpp"
 
 using namespace intaglio;
 
@@ -48,6 +51,50 @@ TEST_CASE("stages are applied from left to right", "[unit]") {
     CHECK(largest == 89.5F);
 }
 
+TEST_CASE("values to add may lie in any order, or be the output itself", "[unit]") {
+    const float ones[] = {1, 1}, zeros[] = {0, 0}, residual[] = {1, 2, 3, 4};
+    std::vector<float> out(4);
+    const matrix_view<float> view(out.data(), 2, 2);
+    const auto product = [&](const auto& stages) {
+        gemm<fp32>(lhs_view<fp32>{{ones, 2, 1}}, rhs_view<fp32>{{zeros, 1, 2}}, view, stages);
+    };
+    const matrix_view<const float> values(residual, 2, 2);
+    product(epilogue{add{values}});
+    CHECK(out == std::vector<float>{1, 2, 3, 4});
+    product(epilogue{add{values.transposed()}});
+    CHECK(out == std::vector<float>{1, 3, 2, 4});
+    product(epilogue{add{view}, add{values}});
+    CHECK(out == std::vector<float>{2, 5, 5, 8});
+}
+
+TEST_CASE("stages that don't fit the product are refused, and nothing is written", "[unit]") {
+    const std::vector<float> values{1, 2, 3};
+    const float b[] = {1, 2, 3, 4};
+    const auto three = std::span(b).first(3), two = std::span(b).first(2);
+    std::vector<float> out(12, 7.0F);
+    const matrix_view<float> view(out.data() + 4, 1, 3);
+    const auto refused = [&]<class Error>(Error*, const auto& stages, const char* one, const char* other) {
+        const bool right = mentions<Error>([&] { run(values, view, stages); }, one, other);
+        return right && out == std::vector<float>(12, 7.0F);
+    };
+    shape_error* const shape = nullptr;
+    value_error* const value = nullptr;
+    CHECK(refused(shape, epilogue{bias{two}}, "bias: 2 values", "3 columns"));
+    CHECK(refused(shape, epilogue{relu{}, bias{b}}, "bias: 4 values", "3 columns"));
+    CHECK(refused(shape, epilogue{scale_shift{three, two}}, "shift: 2 values", "3 columns"));
+    CHECK(refused(shape, epilogue{scale_shift{{}, three}}, "scale: 0 values", "3 columns"));
+    CHECK(refused(shape, epilogue{add{matrix_view<const float>(b, 3, 1)}}, "3 x 1", "1 x 3"));
+    CHECK(refused(shape, epilogue{add{}}, "0 x 0", "1 x 3"));
+    CHECK(refused(value, epilogue{add{matrix_view<const float>(nullptr, 1, 3)}}, "add", "null"));
+    CHECK(refused(value, epilogue{max_magnitude{}}, "max_magnitude", "null"));
+    CHECK(refused(value, epilogue{max_magnitude{out.data() + 5}}, "max_magnitude", "output"));
+    CHECK(refused(value, epilogue{bias{std::span<const float>(out).subspan(2, 3)}}, "bias", "shares memory"));
+    CHECK(refused(value, epilogue{add{matrix_view<const float>(out.data() + 3, 1, 3)}}, "add", "share memory"));
+    CHECK(refused(value, epilogue{add{matrix_view<const float>(out.data() + 6, 1, 3, 3, -1)}}, "add", "share memory"));
+    run(values, view, epilogue{bias{three}, scale_shift{three, three}, add{view}});
+    CHECK(std::vector<float>(out.begin() + 4, out.begin() + 7) == std::vector<float>{10, 17, 28});
+}
+
 TEST_CASE("ReLU passes NaN, infinity and -0", "[unit]") {
     constexpr float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
     const float kinds[] = {nan, infinity, -infinity, -0.0F, -nan, -2, 3};
@@ -61,7 +108,7 @@ TEST_CASE("ReLU passes NaN, infinity and -0", "[unit]") {
         float largest = 0;
         std::vector<float> again(count);
         run(values, matrix_view<float>(again.data(), 1, static_cast<std::ptrdiff_t>(count)),
-            epilogue{scale_shift{ones.data(), shift.data()}, relu{}, max_magnitude{&largest}});
+            epilogue{scale_shift{ones, shift}, relu{}, max_magnitude{&largest}});
         CHECK(std::isnan(largest)); // and is not lost on the way to a quantizer
         for (std::size_t i = 0; i < count; ++i) {
             CAPTURE(i);
@@ -84,6 +131,24 @@ TEST_CASE("the largest magnitude starts from what the caller set", "[unit]") {
     largest = 0;
     run({1, -4, 3}, matrix_view<float>(out.data(), 1, 3), epilogue{max_magnitude{&largest}});
     CHECK(largest == 4);
+}
+
+TEST_CASE("a NaN is stored in one form, whatever stage it comes from, and is the largest magnitude", "[unit]") {
+    constexpr float inf = std::numeric_limits<float>::infinity(), nan = canonical_nan;
+    const auto same = [](const std::vector<float>& got, const std::vector<float>& expected) {
+        return std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)) == 0;
+    };
+    const std::vector<float> values{1, inf, -nan, std::bit_cast<float>(0x7fc12345U), -2};
+    std::vector<float> out(5), transposed(5);
+    float largest = 0;
+    run(values, matrix_view<float>(out.data(), 1, 5), epilogue<>{});
+    CHECK(same(out, {1, inf, nan, nan, -2}));
+    run(values, matrix_view<float>(transposed.data(), 1, 5, 1, 1), epilogue<>{});
+    CHECK(same(transposed, {1, inf, nan, nan, -2}));
+    const float b[] = {std::bit_cast<float>(0xffc54321U), -inf, 1, 1, 1};
+    run(values, matrix_view<float>(out.data(), 1, 5), epilogue{bias{b}, max_magnitude{&largest}});
+    CHECK(same(out, {nan, nan, nan, nan, -1}));
+    CHECK(same({largest}, {nan}));
 }
 
 TEST_CASE("quantized outputs round to nearest even and saturate", "[unit]") {

@@ -44,8 +44,9 @@ struct drawn_product {
     drawn_rhs<P> rhs;
 
     drawn_product(source& random, product_shape s)
-        : shape(s), lhs_kind(draw_magnitudes(random)), rhs_kind(draw_magnitudes(random)),
-          lhs_transposed(random.chance(30)), rhs_transposed(random.chance(50)), out_transposed(random.chance(15)),
+        : shape(s), lhs_kind(draw_magnitudes<typename P::lhs::format>(random)),
+          rhs_kind(draw_magnitudes<typename P::rhs::format>(random)), lhs_transposed(random.chance(30)),
+          rhs_transposed(random.chance(50)), out_transposed(random.chance(15)),
           padding(random.chance(40) ? random.between(1, 5) : 0),
           out_padding(random.chance(40) ? random.between(1, 5) : 0), pack_threads(random.chance(50) ? 1 : 3),
           storage(draw_storage(random)) {
@@ -76,7 +77,8 @@ void compare(tally& count, const char* policy, const drawn_product<P>& product, 
                     << result.text);
         REQUIRE(packed != nullptr);
         for (const int threads : thread_counts) {
-            drawn_output<T> out(expected.view.rows, expected.view.cols, product.out_padding, product.out_transposed);
+            drawn_output<T> out(expected.view.rows(), expected.view.cols(), product.out_padding,
+                                product.out_transposed);
             kernel_tables::gemm_call call;
             call.lhs = product.lhs.data;
             call.rhs = product.rhs.data;
@@ -105,18 +107,20 @@ template <GemmPolicy P, class T>
 void compare_with_stages(tally& count, source& random, const char* policy, const drawn_product<P>& product,
                          const drawn_output<float>& values, output_data::kinds kind, stage_data::kinds stage_kind) {
     float most = 0;
-    for (dim_t i = 0; i < values.view.rows; ++i)
-        for (dim_t j = 0; j < values.view.cols; ++j) most = std::max(most, std::fabs(values.view(i, j)));
-    if (!(most < 1e30F)) return;
+    for (dim_t i = 0; i < values.view.rows(); ++i)
+        for (dim_t j = 0; j < values.view.cols(); ++j) {
+            if (!(std::fabs(values.view(i, j)) < 1e30F)) return;
+            most = std::max(most, std::fabs(values.view(i, j)));
+        }
     const float unit = most > 0 ? most : 1.0F;
     const float inverse_scale = 150.0F / unit; // some values pass the range of 8 bits
-    drawn_stages stages(random, stage_kind, values.view.rows, values.view.cols, unit);
-    drawn_output<T> expected(values.view.rows, values.view.cols, product.out_padding, product.out_transposed);
+    drawn_stages stages(random, stage_kind, values.view.rows(), values.view.cols(), unit);
+    drawn_output<T> expected(values.view.rows(), values.view.cols(), product.out_padding, product.out_transposed);
     float largest = 0;
-    for (dim_t i = 0; i < values.view.rows; ++i)
-        for (dim_t j = 0; j < values.view.cols; ++j)
+    for (dim_t i = 0; i < values.view.rows(); ++i)
+        for (dim_t j = 0; j < values.view.cols(); ++j)
             expected.view(i, j) =
-                quantized<T>(stages.apply(values.view(i, j), i, j, values.view.cols, largest), inverse_scale);
+                quantized<T>(stages.apply(values.view(i, j), i, j, values.view.cols(), largest), inverse_scale);
     compare<P, T>(count, policy, product, expected, kind, inverse_scale, &stages, largest);
 }
 
@@ -149,6 +153,20 @@ void check_product(tally& count, source& random, const char* policy, product_sha
 }
 
 } // namespace
+
+TEST_CASE("gemm with an extent of zero gives the bits of the scalar text", "[exact]") {
+    tally count{"gemm, empty"};
+    for_each_policy([&]<GemmPolicy P>(const char* policy) {
+        source random(11);
+        for (const bool rows : {false, true})
+            for (const bool cols : {false, true})
+                for (const bool depth : {false, true})
+                    for (const dim_t size : {1, 5, 70})
+                        if (rows || cols || depth)
+                            check_product<P>(count, random, policy,
+                                             {rows ? 0 : size, cols ? 0 : size, depth ? 0 : size}, true);
+    });
+}
 
 TEST_CASE("gemm gives the bits of the scalar text on every arch, for every thread count", "[exact]") {
     tally count{"gemm"};

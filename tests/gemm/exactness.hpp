@@ -9,6 +9,7 @@
 // well over 10,000 cases.
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -48,15 +49,37 @@ private:
     std::mt19937_64 engine_;
 };
 
-enum class magnitudes { full_range, all_largest, alternating, one_outlier, sparse, small, zeros };
+/// The last three are of floats alone; of other formats they are the full range.
+enum class magnitudes {
+    full_range,
+    all_largest,
+    alternating,
+    one_outlier,
+    sparse,
+    small,
+    zeros,
+    some_not_finite,
+    all_not_finite,
+    underflowing ///< products do, and sums of them are -0 or 0
+};
 
 inline const char* name_of(magnitudes m) {
-    constexpr const char* names[] = {"full range", "all largest", "alternating", "one outlier",
-                                     "sparse",     "small",       "zeros"};
+    constexpr const char* names[] = {"full range", "all largest", "alternating",     "one outlier",    "sparse",
+                                     "small",      "zeros",       "some not finite", "all not finite", "underflowing"};
     return names[static_cast<int>(m)];
 }
 
-inline magnitudes draw_magnitudes(source& random) {
+/// An infinity, or a NaN of one of several payloads, of either sign.
+inline float draw_not_finite(source& random) {
+    return std::bit_cast<float>(random.pick<std::uint32_t>(
+        {0x7f80'0000U, 0xff80'0000U, 0x7fc0'0000U, 0xffc0'0000U, 0x7fc1'2345U, 0xffff'ffffU, 0x7f81'2345U}));
+}
+
+template <class Format>
+magnitudes draw_magnitudes(source& random) {
+    if (std::is_same_v<Format, float32> && random.chance(40))
+        return random.pick<magnitudes>(
+            {magnitudes::some_not_finite, magnitudes::all_not_finite, magnitudes::underflowing});
     return random.pick<magnitudes>({magnitudes::full_range, magnitudes::full_range, magnitudes::all_largest,
                                     magnitudes::alternating, magnitudes::one_outlier, magnitudes::sparse,
                                     magnitudes::small, magnitudes::zeros});
@@ -106,6 +129,17 @@ std::vector<typename Format::storage> draw_values(source& random, std::size_t co
             break;
         case magnitudes::zeros:
             break;
+        case magnitudes::some_not_finite:
+        case magnitudes::all_not_finite:
+        case magnitudes::underflowing:
+            values[i] = any();
+            if constexpr (std::is_same_v<storage, float>) {
+                if (kind == magnitudes::underflowing)
+                    values[i] = std::ldexp(static_cast<float>(random.between(-2, 2)), -80);
+                else if (kind == magnitudes::all_not_finite || i == outlier || random.chance(1))
+                    values[i] = draw_not_finite(random);
+            }
+            break;
         }
     }
     return values;
@@ -114,12 +148,15 @@ std::vector<typename Format::storage> draw_values(source& random, std::size_t co
 template <class Scale>
 std::vector<Scale> draw_scales(source& random, std::size_t count, magnitudes kind) {
     std::vector<Scale> scales(count);
+    const bool odd = random.chance(15);
     for (Scale& s : scales) {
         if constexpr (std::is_same_v<Scale, std::uint8_t>)
             s = static_cast<std::uint8_t>(
                 kind == magnitudes::all_largest || kind == magnitudes::alternating ? 255 : random.between(0, 255));
         else
             s = std::ldexp(static_cast<float>(random.between(1, 1 << 20)), static_cast<int>(random.between(-24, -16)));
+        if constexpr (std::is_same_v<Scale, float>)
+            if (odd && random.chance(20)) s = random.pick<float>({draw_not_finite(random), 0.0F, -1.5F, 0x1p100F});
     }
     return scales;
 }
@@ -149,6 +186,8 @@ drawn_operand<Operand, Scale> draw_operand(source& random, dim_t along, dim_t ac
     o.data.col_stride = transposed ? pitch : 1;
     o.data.plane_stride = outer * pitch;
     o.data.scale = std::ldexp(static_cast<double>(random.between(1, 1000)), static_cast<int>(random.between(-40, -10)));
+    if (random.chance(5))
+        o.data.scale = random.pick<double>({static_cast<double>(draw_not_finite(random)), -0.75, 1e300, 0.0});
     if constexpr (Operand::sharing::by_row) {
         const dim_t blocks =
             Operand::block > 0 ? (along + Operand::block - 1) / (Operand::block > 0 ? Operand::block : 1) : 1;
@@ -157,6 +196,7 @@ drawn_operand<Operand, Scale> draw_operand(source& random, dim_t along, dim_t ac
     }
     o.data.values = o.values.data();
     o.data.scales = o.scales.data();
+    o.data.scale_count = static_cast<dim_t>(o.scales.size());
     return o;
 }
 
@@ -168,10 +208,10 @@ using drawn_rhs = drawn_operand<typename P::rhs, scale_type<typename P::rhs, typ
 template <class View>
 View view_of(const kernel_tables::operand_data& o) {
     View view;
-    using element = std::remove_pointer_t<decltype(view.values.data)>;
+    using element = std::remove_pointer_t<decltype(view.values.data())>;
     view.values = matrix_view<element>(static_cast<element*>(o.values), o.rows, o.cols, o.row_stride, o.col_stride);
     view.scale = o.scale;
-    view.scales = static_cast<decltype(view.scales)>(o.scales);
+    view.scales = {static_cast<const typename View::scale_type*>(o.scales), static_cast<std::size_t>(o.scale_count)};
     view.plane_stride = o.plane_stride;
     return view;
 }
@@ -193,7 +233,7 @@ struct drawn_output {
     drawn_output& operator=(const drawn_output&) = delete;
 
     kernel_tables::output_data data(kernel_tables::output_data::kinds kind, float inverse_scale = 1) const {
-        return {kind, view.data, view.rows, view.cols, view.row_stride, view.col_stride, inverse_scale};
+        return {kind, view.data(), view.rows(), view.cols(), view.row_stride(), view.col_stride(), inverse_scale};
     }
     bool same_bits(const drawn_output& other) const {
         return memory.size() == other.memory.size() &&
@@ -201,8 +241,8 @@ struct drawn_output {
     }
     /// Where the first difference is, for a message.
     std::string difference(const drawn_output& other) const {
-        for (dim_t i = 0; i < view.rows; ++i)
-            for (dim_t j = 0; j < view.cols; ++j)
+        for (dim_t i = 0; i < view.rows(); ++i)
+            for (dim_t j = 0; j < view.cols(); ++j)
                 if (std::memcmp(&view(i, j), &other.view(i, j), sizeof(T)) != 0)
                     return join("at (", i, ", ", j, "): ", view(i, j), " instead of ", other.view(i, j));
         return "outside of the output";

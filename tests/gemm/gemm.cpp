@@ -69,6 +69,39 @@ TEST_CASE("gemm refuses shapes that don't fit and names them", "[unit]") {
     CHECK(untouched(out, 42.0F));
 }
 
+TEST_CASE("an output that shares memory with lhs is refused, one that lies beside it is not", "[unit]") {
+    std::vector<float> memory(64, 1.0F);
+    const auto b = pattern<float>(16, -5, 5);
+    const auto packed = pack_rhs<fp32>({{b.data(), 4, 4}});
+    const auto product = [&](matrix_view<const float> lhs, matrix_view<float> out) { gemm<fp32>({lhs}, packed, out); };
+    float* const p = memory.data();
+    for (const matrix_view<float>& out :
+         {matrix_view<float>(p, 4, 4), matrix_view<float>(p + 15, 4, 4), matrix_view<float>(p + 15, 4, 4, -3),
+          matrix_view<float>(p, 4, 4).transposed()}) {
+        CHECK_THROWS_AS(product({p, 4, 4}, out), value_error);
+        CHECK_THROWS_WITH(product({p, 4, 4}, out), Contains("shares memory with lhs"));
+    }
+    CHECK(untouched(memory, 1.0F));
+    const std::int16_t numbers[8] = {};
+    std::vector<std::int64_t> totals(4, 7);
+    const lhs_view<dfp16_planar> high{{reinterpret_cast<const std::uint8_t*>(numbers), 2, 2},
+                                      1,
+                                      {},
+                                      reinterpret_cast<const std::uint8_t*>(totals.data()) -
+                                          reinterpret_cast<const std::uint8_t*>(numbers)};
+    const rhs_view<dfp16_planar> rhs{{reinterpret_cast<const std::uint8_t*>(numbers), 2, 2}, 1, {}, 4};
+    CHECK_THROWS_AS(gemm<dfp16_planar>(high, rhs, matrix_view<std::int64_t>(totals.data(), 2, 2)), value_error);
+
+    product({p, 4, 4, 8}, {p + 4, 4, 4, 8}); // columns 0 .. 3 and 4 .. 7 of one buffer
+    std::vector<float> expected(16);
+    const std::vector<float> ones(16, 1.0F);
+    product({ones.data(), 4, 4}, {expected.data(), 4, 4});
+    for (std::size_t e = 0; e < 16; ++e) CHECK(memory[e / 4 * 8 + 4 + e % 4] == expected[e]);
+    auto square = b; // rhs was copied when it was packed
+    gemm<fp32>({{ones.data(), 4, 4}}, rhs_view<fp32>{{square.data(), 4, 4}}, matrix_view<float>(square.data(), 4, 4));
+    CHECK(square == expected);
+}
+
 TEST_CASE("gemm refuses elements outside of their format and names the first", "[unit]") {
     auto a = pattern<std::int16_t>(6, -100, 100), b = pattern<std::int16_t>(6, -100, 100);
     std::vector<std::int64_t> out(4, -7);
@@ -99,7 +132,7 @@ TEST_CASE("gemm refuses elements outside of their format and names the first", "
     CHECK(total == -7);
     const std::int8_t trits[] = {0, 1};
     CHECK_THROWS_AS((gemm<ternary8_inference<1>>(lhs_view<ternary8_inference<1>>{{u, 1, 2}},
-                                                 rhs_view<ternary8_inference<1>>{{trits, 2, 1}, 1, nullptr},
+                                                 rhs_view<ternary8_inference<1>>{{trits, 2, 1}, 1, {}},
                                                  matrix_view<std::int32_t>(&total, 1, 1))),
                     value_error); // no scales
 }
@@ -127,7 +160,7 @@ TEST_CASE("gemm refuses a reduction whose sum may not fit the total", "[unit]") 
     std::int32_t out = 9;
     const auto product = [&](std::ptrdiff_t k) {
         gemm<int8_inference>(lhs_view<int8_inference>{{a.data(), 1, k}},
-                             rhs_view<int8_inference>{{b.data(), k, 1}, 1, &one},
+                             rhs_view<int8_inference>{{b.data(), k, 1}, 1, {&one, 1}},
                              matrix_view<std::int32_t>(&out, 1, 1));
     };
     CHECK_THROWS_AS(product(66'312), value_error);
@@ -165,12 +198,12 @@ void check_storages(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) {
     rhs_view<policy> rhs;
     rhs.values = {b.data(), k, n, 1, k};
     rhs.plane_stride = n * k;
-    rhs.scales = scales.data();
+    rhs.scales = scales;
     using total = typename policy::total;
     std::vector<total> expected(static_cast<std::size_t>(m * n)), result(expected.size());
     reference_gemm<policy>(lhs, rhs, matrix_view<total>(expected.data(), m, n));
     for (const rhs_storage stored : {rhs_storage::fast, rhs_storage::small, rhs_storage::smallest}) {
-        gemm<policy>(lhs, pack_rhs<policy>(rhs, {}, stored), matrix_view<total>(result.data(), m, n));
+        gemm<policy>(lhs, pack_rhs<policy>(rhs, stored), matrix_view<total>(result.data(), m, n));
         INFO(m << " x " << n << " x " << k << ", " << planes << " planes, storage " << static_cast<int>(stored));
         CHECK(result == expected);
     }
@@ -195,10 +228,8 @@ TEST_CASE("five trits in a byte take a fifth less than two bits each", "[unit]")
     const std::vector<std::uint8_t> scales(size * size / policy::rhs::block, 1);
     rhs_view<policy> rhs;
     rhs.values = {b.data(), size, size, 1, size};
-    rhs.scales = scales.data();
-    const auto bytes = [&](rhs_storage stored) {
-        return static_cast<double>(pack_rhs<policy>(rhs, {}, stored).bytes());
-    };
+    rhs.scales = scales;
+    const auto bytes = [&](rhs_storage stored) { return static_cast<double>(pack_rhs<policy>(rhs, stored).bytes()); };
     CHECK(bytes(rhs_storage::smallest) <= 0.83 * bytes(rhs_storage::small));
 }
 
@@ -215,7 +246,7 @@ TEST_CASE("factors outside of float's normal numbers, beside others, are exact",
         lhs.scale = 0.7;
         rhs_view<policy> rhs;
         rhs.values = {b.data(), k, n};
-        rhs.scales = scales.data();
+        rhs.scales = scales;
         std::vector<float> expected(m * n), result(m * n);
         reference_gemm<policy>(lhs, rhs, matrix_view<float>(expected.data(), m, n));
         gemm<policy>(lhs, rhs, matrix_view<float>(result.data(), m, n));
@@ -278,8 +309,8 @@ void check_planar(const std::vector<std::int16_t>& a, const std::vector<std::int
                               : matrix_view<const element>(values.data(), rows, cols);
         };
         std::vector<std::int64_t> bytes(static_cast<std::size_t>(m * n)), planar(bytes.size()), expected(bytes.size());
-        const lhs_view<Planar> lhs{view(a_planes, m, k), 1, nullptr, m * k};
-        const rhs_view<Planar> rhs{view(b_planes, k, n), 1, nullptr, k * n};
+        const lhs_view<Planar> lhs{view(a_planes, m, k), 1, {}, m * k};
+        const rhs_view<Planar> rhs{view(b_planes, k, n), 1, {}, k * n};
         gemm<Bytes, Arch>(lhs_view<Bytes>{view(a, m, k)}, rhs_view<Bytes>{view(b, k, n)},
                           matrix_view<std::int64_t>(bytes.data(), m, n));
         audit check;
@@ -324,7 +355,7 @@ TEST_CASE("rows of planar bytes are read in place where bytes are multiplied", "
     const auto a = planes_of(pattern<std::int16_t>(m * k, -32768, 32767));
     const auto gather = [&](matrix_view<const std::uint8_t> v, intaglio::dim_t k0, intaglio::dim_t k1,
                             intaglio::detail::worker_scratch<traits>& scratch) {
-        intaglio::detail::gather_block<traits>(intaglio::detail::matrix_source<std::uint8_t>(v, m * k), 0, v.rows, k0,
+        intaglio::detail::gather_block<traits>(intaglio::detail::matrix_source<std::uint8_t>(v, m * k), 0, v.rows(), k0,
                                                k1, scratch);
     };
     intaglio::detail::worker_scratch<traits> scratch;
@@ -350,8 +381,8 @@ TEST_CASE("rows of planar bytes are read in place where bytes are multiplied", "
 TEST_CASE("planar bytes without a stride between their planes are refused", "[unit]") {
     const std::uint8_t one[] = {0, 1};
     std::int64_t out = 9;
-    const lhs_view<dfp16_planar> lhs{{one, 1, 1}, 1, nullptr, 1};
-    const rhs_view<dfp16_planar> rhs{{one, 1, 1}, 1, nullptr, 1};
+    const lhs_view<dfp16_planar> lhs{{one, 1, 1}, 1, {}, 1};
+    const rhs_view<dfp16_planar> rhs{{one, 1, 1}, 1, {}, 1};
     lhs_view<dfp16_planar> flat = lhs;
     rhs_view<dfp16_planar> flat_rhs = rhs;
     flat.plane_stride = flat_rhs.plane_stride = 0;
@@ -403,7 +434,7 @@ TEST_CASE("an atom of sixteen rows gives the same product", "[unit][exact]") {
     const std::vector<float> scales(static_cast<std::size_t>(n), 0.5F);
     std::vector<std::int32_t> out8(out.size()), expected8(out.size());
     const lhs_view<int8_inference> lhs8{{u.data(), m, k}};
-    const rhs_view<int8_inference> rhs8{{w.data(), k, n}, 1, scales.data()};
+    const rhs_view<int8_inference> rhs8{{w.data(), k, n}, 1, scales};
     gemm<int8_inference, tile>(lhs8, rhs8, matrix_view<std::int32_t>(out8.data(), m, n));
     reference_gemm<int8_inference>(lhs8, rhs8, matrix_view<std::int32_t>(expected8.data(), m, n));
     CHECK(out8 == expected8);
@@ -420,8 +451,7 @@ TEST_CASE("blocks of zeros are skipped and change nothing", "[unit][exact]") {
             if (e % k / 64 % 3 >= kept) b[static_cast<std::size_t>(e)] = 0;
         std::vector<std::int32_t> out(m * n, -7), expected(m * n);
         const lhs_view<policy> lhs{{a.data(), m, k}};
-        const rhs_view<policy> rhs{matrix_view<const std::int8_t>(b.data(), n, k).transposed(), 1, scales.data(),
-                                   k * n};
+        const rhs_view<policy> rhs{matrix_view<const std::int8_t>(b.data(), n, k).transposed(), 1, scales, k * n};
         gemm<policy>(lhs, rhs, matrix_view<std::int32_t>(out.data(), m, n));
         reference_gemm<policy>(lhs, rhs, matrix_view<std::int32_t>(expected.data(), m, n));
         CHECK(out == expected);
@@ -442,7 +472,7 @@ TEMPLATE_TEST_CASE("an output that is larger than the caches has the same bits",
     const auto b = pattern<rhs>(static_cast<std::size_t>(k * n), -most, most);
     const std::vector<float> scales(static_cast<std::size_t>(n), 0.37F);
     rhs_view<TestType> view{{b.data(), k, n}};
-    if constexpr (std::is_same_v<TestType, int8_inference>) view.scales = scales.data();
+    if constexpr (std::is_same_v<TestType, int8_inference>) view.scales = scales;
     const auto packed = pack_rhs<TestType>(view);
     const intaglio::dim_t part = 500; // rows of a smaller output, which goes through the caches
     buffer<float> out(m * n), expected(part * n);

@@ -56,7 +56,7 @@ TEST_CASE("reference_gemm holds what int32 could not", "[unit]") {
     CHECK(out == 2 * (std::int64_t{1} << 30));
 
     const std::uint8_t planes[] = {0x80, 0x7f, 0x00, 0xff}; // -32768, 32767
-    reference_gemm<dfp16_planar>({{planes, 1, 2}, 1, nullptr, 2}, {{planes, 2, 1}, 1, nullptr, 2},
+    reference_gemm<dfp16_planar>({{planes, 1, 2}, 1, {}, 2}, {{planes, 2, 1}, 1, {}, 2},
                                  matrix_view<std::int64_t>(&out, 1, 1));
     CHECK(out == std::int64_t{32768} * 32768 + std::int64_t{32767} * 32767);
 }

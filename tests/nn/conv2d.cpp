@@ -62,7 +62,7 @@ TEST_CASE("a DFP16 layer multiplies the mantissas of its input and weights", "[e
     const conv_geometry g = shape.on(in.shape(), "conv");
     std::vector<float> expected(static_cast<std::size_t>(out.size()));
     reference_conv_forward<dfp16_training>(
-        g, x.data(), x.scale(),
+        g, x.span(), x.scale(),
         {.values = matrix_view<const std::int16_t>{w.data(), 18, g.filter_size()}.transposed(), .scale = w.scale()},
         matrix_view<float>{expected.data(), g.out_pixels(), g.out_channels});
     for (dim_t i = 0; i < out.size(); ++i) REQUIRE(out.data()[i] == expected[static_cast<std::size_t>(i)]);

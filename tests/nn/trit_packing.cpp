@@ -35,6 +35,9 @@ TEST_CASE("bytes that are not five trits are refused", "[unit]") {
         const std::uint8_t one[] = {static_cast<std::uint8_t>(byte)};
         REQUIRE(unpack_trits(one, trits) == (byte <= 242));
     }
+    std::uint8_t two[2] = {};
+    REQUIRE_THROWS_AS(pack_trits(trits, two), shape_error);
+    REQUIRE_THROWS_AS(unpack_trits(two, trits), shape_error);
 }
 
 } // namespace intaglio::nn

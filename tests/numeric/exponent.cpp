@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "intaglio/numeric/exponent.hpp"
 
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 #include "support/catch.hpp"
@@ -37,6 +39,26 @@ TEST_CASE("magnitude bits order finite numbers, infinity and NaN", "[unit]") {
     REQUIRE(is_finite(limits::denorm_min()));
     REQUIRE_FALSE(is_finite(limits::infinity()));
     REQUIRE_FALSE(is_finite(limits::quiet_NaN()));
+    float values[37] = {};
+    REQUIRE(largest_magnitude_bits(values, 0) == 0);
+    for (int i = 0; i < 37; ++i) {
+        values[i] = -limits::max();
+        REQUIRE(all_finite(values, 37));
+        for (const float x : {-limits::infinity(), limits::quiet_NaN(), -limits::signaling_NaN()}) {
+            values[i] = x;
+            REQUIRE(all_finite(values, i));
+            REQUIRE_FALSE(all_finite(values, i + 1));
+            REQUIRE_FALSE(all_finite(values, 37));
+        }
+        values[i] = 0;
+    }
+}
+
+TEST_CASE("every NaN has one canonical form", "[unit]") {
+    for (const std::uint32_t bits : {0x7fc0'0000U, 0xffc0'0000U, 0x7f80'0001U, 0xffff'ffffU, 0x7fc1'2345U})
+        REQUIRE(std::bit_cast<std::uint32_t>(canonical(std::bit_cast<float>(bits))) == 0x7fc0'0000U);
+    for (const std::uint32_t bits : {0U, 0x8000'0000U, 0x7f80'0000U, 0xff80'0000U, 1U, 0x3f80'0000U})
+        REQUIRE(std::bit_cast<std::uint32_t>(canonical(std::bit_cast<float>(bits))) == bits);
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "intaglio/numeric/rescale.hpp"
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -22,6 +23,21 @@ TEST_CASE("shift_right_nearest_even divides by a power of two", "[unit][exact]")
             REQUIRE(shift_right_nearest_even(v, shift) ==
                     round_nearest_even(static_cast<double>(v) / static_cast<double>(1 << shift)));
     }
+}
+
+TEST_CASE("the value of a total is rounded once, and has one zero and one NaN for float totals", "[unit]") {
+    const auto bits = [](float v) { return std::bit_cast<std::uint32_t>(v); };
+    constexpr double inf = std::numeric_limits<double>::infinity();
+    REQUIRE(output_value(std::int32_t{16777217}, 0.5) == 8388608.5F);
+    REQUIRE(output_value(std::int64_t{1} << 50, 0x1p-50) == 1);
+    REQUIRE(bits(output_value(-0.0F, 1.0)) == bits(0.0F));
+    REQUIRE(bits(output_value(-0.0F, -1.0)) == bits(-0.0F)); // 0 * -1
+    REQUIRE(bits(output_value(-1e-40F, 1e-30)) == bits(-0.0F));
+    REQUIRE(bits(output_value(std::int32_t{0}, -1.0)) == bits(-0.0F));
+    REQUIRE(bits(output_value(std::int32_t{0}, inf)) == bits(canonical_nan));
+    REQUIRE(bits(output_value(std::numeric_limits<float>::infinity(), 0.0)) == bits(canonical_nan));
+    REQUIRE(bits(output_value(-canonical_nan, 1.0)) == bits(canonical_nan));
+    REQUIRE(output_value(1.0F, -inf) == -std::numeric_limits<float>::infinity());
 }
 
 TEST_CASE("requantize saturates to the format's range", "[unit]") {

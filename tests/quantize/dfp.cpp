@@ -34,7 +34,7 @@ std::vector<T> normative(const std::vector<float>& values, int exponent, dfp_spe
 template <class T, class Rule>
 void compare(const std::vector<float>& values, int exponent, dfp_spec spec, const Rule& rule, executor_ref exec = {}) {
     std::vector<T> out(values.size(), T{77});
-    dfp_quantize<T>(values, out, exponent, spec, rule, exec);
+    quantize_dfp<T>(values, out, exponent, spec, rule, exec);
     REQUIRE(out == normative<T>(values, exponent, spec, rule));
 }
 /// The text of the value_error that `f` throws, "" if it throws none.
@@ -109,7 +109,7 @@ TEST_CASE("denormal tensors keep their bits", "[unit][exact]") {
     const auto q = quantize_dfp<fixed<16>>(values, {201});
     for (dim_t i = 0; i < 201; ++i) REQUIRE(q.value(i) == static_cast<double>(values[static_cast<std::size_t>(i)]));
     std::vector<float> back(values.size());
-    dfp_dequantize<std::int16_t>(q.mantissas.span(), q.exponent, back);
+    dequantize_dfp<std::int16_t>(q.mantissas.span(), q.exponent, back);
     REQUIRE(back == values);
 }
 
@@ -165,9 +165,9 @@ TEST_CASE("stochastic rounding does not depend on the threads", "[unit][exact]")
     thread_pool two(2), three(3);
     const auto values = random_values(200000, 2);
     const stochastic rule{11, 12};
-    const auto serial = quantize_dfp<fixed<16>>(values, {200000}, {}, "x", {}, rule);
+    const auto serial = quantize_dfp<fixed<16>>(values, {200000}, {}, "x", rule);
     for (thread_pool* pool : {&two, &three}) {
-        const auto threaded = quantize_dfp<fixed<16>>(values, {200000}, {}, "x", *pool, rule);
+        const auto threaded = quantize_dfp<fixed<16>>(values, {200000}, {}, "x", rule, *pool);
         REQUIRE(std::equal(serial.mantissas.begin(), serial.mantissas.end(), threaded.mantissas.begin()));
     }
     double sum = 0, exact = 0;
@@ -190,7 +190,7 @@ TEST_CASE("NaN and infinity name the tensor and the first place, and change noth
     auto q = quantize_dfp<fixed<16>>(std::vector<float>{1.0F, 2.0F}, {2});
     values[99000] = limits::quiet_NaN();
     values[77777] = -limits::infinity();
-    std::string text = refusal([&] { quantize_dfp_into(q, values, {100000}, {}, "conv1.weight"); });
+    std::string text = refusal([&] { quantize_dfp(values, {100000}, q, {}, "conv1.weight"); });
     INFO(text);
     REQUIRE(contains(text, "conv1.weight"));
     REQUIRE(contains(text, "77777"));
@@ -208,12 +208,12 @@ TEST_CASE("sizes and specs that do not fit", "[unit]") {
     const std::vector<float> values{1, 2, 3};
     std::vector<std::int16_t> out(3, std::int16_t{5});
     std::vector<std::int16_t> two(2, std::int16_t{5});
-    REQUIRE_THROWS_AS(dfp_quantize<std::int16_t>(values, two, 0, {}), shape_error);
-    REQUIRE_THROWS_AS(dfp_quantize<std::int16_t>(values, out, 0, {.bits = 17}), value_error);
-    REQUIRE_THROWS_AS(dfp_quantize<std::int16_t>(values, out, 0, {.bits = 1}), value_error);
-    REQUIRE_THROWS_AS(dfp_quantize<std::int16_t>(values, out, 0, {.bits = 16, .head_room = 15}), value_error);
-    REQUIRE_THROWS_AS(dfp_quantize<std::int16_t>(values, out, 0, {.bits = 16, .head_room = -1}), value_error);
-    REQUIRE_THROWS_AS(dfp_quantize<std::int16_t>(values, out, 253, {}), value_error);
+    REQUIRE_THROWS_AS(quantize_dfp<std::int16_t>(values, two, 0, {}), shape_error);
+    REQUIRE_THROWS_AS(quantize_dfp<std::int16_t>(values, out, 0, {.bits = 17}), value_error);
+    REQUIRE_THROWS_AS(quantize_dfp<std::int16_t>(values, out, 0, {.bits = 1}), value_error);
+    REQUIRE_THROWS_AS(quantize_dfp<std::int16_t>(values, out, 0, {.bits = 16, .head_room = 15}), value_error);
+    REQUIRE_THROWS_AS(quantize_dfp<std::int16_t>(values, out, 0, {.bits = 16, .head_room = -1}), value_error);
+    REQUIRE_THROWS_AS(quantize_dfp<std::int16_t>(values, out, 253, {}), value_error);
     REQUIRE_THROWS_AS(quantize_dfp<fixed<16>>(values, {2, 2}), shape_error);
     REQUIRE_THROWS_AS(quantize_dfp<fixed<8>>(values, {3}, {.bits = 9}), value_error);
     REQUIRE(out == std::vector<std::int16_t>(3, std::int16_t{5}));
@@ -222,7 +222,7 @@ TEST_CASE("sizes and specs that do not fit", "[unit]") {
 TEST_CASE("what was lost is counted", "[unit]") {
     const std::vector<float> values{1.0F, 1e-6F, -1e-6F, 0.0F, 100.0F, -100.0F};
     std::vector<std::int16_t> out(values.size());
-    dfp_quantize<std::int16_t>(values, out, -14, {});
+    quantize_dfp<std::int16_t>(values, out, -14, {});
     REQUIRE(count_losses<std::int16_t>(values, out, -14, {}) == quantize_counts{2, 2});
 }
 
@@ -232,7 +232,7 @@ namespace {
 template <class Rule>
 void check_planar(std::span<const float> values, dfp_spec spec, const Rule& rule, executor_ref exec) {
     const extents shape{static_cast<dim_t>(values.size())};
-    const auto expected = quantize_dfp<fixed<16>>(values, shape, spec, "x", exec, rule);
+    const auto expected = quantize_dfp<fixed<16>>(values, shape, spec, "x", rule, exec);
     const auto same = [&](const dfp_tensor<planar_bytes>& t) {
         REQUIRE(t.exponent == expected.exponent);
         REQUIRE(t.shape() == shape);
@@ -241,17 +241,17 @@ void check_planar(std::span<const float> values, dfp_spec spec, const Rule& rule
         for (dim_t i = 0; i < t.size(); ++i) all = all && t.mantissa(i) == expected.mantissas[i];
         return all;
     };
-    auto t = quantize_dfp<planar_bytes>(values, shape, spec, "x", exec, rule);
+    auto t = quantize_dfp<planar_bytes>(values, shape, spec, "x", rule, exec);
     CHECK(same(t));
     for (const int predicted : {t.exponent, t.exponent - 1, t.exponent + 3, -300, 300}) {
         t.exponent = predicted;
         std::fill(t.mantissas.begin(), t.mantissas.end(), std::uint8_t{0x5a});
-        requantize_dfp_into(t, values, shape, spec, "x", exec, rule);
+        requantize_dfp(values, shape, t, spec, "x", rule, exec);
         CHECK(same(t));
     }
     std::vector<float> back(values.size()), expected_back(values.size());
-    dfp_dequantize(t, back, exec);
-    dfp_dequantize(expected, expected_back);
+    dequantize_dfp(t, back, exec);
+    dequantize_dfp(expected, expected_back);
     CHECK(back == expected_back);
     CHECK(count_losses(values, t, spec) == count_losses(values, expected.mantissas.span(), expected.exponent, spec));
 }
@@ -286,10 +286,10 @@ TEST_CASE("dfp: planar bytes refuse what 16 bits refuse", "[unit]") {
     const std::vector<float> values{1, 2, 3, limits::quiet_NaN()};
     auto t = quantize_dfp<planar_bytes>(std::vector<float>{1, 2, 3}, {3});
     const std::vector<std::uint8_t> before(t.mantissas.begin(), t.mantissas.end());
-    REQUIRE_THROWS_AS(quantize_dfp_into(t, values, {4}), value_error);
-    REQUIRE_THROWS_AS(quantize_dfp_into(t, std::vector<float>{1, 2}, {3}), shape_error);
-    REQUIRE_THROWS_AS(quantize_dfp_into(t, std::vector<float>{1, 2}, {2}, {.bits = 17}), value_error);
-    REQUIRE_THROWS_AS(quantize_dfp_into(t, std::vector<float>{1}, {1, 1, 1, 1, 1}), shape_error);
+    REQUIRE_THROWS_AS(quantize_dfp(values, {4}, t), value_error);
+    REQUIRE_THROWS_AS(quantize_dfp(std::vector<float>{1, 2}, {3}, t), shape_error);
+    REQUIRE_THROWS_AS(quantize_dfp(std::vector<float>{1, 2}, {2}, t, {.bits = 17}), value_error);
+    REQUIRE_THROWS_AS(quantize_dfp(std::vector<float>{1}, {1, 1, 1, 1, 1}, t), shape_error);
     REQUIRE(std::equal(before.begin(), before.end(), t.mantissas.begin(), t.mantissas.end()));
 }
 
@@ -301,20 +301,20 @@ TEST_CASE("dfp: a predicted exponent changes nothing but the number of passes", 
                                    static_cast<int>(i % 7) - 12);
         std::vector<std::int16_t> expected(count), got(count);
         const int exponent = dfp_exponent(largest_magnitude(values));
-        dfp_quantize(values, std::span(expected), exponent, {});
+        quantize_dfp(values, std::span(expected), exponent, {});
         for (const int predicted : {exponent, exponent - 1, exponent + 3, -300, 300}) {
             std::fill(got.begin(), got.end(), std::int16_t{-7});
-            CHECK(dfp_quantize_predicted(values, std::span(got), predicted, {}) == exponent);
+            CHECK(requantize_dfp(values, std::span(got), predicted, {}) == exponent);
             CHECK(got == expected);
         }
     }
     dfp_tensor<fixed<16>> t = quantize_dfp<fixed<16>>(std::vector<float>{1, 2, 3, 4}, {4});
-    requantize_dfp_into(t, std::vector<float>{100, -200, 300, 400}, {2, 2});
+    requantize_dfp(std::vector<float>{100, -200, 300, 400}, {2, 2}, t);
     const auto again = quantize_dfp<fixed<16>>(std::vector<float>{100, -200, 300, 400}, {2, 2});
     CHECK(t.exponent == again.exponent);
     CHECK(t.shape() == again.shape());
     CHECK(std::equal(t.data(), t.data() + 4, again.data()));
-    CHECK_THROWS_AS(requantize_dfp_into(t, std::vector<float>{1, 2, 3, std::numeric_limits<float>::quiet_NaN()}, {4}),
+    CHECK_THROWS_AS(requantize_dfp(std::vector<float>{1, 2, 3, std::numeric_limits<float>::quiet_NaN()}, {4}, t),
                     value_error);
 }
 

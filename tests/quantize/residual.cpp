@@ -160,15 +160,16 @@ TEST_CASE("sum-zero rounding moves the fewest codes, and those nearest to the ot
     std::vector<dim_t> order;
     const std::vector<double> x{0.4, 1.3, -0.2, 2.45, 0.1};
     std::vector<int> codes{0, 1, 0, 2, 0}; // errors 0.4 0.3 -0.2 0.45 0.1: sum 1.05
-    REQUIRE(round_to_sum_zero(std::span<const double>(x), codes.data(), 4, order) == 1);
+    REQUIRE(round_to_sum_zero(std::span<const double>(x), std::span(codes), 4, order) == 1);
     REQUIRE(codes == std::vector<int>{0, 1, 0, 3, 0});
     std::vector<int> full{0, 1, 0, 2, 0}; // the first choice is at its limit already
-    REQUIRE(round_to_sum_zero(std::span<const double>(x), full.data(), 2, order) == 1);
+    REQUIRE(round_to_sum_zero(std::span<const double>(x), std::span(full), 2, order) == 1);
     REQUIRE(full == std::vector<int>{1, 1, 0, 2, 0});
     const std::vector<double> clipped{9.0, 9.0}; // nothing can move
     std::vector<int> limits{4, 4};
-    REQUIRE(round_to_sum_zero(std::span<const double>(clipped), limits.data(), 4, order) == 0);
-    REQUIRE(round_to_sum_zero(std::span<const double>(), limits.data(), 4, order) == 0);
+    REQUIRE(round_to_sum_zero(std::span<const double>(clipped), std::span(limits), 4, order) == 0);
+    REQUIRE(round_to_sum_zero(std::span<const double>(), std::span<int>(), 4, order) == 0);
+    REQUIRE_THROWS_AS(round_to_sum_zero(std::span<const double>(), std::span(limits), 4, order), shape_error);
 }
 
 TEST_CASE("weights that are codes come back exactly", "[unit][exact]") {

@@ -24,7 +24,7 @@ TEST_CASE("profiles fall in error and rise in bytes", "[unit]") {
     std::vector<float> w(static_cast<std::size_t>(rows * cols));
     for (std::size_t i = 0; i < w.size(); ++i) w[i] = random_normal(5, 1, i);
     for (const auto& profile :
-         {profile_locked("conv", w, rows, cols, 1000, 5), profile_residual("conv", w, rows, cols, 1000)}) {
+         {profile_locked("conv", w, rows, cols, 1000, {.digits = 5}), profile_residual("conv", w, rows, cols, 1000)}) {
         REQUIRE(profile.weights == 1536);
         REQUIRE(profile.choices.size() >= 4);
         for (std::size_t r = 1; r < profile.choices.size(); ++r) {

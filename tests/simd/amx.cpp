@@ -118,24 +118,24 @@ void check_conv(source& random, bool gradients) {
     const auto w = draw_values<typename P::rhs::format>(
         random, static_cast<std::size_t>(g.out_channels * g.filter_size()), magnitudes::full_range);
     const std::vector<float> scales(static_cast<std::size_t>(g.out_channels), 0.25F);
-    rhs_view<P> filter{filter_matrix(g, w.data())};
+    rhs_view<P> filter{filter_matrix(g, w)};
     filter.plane_stride = g.out_channels * g.filter_size();
-    if constexpr (P::rhs::sharing::by_row) filter.scales = scales.data();
+    if constexpr (P::rhs::sharing::by_row) filter.scales = scales;
     drawn_output<typename P::total> out(g.out_pixels(), g.out_channels), expected(g.out_pixels(), g.out_channels);
-    reference_conv_forward<P>(g, x.data(), 1, filter, expected.view);
-    conv_forward<P, emulated_amx>(g, x.data(), 1, pack_filter<P, emulated_amx>(g, filter), out.view);
+    reference_conv_forward<P>(g, x, 1, filter, expected.view);
+    conv_forward<P, emulated_amx>(g, x, 1, pack_filter<P, emulated_amx>(g, filter), out.view);
     if (!out.same_bits(expected)) FAIL_CHECK("forward differs " << out.difference(expected));
     if constexpr (std::is_same_v<typename P::total, std::int64_t>) {
         if (!gradients) return;
         const auto d = draw_values<typename P::lhs::format>(
             random, static_cast<std::size_t>(g.out_pixels() * g.out_channels), magnitudes::full_range);
         drawn_output<std::int64_t> d_x(g.in_pixels(), g.in_channels), d_x_expected(g.in_pixels(), g.in_channels);
-        reference_conv_input_gradient<P>(g, d.data(), 1, w.data(), 1, d_x_expected.view);
-        conv_input_gradient<P, emulated_amx>(g, d.data(), 1, w.data(), 1, d_x.view);
+        reference_conv_input_gradient<P>(g, d, 1, w, 1, d_x_expected.view);
+        conv_input_gradient<P, emulated_amx>(g, d, 1, w, 1, d_x.view);
         if (!d_x.same_bits(d_x_expected)) FAIL_CHECK("input gradient differs " << d_x.difference(d_x_expected));
         drawn_output<std::int64_t> d_w(g.out_channels, g.filter_size()), d_w_expected(g.out_channels, g.filter_size());
-        reference_conv_weight_gradient<P>(g, x.data(), 1, d.data(), 1, d_w_expected.view);
-        conv_weight_gradient<P, emulated_amx>(g, x.data(), 1, d.data(), 1, d_w.view);
+        reference_conv_weight_gradient<P>(g, x, 1, d, 1, d_w_expected.view);
+        conv_weight_gradient<P, emulated_amx>(g, x, 1, d, 1, d_w.view);
         if (!d_w.same_bits(d_w_expected)) FAIL_CHECK("weight gradient differs " << d_w.difference(d_w_expected));
     }
     static_assert(sizeof(storage) <= 2);
@@ -169,7 +169,8 @@ TEST_CASE("AMX emulated: products of every policy are those of the scalar text",
         check_gemm<P>(random, 7, 3, 1500, magnitudes::all_largest, magnitudes::all_largest);
         for (int d = 0; d < 6; ++d)
             check_gemm<P>(random, random.between(0, 70), random.between(0, 70), random.between(0, 200),
-                          draw_magnitudes(random), draw_magnitudes(random));
+                          draw_magnitudes<typename P::lhs::format>(random),
+                          draw_magnitudes<typename P::rhs::format>(random));
     });
     CHECK(emulated_tiles::configurations > before);
     CHECK(emulated_tiles::configured == 0);

@@ -14,11 +14,11 @@ TEST_CASE("a block tensor has a scale for each block of each row", "[unit]") {
     REQUIRE(&t.scale(1, 2) == t.scales() + 5);
     REQUIRE(t.value(1, 69) == -3.5);
     const auto rhs = t.as_rhs<rhs_view<int4_blocks>>();
-    REQUIRE(rhs.values.rows == 70);
+    REQUIRE(rhs.values.rows() == 70);
     REQUIRE(rhs.values(69, 1) == -7);
-    REQUIRE(rhs.scales == t.scales());
+    REQUIRE(rhs.scales.data() == t.scales());
     block_tensor<fixed<14>> x(2, 70, 32);
-    REQUIRE(x.as_lhs<lhs_view<int16_blocks>>().values.rows == 2);
+    REQUIRE(x.as_lhs<lhs_view<int16_blocks>>().values.rows() == 2);
     REQUIRE_THROWS_AS(block_tensor<fixed<4>>(2, 70, 0), shape_error);
     REQUIRE_THROWS_AS(block_tensor<fixed<4>>(-2, 70, 32), shape_error);
 }

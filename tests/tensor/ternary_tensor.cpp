@@ -30,18 +30,18 @@ TEST_CASE("a tensor is the right-hand side of a product, transposed, at any leve
     t.set_factor(0.25);
     const auto both = t.as_rhs<rhs_view<ternary8_inference<2>>>();
     const auto first = t.as_rhs<rhs_view<ternary8_inference<1>>>();
-    REQUIRE(both.values.rows == 64);
-    REQUIRE(both.values.cols == 3);
+    REQUIRE(both.values.rows() == 64);
+    REQUIRE(both.values.cols() == 3);
     REQUIRE(&both.values(5, 2) == t.trits(0, 2) + 5);
     REQUIRE(both.plane_stride == 192);
     REQUIRE(both.scale == 0.25);
-    REQUIRE(both.scales == t.scales());
-    REQUIRE(first.values.data == both.values.data);
+    REQUIRE(both.scales.data() == t.scales());
+    REQUIRE(first.values.data() == both.values.data());
 
     locked_tensor w(3, 3, 64, 64);
     const auto locked = w.as_rhs<rhs_view<ternary8_locked<3>>>();
     REQUIRE(&locked.values(5, 2) == w.codes(2) + 5);
-    REQUIRE(locked.scales == w.scales());
+    REQUIRE(locked.scales.data() == w.scales());
 }
 
 TEST_CASE("ternary sizes that make no sense", "[unit]") {

@@ -5,6 +5,8 @@
 // compares the three passes.
 
 #include <numeric>
+#include <ranges>
+#include <span>
 #include <vector>
 
 #include "intaglio/conv/pass.hpp"
@@ -38,40 +40,45 @@ dim_t tap_segment(const conv_geometry& g, bool folded) {
 } // namespace detail
 
 /// The filters as the right-hand side of the forward product: a (kernel_h kernel_w in_channels / groups) x out_channels
-/// view of dense filters.
-template <class T>
-matrix_view<const T> filter_matrix(const conv_geometry& g, const T* filters) {
-    return matrix_view<const T>(filters, g.out_channels, g.filter_size()).transposed();
+/// view of dense filters, or of the first of their planes. Throws shape_error where `filters` (a vector, a span, a
+/// tensor) has another size.
+template <std::ranges::contiguous_range Filters>
+auto filter_matrix(const conv_geometry& g, const Filters& filters) {
+    const dim_t size = g.out_channels * g.filter_size(), given = static_cast<dim_t>(std::ranges::size(filters));
+    require(size > 0 ? given >= size && given % size == 0 : given == 0, "filter_matrix: ", given,
+            " elements, the geometry needs ", g.out_channels, " x ", g.filter_size(), " in each plane");
+    return matrix_view(std::ranges::data(filters), g.out_channels, g.filter_size()).transposed();
 }
 
 /// Packs filters for the forward pass. `filter.values` is filter_matrix(g, ...), scales and plane_stride as in gemm.
 /// Throws as pack_rhs does.
 template <GemmPolicy P, class Arch = simd::native_arch>
-packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& filter, executor_ref exec = {},
-                                   rhs_storage stored = rhs_storage::fast) {
+packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& filter,
+                                   rhs_storage stored = rhs_storage::fast, executor_ref exec = {}) {
     g.check();
-    require(filter.values.rows == g.filter_size() && filter.values.cols == g.out_channels,
-            "pack_filter: the filters are a ", filter.values.rows, " x ", filter.values.cols,
+    require(filter.values.rows() == g.filter_size() && filter.values.cols() == g.out_channels,
+            "pack_filter: the filters are a ", filter.values.rows(), " x ", filter.values.cols(),
             " matrix, the geometry needs ", g.filter_size(), " x ", g.out_channels);
+    detail::check_operand("the filters", filter, g.out_channels, g.filter_size());
     packed_filter<P, Arch> packed;
     const dim_t count = g.group_out_channels();
     for (dim_t group = 0; group < g.groups; ++group) {
         rhs_view<P> part = filter;
-        part.values = detail::columns_from(filter.values, group * count, count);
+        part.values = filter.values.columns(group * count, count);
         // of this group's columns
-        std::vector<std::remove_const_t<std::remove_pointer_t<decltype(part.scales)>>> scales;
-        if (P::rhs::sharing::by_row && filter.scales) {
-            const dim_t blocks = P::rhs::block > 0 ? detail::ceil_div(g.filter_size(), P::rhs::block) : 1,
-                        planes = P::rhs::block > 0 ? P::rhs::planes : 1;
+        std::vector<typename rhs_view<P>::scale_type> scales;
+        if constexpr (P::rhs::sharing::by_row) {
+            constexpr dim_t planes = P::rhs::block > 0 ? P::rhs::planes : 1;
+            const dim_t in_plane = detail::scale_count<typename P::rhs>(count, g.filter_size()) / planes;
             for (dim_t p = 0; p < planes; ++p) {
-                const auto* first = filter.scales + (p * g.out_channels + group * count) * blocks;
-                scales.insert(scales.end(), first, first + count * blocks);
+                const auto first = filter.scales.begin() + (p * g.groups + group) * in_plane;
+                scales.insert(scales.end(), first, first + in_plane);
             }
-            part.scales = scales.data();
+            part.scales = scales;
         }
         using traits = detail::kernel_traits<P, Arch>;
         packed.groups.push_back(pack_rhs<P, Arch>(
-            part, exec, stored,
+            part, stored, exec,
             {g.kernel_w * g.group_in_channels(), detail::tap_segment<traits>(g, traits::can_fold_scales)}));
     }
     return packed;
@@ -79,16 +86,16 @@ packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& fi
 
 /// out(batch out_height out_width, out_channels) = convolution of x (batch, height, width, in_channels) with packed
 /// filters, then the stages. Dense planar_bytes: the high bytes of all of x, then the low ones. Throws shape_error or
-/// value_error, `out` untouched, where something does not fit.
+/// value_error, `out` untouched, where something does not fit or `out` shares memory with x.
 template <GemmPolicy P, class Arch = simd::native_arch, class Out, class... Stages>
-void conv_forward(const conv_geometry& g, const typename P::lhs::storage* x, double x_scale,
+void conv_forward(const conv_geometry& g, std::span<const typename P::lhs::storage> x, double x_scale,
                   const packed_filter<P, Arch>& filter, Out out,
                   const epilogue<Stages...>& stages = epilogue<Stages...>{}, executor_ref exec = {},
                   audit* check = nullptr) {
     static_assert(std::is_same_v<typename P::lhs::sharing, per_tensor>,
                   "conv_forward: the activations share one scale; use an lhs operand with per_tensor");
     g.check();
-    detail::require_data("input", x, g.in_pixels() * g.in_channels);
+    detail::require_dense<typename P::lhs::format>("the input", x, g.in_pixels(), g.in_channels);
     require(static_cast<dim_t>(filter.groups.size()) == g.groups, "conv_forward: the packed filters are ",
             filter.groups.size(), " groups, the geometry needs ", g.groups);
     const auto segment_of = [&](const packed_rhs<P, Arch>& packed) {
@@ -98,17 +105,18 @@ void conv_forward(const conv_geometry& g, const typename P::lhs::storage* x, dou
         require(packed.k() == g.kernel_h * segment_of(packed) && packed.n() == g.group_out_channels(),
                 "conv_forward: a group of the packed filters is ", packed.k(), " x ", packed.n(),
                 ", the geometry needs ", g.kernel_h * segment_of(packed), " x ", g.group_out_channels());
-    detail::check_output<P, Out, epilogue<Stages...>>("conv_forward", out, g.out_pixels(), g.out_channels);
-    detail::require_grouped_lhs<P>(g, "the input", x, g.in_pixels(), g.in_channels);
+    const auto written = detail::check_output<P>("conv_forward", out, g.out_pixels(), g.out_channels, stages);
+    detail::require_apart("conv_forward", "the input", overlap(detail::footprint(x), written));
+    detail::require_grouped_lhs<P>(g, "the input", x.data(), g.in_pixels(), g.in_channels);
     for (dim_t group = 0; group < g.groups; ++group) {
         const dim_t count = g.group_in_channels(), first = group * g.group_out_channels();
-        const detail::image_view<typename P::lhs::storage> image{
-            x, g.batch, g.height, g.width, g.in_channels, group * count, count};
+        const detail::image_view<typename P::lhs::storage> image{x.data(),      g.batch,       g.height, g.width,
+                                                                 g.in_channels, group * count, count};
         const auto& packed = filter.groups[static_cast<std::size_t>(group)];
         const detail::tap_source source(image, detail::forward_y(g), detail::forward_x(g), segment_of(packed));
-        detail::multiply<P, Arch>(
-            source, x_scale, nullptr, packed, detail::columns_from(out, first, g.group_out_channels()),
-            detail::shifted_stages<epilogue<Stages...>>{stages, first}, detail::same_row{}, exec, check);
+        detail::multiply<P, Arch>(source, x_scale, {}, packed, detail::columns_from(out, first, g.group_out_channels()),
+                                  detail::shifted_stages<epilogue<Stages...>>{stages, first}, detail::same_row{}, exec,
+                                  check);
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -87,13 +88,14 @@ struct residue_taps {
 /// Packs dense filters (out_channels, kernel_h, kernel_w, in_channels / groups) for the input gradient; planar_bytes
 /// plane after plane. Throws as pack_rhs does.
 template <GemmPolicy P, class Arch = simd::native_arch>
-packed_gradient_filter<P, Arch> pack_gradient_filter(const conv_geometry& g, const typename P::rhs::storage* filter,
-                                                     double scale, executor_ref exec = {}) {
+packed_gradient_filter<P, Arch> pack_gradient_filter(const conv_geometry& g,
+                                                     std::span<const typename P::rhs::storage> filter, double scale,
+                                                     executor_ref exec = {}) {
     detail::require_gradient_policy<P>();
     g.check();
-    detail::require_data("filters", filter, g.out_channels * g.filter_size());
+    detail::require_dense<typename P::rhs::format>("the filters", filter, g.out_channels, g.filter_size());
     detail::check_reduction<P>(g.kernel_h * g.kernel_w * g.group_out_channels());
-    detail::require_dense_range<typename P::rhs::format>("the filters", filter, g.out_channels, g.filter_size());
+    detail::require_dense_range<typename P::rhs::format>("the filters", filter.data(), g.out_channels, g.filter_size());
     packed_gradient_filter<P, Arch> packed;
     const dim_t filters = g.group_out_channels(), channels = g.group_in_channels();
     rhs_view<P> scale_only;
@@ -110,23 +112,25 @@ packed_gradient_filter<P, Arch> pack_gradient_filter(const conv_geometry& g, con
                     for (dim_t o = 0; o < filters; ++o)
                         offsets.push_back((group * filters + o) * g.filter_size() + taps.tap(g, r, s) * channels);
             packed.products.push_back(detail::pack_rows<P, Arch>(
-                {filter, 0, 1, offsets.data()}, static_cast<dim_t>(offsets.size()), channels, scale_only, exec));
+                {filter.data(), 0, 1, offsets.data()}, static_cast<dim_t>(offsets.size()), channels, scale_only, exec));
         }
     return packed;
 }
 
 /// d_x(batch height width, in_channels) = the gradient by the input, from d_out (batch, out_height, out_width,
 /// out_channels) and packed filters, then the stages. Dense planar_bytes: the high bytes of all of d_out, then the low
-/// ones. Throws shape_error or value_error, `d_x` untouched, where something does not fit.
+/// ones. Throws shape_error or value_error, `d_x` untouched, where something does not fit or `d_x` shares memory with
+/// d_out.
 template <GemmPolicy P, class Arch = simd::native_arch, class Out, class... Stages>
-void conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage* d_out, double d_out_scale,
+void conv_input_gradient(const conv_geometry& g, std::span<const typename P::lhs::storage> d_out, double d_out_scale,
                          const packed_gradient_filter<P, Arch>& filter, Out d_x,
                          const epilogue<Stages...>& stages = epilogue<Stages...>{}, executor_ref exec = {},
                          audit* check = nullptr) {
     detail::require_gradient_policy<P>();
     g.check();
-    detail::require_data("output gradient", d_out, g.out_pixels() * g.out_channels);
-    detail::check_output<P, Out, epilogue<Stages...>>("conv_input_gradient", d_x, g.in_pixels(), g.in_channels);
+    detail::require_dense<typename P::lhs::format>("the output gradient", d_out, g.out_pixels(), g.out_channels);
+    const auto written = detail::check_output<P>("conv_input_gradient", d_x, g.in_pixels(), g.in_channels, stages);
+    detail::require_apart("conv_input_gradient", "the output gradient", overlap(detail::footprint(d_out), written));
     const dim_t filters = g.group_out_channels(), channels = g.group_in_channels(), residues = g.stride_h * g.stride_w;
     require(static_cast<dim_t>(filter.products.size()) == g.groups * residues,
             "conv_input_gradient: the packed filters are ", filter.products.size(), " products, the geometry needs ",
@@ -138,22 +142,27 @@ void conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage*
                 " of the packed filters is ", rhs.k(), " x ", rhs.n(), ", the geometry needs ", depth, " x ", channels,
                 "; pack them for this geometry with pack_gradient_filter");
     }
-    detail::require_grouped_lhs<P>(g, "the output gradient", d_out, g.out_pixels(), g.out_channels);
+    detail::require_grouped_lhs<P>(g, "the output gradient", d_out.data(), g.out_pixels(), g.out_channels);
     for (dim_t product = 0; product < g.groups * residues; ++product) {
         const dim_t group = product / residues, residue = product % residues;
         const detail::image_view<typename P::lhs::storage> image{
-            d_out, g.batch, g.out_height(), g.out_width(), g.out_channels, group * filters, filters};
+            d_out.data(), g.batch, g.out_height(), g.out_width(), g.out_channels, group * filters, filters};
         const detail::residue_taps taps(g, residue);
         const detail::listed_rows rows = detail::residue_rows(g, residue, taps.y.window.outputs, taps.x.window.outputs);
         if constexpr (std::is_same_v<Out, matrix_view<float>> && sizeof...(Stages) == 0)
-            if (taps.count() == 0 && d_x.col_stride == 1) { // no tap meets these pixels
+            if (taps.count() == 0 && d_x.col_stride() == 1) { // no tap meets these pixels
+                const auto& rhs = filter.products[static_cast<std::size_t>(product)];
+                std::vector<float> zeros(static_cast<std::size_t>(channels)); // as products have them
+                for (dim_t c = 0; c < channels; ++c)
+                    zeros[static_cast<std::size_t>(c)] = output_value(
+                        typename P::total{}, output_factor<typename P::total>(d_out_scale * rhs.factors()[c]));
                 exec.for_each(static_cast<dim_t>(rows.places.size()), [&](dim_t row, int) {
-                    std::fill_n(d_x.data + rows(row) * d_x.row_stride + group * channels, channels, 0.0F);
+                    std::copy(zeros.begin(), zeros.end(), d_x.data() + rows(row) * d_x.row_stride() + group * channels);
                 });
                 continue;
             }
         detail::multiply<P, Arch>(
-            detail::tap_source(image, taps.y.window, taps.x.window), d_out_scale, nullptr,
+            detail::tap_source(image, taps.y.window, taps.x.window), d_out_scale, {},
             filter.products[static_cast<std::size_t>(product)], detail::columns_from(d_x, group * channels, channels),
             detail::shifted_stages<epilogue<Stages...>>{stages, group * channels}, rows, exec, check);
     }
@@ -161,8 +170,8 @@ void conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage*
 
 /// The same from dense filters, which are packed for this call.
 template <GemmPolicy P, class Arch = simd::native_arch, class Out, class... Stages>
-void conv_input_gradient(const conv_geometry& g, const typename P::lhs::storage* d_out, double d_out_scale,
-                         const typename P::rhs::storage* filter, double filter_scale, Out d_x,
+void conv_input_gradient(const conv_geometry& g, std::span<const typename P::lhs::storage> d_out, double d_out_scale,
+                         std::span<const typename P::rhs::storage> filter, double filter_scale, Out d_x,
                          const epilogue<Stages...>& stages = epilogue<Stages...>{}, executor_ref exec = {},
                          audit* check = nullptr) {
     conv_input_gradient<P, Arch>(g, d_out, d_out_scale, pack_gradient_filter<P, Arch>(g, filter, filter_scale, exec),

@@ -22,11 +22,14 @@
 // An image of two planes (planar_bytes) becomes two such images, one behind the other.
 
 #include <algorithm>
+#include <atomic>
+#include <type_traits>
 #include <vector>
 
 #include "intaglio/conv/sources.hpp"
 #include "intaglio/conv/window_squares.hpp"
 #include "intaglio/core/buffer.hpp"
+#include "intaglio/numeric/exponent.hpp"
 #include "intaglio/simd/transpose.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
@@ -72,15 +75,19 @@ public:
         data_ = buffer<T>(planes * plane_stride(), uninitialized);
         // neighbours share cache lines
         const dim_t all = planes * lines(), together = std::max<dim_t>(1, all / (2 * exec.concurrency()));
+        std::atomic<bool> finite{true};
         exec.for_each(ceil_div(all, together), [&](dim_t task, int) {
             for (dim_t l = task * together; l < std::min(all, (task + 1) * together); ++l)
-                transpose_line(l / lines(), l % lines());
+                if (!transpose_line(l / lines(), l % lines())) finite = false;
         });
+        finite_ = finite;
         for (dim_t c = 0; c < planes * image.count; ++c)
             std::fill(data_.data() + c * channel_stride_ + stored, data_.data() + (c + 1) * channel_stride_, T{0});
         for (dim_t b = 0; b < image.batch; ++b) segments_.push_back(b * image_stride_);
     }
 
+    /// Whether all elements are finite; true of integers.
+    bool finite() const { return finite_; }
     dim_t rows() const { return y_.window.taps * x_.window.taps * image_.count; }
     dim_t depth() const { return image_.batch * segment(); }
     dim_t plane_stride() const { return image_.count * channel_stride_; }
@@ -214,7 +221,8 @@ private:
                     to = std::clamp(x_.window.inputs > x ? ceil_div(x_.window.inputs - x, stride) : 0, from, x_.size);
         return {to > from ? image_.pixel(b, y, x + from * stride) : nullptr, stride * image_.channels, from, to};
     }
-    void transpose_line(dim_t plane, dim_t l) {
+    /// False where an element is not finite.
+    bool transpose_line(dim_t plane, dim_t l) {
         const auto [first, stride, from, to] = line(l);
         T* out = data_.data() + plane * plane_stride() + l * x_.size;
         if (to > from)
@@ -224,11 +232,19 @@ private:
             std::fill_n(out + c * channel_stride_, from, T{0});
             std::fill(out + c * channel_stride_ + to, out + c * channel_stride_ + x_.size, T{0});
         }
+        bool finite = true;
+        if constexpr (std::is_same_v<T, float>) {
+            const bool dense = stride == image_.count;
+            for (dim_t at = from; at < to; at += dense ? to - from : 1)
+                finite &= all_finite(first + (at - from) * stride, dense ? (to - from) * stride : image_.count);
+        }
+        return finite;
     }
 
     image_view<T> image_;
     line_axis y_, x_;
     dim_t step_, image_stride_, channel_stride_ = 0;
+    bool finite_ = true;
     buffer<T> data_;
     std::vector<dim_t> segments_;
     norm_table norms_;

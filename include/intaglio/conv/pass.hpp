@@ -16,6 +16,7 @@
 // Layouts and errors: geometry.hpp; planar_bytes are the high bytes of the whole operand in such a layout, then the low
 // ones. All of an operand's integers share one scale, but for the filters of the forward pass, which take any sharing.
 
+#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -34,14 +35,14 @@ inline window_axis forward_x(const conv_geometry& g) {
     return forward_axis(g.width, g.out_width(), g.kernel_w, g.stride_w, g.pad_w, g.dilation_w);
 }
 
-/// The columns of an output, or of the stages' parameters, from `first` on: what a group sees as its own.
+/// The columns of an output from `first` on: what a group sees as its own.
 template <class T>
 matrix_view<T> columns_from(const matrix_view<T>& v, dim_t first, dim_t count) {
-    return {v.data ? v.data + first * v.col_stride : nullptr, v.rows, count, v.row_stride, v.col_stride};
+    return v.columns(first, count);
 }
 template <class T>
 quantized_view<T> columns_from(const quantized_view<T>& v, dim_t first, dim_t count) {
-    return {columns_from(v.values, first, count), v.inverse_scale};
+    return {v.values.columns(first, count), v.inverse_scale};
 }
 
 /// Where the rows of a product go in its output, where not in order: listed, since a tile would divide for each of its
@@ -61,9 +62,14 @@ struct shifted_stages {
     }
 };
 
-template <class T>
-void require_data(const char* what, const T* data, dim_t size) {
-    require<value_error>(data || size == 0, "convolution: the pointer to the ", what, " is null");
+/// Throws unless a dense operand has the elements that a geometry gives it: `pixels` x `channels` numbers, plane after
+/// plane.
+template <class Format, class T>
+void require_dense(const char* name, std::span<const T> data, dim_t pixels, dim_t channels) {
+    constexpr int planes = stored_planes<Format>;
+    require(std::ssize(data) == planes * pixels * channels, "convolution: ", name, ": ", std::ssize(data),
+            " elements, the geometry needs ", planes == 1 ? "" : join(planes, " planes of "), pixels, " x ", channels);
+    require<value_error>(data.data() || data.empty(), "convolution: the pointer to ", name, " is null");
 }
 
 /// An operand that is checked here and not by the product: one that is rhs, or of which every group is a product of its

@@ -3,6 +3,7 @@
 
 // The weight gradient of a convolution. pass.hpp compares the three passes.
 
+#include <span>
 #include <vector>
 
 #include "intaglio/core/float_environment.hpp"
@@ -29,7 +30,7 @@ inline gradient_rows choose_gradient_rows(const conv_geometry& g, dim_t cols, bo
         return g.pad_h == 0 && g.pad_w == 0 && g.out_pixels() * (channels - filters) <= 4 * channels * filters
                    ? gradient_rows::filters_by_pixel
                    : gradient_rows::channels_by_pixel;
-    if (g.out_width() < 4 || channels == 0) return gradient_rows::channels_by_pixel;
+    if (g.out_width() < 4) return gradient_rows::channels_by_pixel;
     return g.stride_h == 1 && g.stride_w == 1 && fill(channels) >= fill(filters) && taps_are_rows
                ? gradient_rows::filters_by_line
                : gradient_rows::channels_by_line;
@@ -67,22 +68,29 @@ public:
           d_out_{"the output gradient", d_out,         d_out_scale,    g.batch,
                  g.out_height(),        g.out_width(), g.out_channels, g.group_out_channels()},
           d_filter_(d_filter), exec_(exec), check_(check),
-          rows_(choose_gradient_rows(g, traits::cols, d_filter.row_stride % std::max<dim_t>(1, tap_stride()) == 0)) {}
+          rows_(choose_gradient_rows(g, traits::cols, d_filter.row_stride() % std::max<dim_t>(1, tap_stride()) == 0)) {}
 
     void run() const {
         const float_environment scope;
+        if (g_.out_channels == 0 || g_.filter_size() == 0) return; // there is nothing to write
         require_grouped_lhs<P>(g_, lhs().name, lhs().data, lhs().pixels(), lhs().channels);
         if (g_.groups > 1 || !traits::proven)
             require_dense_range<typename P::rhs::format>(rhs().name, rhs().data, rhs().pixels(), rhs().channels);
         for (dim_t group = 0; group < g_.groups; ++group) {
+            bool done = true;
             if (rows_ == gradient_rows::filters_by_pixel)
                 filters_by_pixel(group);
             else if (rows_ == gradient_rows::filters_by_line)
-                filters_by_line(group);
+                done = filters_by_line(group);
             else if (rows_ == gradient_rows::channels_by_line)
-                multiply_lines(group, forward_y(g_), forward_x(g_), filters_of(group).transposed(), same_row{});
+                done = channels_by_line(group);
             else
-                multiply_pixels(group, forward_y(g_), forward_x(g_), nullptr, filters_of(group).transposed());
+                channels_by_pixel(group);
+            if (!done) {
+                weight_gradient_run plain = *this;
+                plain.rows_ = gradient_rows::channels_by_pixel;
+                plain.channels_by_pixel(group);
+            }
         }
     }
 
@@ -94,10 +102,10 @@ private:
     const operand& rhs() const { return has_filters_left() ? x_ : d_out_; }
     /// The filters of a group in the output.
     matrix_view<T> filters_of(dim_t group) const {
-        return columns_from(d_filter_.transposed(), group * d_out_.group_channels, d_out_.group_channels).transposed();
+        return d_filter_.transposed().columns(group * d_out_.group_channels, d_out_.group_channels).transposed();
     }
     /// From tap to tap in the output.
-    dim_t tap_stride() const { return x_.group_channels * d_filter_.col_stride; }
+    dim_t tap_stride() const { return x_.group_channels * d_filter_.col_stride(); }
 
     void filters_by_pixel(dim_t group) const {
         std::vector<dim_t> pixels; // of the input, where not all are met
@@ -111,50 +119,68 @@ private:
                         pixels.empty() ? nullptr : pixels.data(), filters_of(group));
     }
 
+    void channels_by_pixel(dim_t group) const {
+        multiply_pixels(group, forward_y(g_), forward_x(g_), nullptr, filters_of(group).transposed());
+    }
+    bool channels_by_line(dim_t group) const {
+        return multiply_lines(group, forward_y(g_), forward_x(g_), filters_of(group).transposed(), same_row{});
+    }
+
     /// Rows of the product, tap by tap from the last, are those of the output as a matrix of (filter, tap) x channels.
-    void filters_by_line(dim_t group) const {
-        const dim_t taps = g_.kernel_h * g_.kernel_w, filter_rows = d_filter_.row_stride / tap_stride(),
+    bool filters_by_line(dim_t group) const {
+        const dim_t taps = g_.kernel_h * g_.kernel_w, filter_rows = d_filter_.row_stride() / tap_stride(),
                     filters = d_out_.group_channels;
         listed_rows map;
         for (dim_t tap = taps; tap-- > 0;)
             for (dim_t o = group * filters; o < (group + 1) * filters; ++o) map.places.push_back(o * filter_rows + tap);
-        multiply_lines(group, shifted_axis(g_.height, d_out_.height, g_.kernel_h, g_.pad_h, g_.dilation_h),
-                       shifted_axis(g_.width, d_out_.width, g_.kernel_w, g_.pad_w, g_.dilation_w),
-                       matrix_view<T>{d_filter_.data, g_.out_channels * filter_rows, x_.group_channels, tap_stride(),
-                                      d_filter_.col_stride},
-                       map);
+        return multiply_lines(group, shifted_axis(g_.height, d_out_.height, g_.kernel_h, g_.pad_h, g_.dilation_h),
+                              shifted_axis(g_.width, d_out_.width, g_.kernel_w, g_.pad_w, g_.dilation_w),
+                              matrix_view<T>{d_filter_.data(), g_.out_channels * filter_rows, x_.group_channels,
+                                             tap_stride(), d_filter_.col_stride()},
+                              map);
     }
 
     /// lhs along columns; `offsets`: of the pixels of rhs, if they are not all.
     void multiply_pixels(dim_t group, const window_axis& y, const window_axis& x, const dim_t* offsets,
                          const matrix_view<T>& out) const {
-        multiply(pixel_source(lhs().image(group), y, x),
-                 rhs_rows<storage>{first_of_rhs(group), rhs().channels, 1, offsets}, out, same_row{});
+        const pixel_source source(lhs().image(group), y, x);
+        multiply(source, pack(rhs_rows<storage>{first_of_rhs(group), rhs().channels, 1, offsets}, source.depth()), out,
+                 same_row{});
     }
 
+    /// Lines meet zeros that the scalar text (reference.hpp) has not, in their gaps and around the image that is
+    /// shifted, and leave out some that it has. So floats that are not all finite are not multiplied so: false then,
+    /// and nothing is written.
     template <class RowMap>
-    void multiply_lines(dim_t group, const window_axis& y, const window_axis& x, const matrix_view<T>& out,
+    bool multiply_lines(dim_t group, const window_axis& y, const window_axis& x, const matrix_view<T>& out,
                         const RowMap& map) const {
         line_source source(lhs().image(group), y, x, traits::k, planes_of_number<typename P::lhs::format>, exec_);
+        if (!source.finite()) return false;
         if constexpr (traits::proven) source.template measure<typename traits::atom>(exec_);
         const std::vector<dim_t> offsets = source.rhs_offsets(rhs().channels);
         const std::vector<storage> zeros(static_cast<std::size_t>(rhs().group_channels));
-        multiply(source, rhs_rows<storage>{first_of_rhs(group), 0, 1, offsets.data(), zeros.data()}, out, map);
+        const auto packed =
+            pack(rhs_rows<storage>{first_of_rhs(group), 0, 1, offsets.data(), zeros.data()}, source.depth());
+        if (!packed.finite()) return false;
+        multiply(source, packed, out, map);
+        return true;
     }
 
     const storage* first_of_rhs(dim_t group) const { return rhs().data + group * rhs().group_channels; }
 
-    /// Packs rhs and multiplies.
-    template <class Source, class RowMap>
-    void multiply(const Source& source, const rhs_rows<storage>& rows, const matrix_view<T>& out,
-                  const RowMap& map) const {
+    packed_rhs<P, Arch> pack(const rhs_rows<storage>& rows, dim_t depth) const {
         rhs_view<P> scale_only;
         scale_only.scale = rhs().scale;
         scale_only.plane_stride = rhs().pixels() * rhs().channels;
-        const auto packed = detail::pack_rows<P, Arch>(rows, source.depth(), rhs().group_channels, scale_only, exec_);
+        auto packed = detail::pack_rows<P, Arch>(rows, depth, rhs().group_channels, scale_only, exec_);
         require_proven_range<P>(rhs().name, packed.largest(), rhs_rows<storage>{rhs().data, rhs().channels, 1},
                                 rhs().pixels(), rhs().channels);
-        detail::multiply<P, Arch>(source, lhs().scale, nullptr, packed, out, epilogue<>{}, map, exec_, check_);
+        return packed;
+    }
+    template <class Source, class RowMap>
+    void multiply(const Source& source, const packed_rhs<P, Arch>& packed, const matrix_view<T>& out,
+                  const RowMap& map) const {
+        detail::multiply<P, Arch>(source, lhs().scale, {}, packed, out, epilogue<>{}, map, exec_, check_);
     }
 
     const conv_geometry& g_;
@@ -169,20 +195,23 @@ private:
 
 /// d_filter(out_channels, kernel_h kernel_w in_channels / groups) = the gradient by the filters, from x and d_out, both
 /// dense; planar_bytes plane after plane. Throws shape_error or value_error, `d_filter` untouched, where something does
-/// not fit. An operand outside of its format's range is refused; only -32768 is multiplied, exactly, where it is in the
-/// operand that stands on the left (pass.hpp).
+/// not fit or `d_filter` shares memory with an operand. An operand outside of its format's range is refused; only
+/// -32768 is multiplied, exactly, where it is in the operand that stands on the left (pass.hpp).
 template <GemmPolicy P, class Arch = simd::native_arch, class T>
-void conv_weight_gradient(const conv_geometry& g, const typename P::lhs::storage* x, double x_scale,
-                          const typename P::rhs::storage* d_out, double d_out_scale, matrix_view<T> d_filter,
+void conv_weight_gradient(const conv_geometry& g, std::span<const typename P::lhs::storage> x, double x_scale,
+                          std::span<const typename P::rhs::storage> d_out, double d_out_scale, matrix_view<T> d_filter,
                           executor_ref exec = {}, audit* check = nullptr) {
     detail::require_gradient_policy<P>();
     g.check();
-    detail::require_data("input", x, g.in_pixels() * g.in_channels);
-    detail::require_data("output gradient", d_out, g.out_pixels() * g.out_channels);
-    detail::check_output<P, matrix_view<T>, epilogue<>>("conv_weight_gradient", d_filter, g.out_channels,
-                                                        g.filter_size());
+    detail::require_dense<typename P::lhs::format>("the input", x, g.in_pixels(), g.in_channels);
+    detail::require_dense<typename P::rhs::format>("the output gradient", d_out, g.out_pixels(), g.out_channels);
+    const auto written =
+        detail::check_output<P>("conv_weight_gradient", d_filter, g.out_channels, g.filter_size(), epilogue<>{});
+    detail::require_apart("conv_weight_gradient", "the input", overlap(detail::footprint(x), written));
+    detail::require_apart("conv_weight_gradient", "the output gradient", overlap(detail::footprint(d_out), written));
     detail::check_reduction<P>(g.out_pixels());
-    detail::weight_gradient_run<P, Arch, T>(g, x, x_scale, d_out, d_out_scale, d_filter, exec, check).run();
+    detail::weight_gradient_run<P, Arch, T>(g, x.data(), x_scale, d_out.data(), d_out_scale, d_filter, exec, check)
+        .run();
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI

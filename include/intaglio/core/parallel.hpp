@@ -6,11 +6,11 @@
 //   int  concurrency() const;                 // how many workers may call f at once, >= 1
 //   void for_each(dim_t count, F&& f);        // f(i, worker) for each i in [0, count); worker in [0, concurrency())
 //
-// and every function of the library that can use threads takes an executor_ref as its last argument, by default the
-// serial one. No result depends on the executor: iterations write disjoint memory, and sums across them are exact or
-// taken in a fixed order. `worker` tells apart the calls that may run at the same time, for scratch memory; it says
-// nothing about which iterations a worker gets. Each call runs in the library's own floating-point environment
-// (float_environment.hpp), whatever the executor's threads have.
+// and every function of the library that can use threads takes an executor_ref as its last argument (but for an audit),
+// by default the serial one. No result depends on the executor: iterations write disjoint memory, and sums across them
+// are exact or taken in a fixed order. `worker` tells apart the calls that may run at the same time, for scratch
+// memory; it says nothing about which iterations a worker gets. Each call runs in the library's own
+// floating-point environment (float_environment.hpp), whatever the executor's threads have.
 //
 // A host application that has a pool of its own wraps it in a struct with these two members.
 

@@ -16,6 +16,8 @@
 // totals that wait for the next kc are one block's and stay in L2. A reduction of one kc needs none.
 
 #include <algorithm>
+#include <bit>
+#include <span>
 #include <vector>
 
 #include "intaglio/core/float_environment.hpp"
@@ -26,6 +28,7 @@
 #include "intaglio/gemm/output.hpp"
 #include "intaglio/gemm/packed_rhs.hpp"
 #include "intaglio/gemm/register_output.hpp"
+#include "intaglio/numeric/exponent.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
@@ -41,9 +44,26 @@ struct product_call {
     const RowMap& row_map;
     audit* check;
     const output_factors<Traits>& factors;
-    dim_t l2;     ///< bytes
-    bool streams; ///< the output passes the caches by
+    dim_t l2;          ///< bytes
+    bool streams;      ///< the output passes the caches by
+    bool zeros_vanish; ///< from sums, since nothing that they meet is an infinity or a NaN
 };
+
+/// product_call::zeros_vanish. Only a sum of floats can meet such: as an element of rhs, beside elements of lhs that
+/// are known to be zeros (patch.hpp), or as the factor of a block, of which all digits are zeros.
+template <class Traits, class Rhs>
+bool do_zeros_vanish(const Rhs& rhs, std::span<const float> lhs_scales) {
+    if constexpr (Traits::floats) {
+        return rhs.finite();
+    } else if constexpr (Traits::float_total && Traits::block > 0) {
+        float largest = rhs.largest_scale();
+        if constexpr (Traits::policy::lhs::block > 0)
+            largest *= std::bit_cast<float>(largest_magnitude_bits(lhs_scales.data(), std::ssize(lhs_scales)));
+        return is_finite(largest);
+    } else {
+        return true;
+    }
+}
 
 /// One tile: the micro-kernel of the right height, then the output if this was the last block of the reduction.
 /// `totals` are those of all blocks so far.
@@ -129,6 +149,9 @@ public:
             if constexpr (has_windows)
                 if (pc_ == 0) call_.source.template copy_patch<Traits>(i0_, i1_, scratch_.image);
             gather_block<Traits>(call_.source, i0_, i1_, k0, k1, scratch_);
+            if constexpr (has_windows && Traits::floats)
+                if (!call_.zeros_vanish)
+                    for (auto& panel : scratch_.panels) panel.live = {panel.live.period, 0, panel.live.period};
             if constexpr (Traits::proven) measure(k0, k1);
             list_chains();
             if (rows_first(k1 - k0))
@@ -148,7 +171,7 @@ private:
         const dim_t bytes = (p1_ - p0_) * Traits::cols * length *
                             static_cast<dim_t>(sizeof(typename Traits::rhs_digit)) * Traits::split_planes;
         return tiles_ > 1 && bytes <= call_.l2 / 2 && !call_.rhs.narrow() &&
-               output_traits<std::remove_cvref_t<decltype(call_.out)>>::view(call_.out).col_stride == 1;
+               output_traits<std::remove_cvref_t<decltype(call_.out)>>::view(call_.out).col_stride() == 1;
     }
 
     /// `narrow`: the only tile of the rows expands the panels itself.
@@ -178,7 +201,9 @@ private:
     }
 
     /// Whether panels have chains of their own: cut from their norms, or without runs that are zeros.
-    bool has_own_chains(dim_t panel) const { return Traits::proven || !call_.rhs.zero_runs(panel).empty(); }
+    bool has_own_chains(dim_t panel) const {
+        return Traits::proven || (call_.zeros_vanish && !call_.rhs.zero_runs(panel).empty());
+    }
 
     /// Lists the chains of panels that have their own, one panel after the other.
     void list_chains() {
@@ -315,7 +340,7 @@ void run_product(const Call& call, dim_t kc, const cache_sizes& cache, executor_
 
 /// A product of any source with a packed rhs, into any output: what gemm and all passes of a convolution come down to.
 template <GemmPolicy P, class Arch, class Source, class Out, class Stages, class RowMap>
-void multiply(const Source& source, double lhs_scale, const float* lhs_scales, const packed_rhs<P, Arch>& rhs,
+void multiply(const Source& source, double lhs_scale, std::span<const float> lhs_scales, const packed_rhs<P, Arch>& rhs,
               const Out& out, const Stages& stages, const RowMap& row_map, executor_ref exec, audit* check) {
     const float_environment scope;
     using traits = kernel_traits<P, Arch>;
@@ -325,8 +350,18 @@ void multiply(const Source& source, double lhs_scale, const float* lhs_scales, c
     if constexpr (checks_lhs<P>) source.template require_range<typename P::lhs::format>("lhs");
     const chain_plan<traits> plan(rhs, kc);
     const output_factors<traits> factors(rhs, lhs_scale);
-    const product_call<traits, Source, Out, Stages, RowMap> call{
-        source, rhs, plan, lhs_scales, out, stages, row_map, check, factors, cache.l2, streams_output(out, cache)};
+    const product_call<traits, Source, Out, Stages, RowMap> call{source,
+                                                                 rhs,
+                                                                 plan,
+                                                                 lhs_scales.data(),
+                                                                 out,
+                                                                 stages,
+                                                                 row_map,
+                                                                 check,
+                                                                 factors,
+                                                                 cache.l2,
+                                                                 streams_output(out, cache),
+                                                                 do_zeros_vanish<traits>(rhs, lhs_scales)};
     run_product<traits>(call, kc, cache, exec);
 }
 

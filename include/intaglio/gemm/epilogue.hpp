@@ -3,40 +3,67 @@
 
 // What happens to a total on its way to memory. A total t of row i and column j first becomes a real number,
 //
-//   v = float(double(t) * f)                                                                 (numeric/rescale.hpp)
+//   v = output_value(t, f), which is double(t) * f rounded to float                          (numeric/rescale.hpp)
 //   f = output_factor<type of t>(lhs.scale * rhs.scale * (scale of column j) * (scale of row i))
 //
 // and then passes the stages from left to right; each stage is a small value that works on a piece of one row. Last it
-// is stored, as float or quantized. To add a stage write a struct with an `operator()(float* v, dim_t row, dim_t col,
-// dim_t count)`.
+// is stored, as float (a NaN as canonical_nan) or quantized. To add a stage write a struct with an `operator()(float*
+// v, dim_t row, dim_t col, dim_t count)`, and with a `check(const stage_site&)` if it has sizes that could be wrong.
 
 #include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <tuple>
 #include <type_traits>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/error.hpp"
+#include "intaglio/numeric/exponent.hpp"
+#include "intaglio/tensor/footprint.hpp"
 #include "intaglio/tensor/view.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
+/// What stages are checked against, before any work: the size of the product that they follow, and the memory that its
+/// output is written to while they read theirs.
+struct stage_site {
+    dim_t rows = 0, cols = 0;
+    detail::footprint memory;
+    matrix_view<const float> output; ///< where it holds floats
+
+    /// Throws shape_error unless `values` are one for each column, value_error where they lie in the output.
+    void check_columns(const char* stage, std::span<const float> values) const {
+        require(std::ssize(values) == cols, stage, ": ", std::ssize(values), " values, the product has ", cols,
+                " columns; give one for each");
+        require<value_error>(!overlap(detail::footprint(values), memory), stage,
+                             ": the values share memory with the output; copy them first");
+    }
+};
+
 /// v += per_column[j].
 struct bias {
-    const float* per_column = nullptr;
+    std::span<const float> per_column;
+    void check(const stage_site& site) const { site.check_columns("bias", per_column); }
     INTAGLIO_INLINE void operator()(float* v, dim_t, dim_t col, dim_t count) const {
-        for (dim_t e = 0; e < count; ++e) v[e] += per_column[col + e];
+        const float* const b = per_column.data() + col;
+        for (dim_t e = 0; e < count; ++e) v[e] += b[e];
     }
 };
 
 /// v = fma(v, scale[j], shift[j]): a folded batch norm.
 struct scale_shift {
-    const float* scale = nullptr;
-    const float* shift = nullptr;
+    std::span<const float> scale;
+    std::span<const float> shift;
+    void check(const stage_site& site) const {
+        site.check_columns("scale_shift: scale", scale);
+        site.check_columns("scale_shift: shift", shift);
+    }
     INTAGLIO_INLINE void operator()(float* v, dim_t, dim_t col, dim_t count) const {
-        for (dim_t e = 0; e < count; ++e) v[e] = std::fma(v[e], scale[col + e], shift[col + e]);
+        const float *const a = scale.data() + col, *const b = shift.data() + col;
+        for (dim_t e = 0; e < count; ++e) v[e] = std::fma(v[e], a[e], b[e]);
     }
 };
 
@@ -47,19 +74,38 @@ struct relu {
     }
 };
 
-/// v += values(i, j): the residual connection. Columns of `values` are contiguous (col_stride 1).
+/// v += values(i, j): the residual connection. `values` may be the output itself, each element of which is read before
+/// it is written, but no other view of its memory.
 struct add {
     matrix_view<const float> values;
+    void check(const stage_site& site) const {
+        require(values.rows() == site.rows && values.cols() == site.cols, "add: the values are ", values.rows(), " x ",
+                values.cols(), ", the product is ", site.rows, " x ", site.cols);
+        require<value_error>(values.data() || values.empty(), "add: the values are ", values.rows(), " x ",
+                             values.cols(), " but their pointer is null");
+        require<value_error>(values == site.output || !overlap(detail::footprint(values), site.memory),
+                             "add: the values share memory with the output and are not the output itself; copy them "
+                             "first");
+    }
     INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
-        const float* other = values.data + row * values.row_stride + col;
+        if (values.col_stride() != 1) {
+            for (dim_t e = 0; e < count; ++e) v[e] += values(row, col + e);
+            return;
+        }
+        const float* other = values.data() + row * values.row_stride() + col;
         for (dim_t e = 0; e < count; ++e) v[e] += other[e];
     }
 };
 
-/// *result = max(*result, |v|) over all that passes; the caller sets *result first (to 0). The same for every thread
-/// count.
+/// *result = max(*result, |v|) over all that passes, canonical_nan if one is NaN; the caller sets *result first (to 0).
+/// The same for every thread count.
 struct max_magnitude {
     float* result = nullptr;
+    void check(const stage_site& site) const {
+        require<value_error>(result != nullptr, "max_magnitude: the pointer to its result is null");
+        require<value_error>(!overlap(detail::footprint(std::span(result, 1)), site.memory),
+                             "max_magnitude: the result lies in the output");
+    }
     INTAGLIO_INLINE void operator()(const float* v, dim_t, dim_t, dim_t count) const {
         // as bits, non-negative floats order like integers, and the loop vectorises
         std::uint32_t most = 0;
@@ -67,6 +113,8 @@ struct max_magnitude {
             const std::uint32_t bits = std::bit_cast<std::uint32_t>(v[e]) & 0x7FFFFFFFU;
             most = most > bits ? most : bits;
         }
+        constexpr auto nan = std::bit_cast<std::uint32_t>(canonical_nan); // no quiet one is less
+        most = most < nan ? most : nan;
         std::atomic_ref<float> shared(*result);
         float seen = shared.load(std::memory_order_relaxed);
         const float candidate = std::bit_cast<float>(most);
@@ -88,6 +136,13 @@ struct epilogue {
     INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
         std::apply([&](const Stages&... s) { (s(v, row, col, count), ...); }, stages);
     }
+    /// Throws where a stage that checks itself does not fit.
+    void check(const stage_site& site) const {
+        const auto one = [&](const auto& s) {
+            if constexpr (requires { s.check(site); }) s.check(site);
+        };
+        std::apply([&](const Stages&... s) { (one(s), ...); }, stages);
+    }
 };
 
 /// An output that is stored quantized: round_to_nearest_even(v * inverse_scale), saturated to T's range (symmetric
@@ -106,7 +161,7 @@ INTAGLIO_INLINE double to_double(std::int64_t t) {
     return std::bit_cast<double>(t + magic_bits) - std::bit_cast<double>(magic_bits);
 }
 INTAGLIO_INLINE double to_double(std::int32_t t) { return static_cast<double>(t); }
-INTAGLIO_INLINE double to_double(float t) { return static_cast<double>(t); }
+INTAGLIO_INLINE double to_double(float t) { return static_cast<double>(t + 0.0F); } // -0 counts as 0
 
 /// Nearest even, saturated. The sum with 1.5 * 2^23 rounds in the current (nearest-even) mode, and its low bits are the
 /// integer.
@@ -139,19 +194,19 @@ struct output_traits<quantized_view<T>> {
 /// Stores `count` finished floats as row `row`, columns from `col` on.
 template <class T>
 INTAGLIO_INLINE void store_piece(const matrix_view<T>& out, const float* v, dim_t row, dim_t col, dim_t count) {
-    T* to = out.data + row * out.row_stride + col * out.col_stride;
-    if (out.col_stride == 1)
-        for (dim_t e = 0; e < count; ++e) to[e] = v[e];
+    T* to = out.data() + row * out.row_stride() + col * out.col_stride();
+    if (out.col_stride() == 1)
+        for (dim_t e = 0; e < count; ++e) to[e] = canonical(v[e]);
     else
-        for (dim_t e = 0; e < count; ++e) to[e * out.col_stride] = v[e];
+        for (dim_t e = 0; e < count; ++e) to[e * out.col_stride()] = canonical(v[e]);
 }
 template <class T>
 INTAGLIO_INLINE void store_piece(const quantized_view<T>& out, const float* v, dim_t row, dim_t col, dim_t count) {
-    T* to = out.values.data + row * out.values.row_stride + col * out.values.col_stride;
-    if (out.values.col_stride == 1)
+    T* to = out.values.data() + row * out.values.row_stride() + col * out.values.col_stride();
+    if (out.values.col_stride() == 1)
         for (dim_t e = 0; e < count; ++e) to[e] = requantize<T>(v[e], out.inverse_scale);
     else
-        for (dim_t e = 0; e < count; ++e) to[e * out.values.col_stride] = requantize<T>(v[e], out.inverse_scale);
+        for (dim_t e = 0; e < count; ++e) to[e * out.values.col_stride()] = requantize<T>(v[e], out.inverse_scale);
 }
 
 /// Every row of the product is the row of the output with the same number.

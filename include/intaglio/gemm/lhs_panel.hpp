@@ -22,7 +22,7 @@ struct live_elements {
 ///
 /// The windows of a convolution are read from an image: there the reduction falls into segments of `segment_length`,
 /// one for each row of taps (or each tap, or each image), and segment g starts at data + segments[g]. What is zeros for
-/// all rows is passed over, in whole steps of the atom.
+/// all rows is passed over, in whole steps of the atom (unless floats say otherwise: product_call::zeros_vanish).
 template <class Digit>
 struct lhs_panel {
     const Digit* data = nullptr;

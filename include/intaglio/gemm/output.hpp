@@ -41,8 +41,8 @@ template <class Traits, class Call, class Totals>
 void finish_transposed(const Call& call, const Totals& totals, dim_t i0, dim_t rows, dim_t j0, dim_t cols) {
     alignas(64) float v[Traits::rows * Traits::cols];
     scale_rows<Traits>(call, totals, 0, rows, j0, [&](dim_t i) { return v + i * Traits::cols; });
-    const dim_t stride = call.out.col_stride;
-    float* const out = call.out.data + i0 + j0 * stride;
+    const dim_t stride = call.out.col_stride();
+    float* const out = call.out.data() + i0 + j0 * stride;
     const auto copy_columns = [&](dim_t from, dim_t count) __attribute__((always_inline)) {
         for (dim_t j = from; j < cols; ++j)
             for (dim_t i = 0; i < count; ++i) out[j * stride + i] = v[i * Traits::cols + j];
@@ -68,12 +68,12 @@ template <class Traits, class Call, class Totals>
     constexpr bool row_scales = output_factors<Traits>::row_scales;
     if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.out)>, matrix_view<float>> && !row_scales &&
                   std::remove_cvref_t<decltype(call.stages)>::empty) {
-        if (cols == Traits::cols && call.out.col_stride == 1) // nothing is left to do on the way to memory
+        if (cols == Traits::cols && call.out.col_stride() == 1) // nothing is left to do on the way to memory
             return scale_rows<Traits>(call, totals, 0, rows, j0, [&](dim_t i) {
-                return call.out.data + call.row_map(i0 + i) * call.out.row_stride + j0;
+                return call.out.data() + call.row_map(i0 + i) * call.out.row_stride() + j0;
             });
         if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.row_map)>, same_row>)
-            if (call.out.row_stride == 1) return finish_transposed<Traits>(call, totals, i0, rows, j0, cols);
+            if (call.out.row_stride() == 1) return finish_transposed<Traits>(call, totals, i0, rows, j0, cols);
     }
     for (dim_t i = 0; i < rows; ++i) {
         const dim_t first = i * Traits::cols;
@@ -88,8 +88,8 @@ template <class Traits, class Call, class Totals>
                 const double* wide = call.factors.wide.data() + j0;
                 const auto row_scale = static_cast<double>(call.lhs_scales[i0 + i]);
                 for (int j = 0; j < Traits::cols; ++j)
-                    v[j] = static_cast<float>(totals.wide(first + j) *
-                                              output_factor<typename Traits::total>(wide[j] * row_scale));
+                    v[j] = canonical(static_cast<float>(totals.wide(first + j) *
+                                                        output_factor<typename Traits::total>(wide[j] * row_scale)));
             } else {
                 scale_rows<Traits>(call, totals, i, i + 1, j0, [&](dim_t) { return v; });
             }

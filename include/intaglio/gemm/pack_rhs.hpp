@@ -6,6 +6,7 @@
 // is made is a packed_rhs.
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <type_traits>
 
@@ -16,6 +17,7 @@
 #include "intaglio/gemm/blocking.hpp"
 #include "intaglio/gemm/packed_rhs.hpp"
 #include "intaglio/gemm/range.hpp"
+#include "intaglio/numeric/exponent.hpp"
 #include "intaglio/simd/transpose.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
@@ -33,7 +35,7 @@ public:
 
     rhs_packer(const rows_type& rows, dim_t k, dim_t n, const rhs_view<P>& view, rhs_storage storage,
                zero_padding padding)
-        : rows_(rows), depth_(k), view_(view), padding_(padding) {
+        : rows_(rows), depth_(k), view_(view), scales_(view.scales.data()), padding_(padding) {
         bool folded = false;
         if constexpr (traits::can_fold_scales) folded = storage == rhs_storage::fast && scales_fold(n);
         if (traits::block > 0 && !folded) padding_ = {}; // a block of scales would be cut
@@ -81,7 +83,7 @@ private:
         constexpr bool by_column = P::rhs::sharing::by_row && P::rhs::block == 0;
         if constexpr (by_column)
             for (dim_t j = 0; j < layout.n; ++j)
-                out_.factors_[static_cast<std::size_t>(j)] = view_.scale * static_cast<double>(view_.scales[j]);
+                out_.factors_[static_cast<std::size_t>(j)] = view_.scale * static_cast<double>(scales_[j]);
         else
             std::fill_n(out_.factors_.begin(), layout.n, view_.scale);
         if (layout.folded) return;
@@ -92,8 +94,11 @@ private:
                     for (dim_t p = 0; p < traits::rhs_planes; ++p) {
                         const dim_t row = j / traits::cols * layout.scale_rows + b * traits::rhs_planes + p;
                         out_.scales_[row * traits::cols + j % traits::cols] =
-                            static_cast<typename traits::block_scale>(view_.scales[(p * layout.n + j) * blocks + b]);
+                            static_cast<typename traits::block_scale>(scales_[(p * layout.n + j) * blocks + b]);
                     }
+            if constexpr (traits::float_total)
+                out_.largest_scale_ =
+                    std::bit_cast<float>(largest_magnitude_bits(view_.scales.data(), std::ssize(view_.scales)));
         } else if constexpr (traits::block > 0) { // only lhs has scales per block
             std::fill(out_.scales_.begin(), out_.scales_.end(), typename traits::block_scale{1});
         }
@@ -104,7 +109,7 @@ private:
         const dim_t blocks = ceil_div(depth_, traits::block);
         for (dim_t e = 0; e < n * blocks; ++e) {
             dim_t sum = 0;
-            for (dim_t p = 0; p < traits::rhs_planes; ++p) sum += view_.scales[p * n * blocks + e];
+            for (dim_t p = 0; p < traits::rhs_planes; ++p) sum += scales_[p * n * blocks + e];
             if (sum * P::rhs::format::max_magnitude > 127) return false;
         }
         return true;
@@ -119,7 +124,7 @@ private:
                 int sum = 0;
                 for (dim_t p = 0; p < traits::rhs_planes; ++p)
                     sum += rows_.row(k)[p * view_.plane_stride + (first + j) * rows_.col_stride] *
-                           view_.scales[(p * n + first + j) * blocks + k / traits::block];
+                           scales_[(p * n + first + j) * blocks + k / traits::block];
                 out[at / traits::rhs_group * (traits::rhs_group * traits::cols) + j * traits::rhs_group +
                     at % traits::rhs_group] = static_cast<digit>(sum);
             }
@@ -140,10 +145,10 @@ private:
                     part.length = padding_.length;
                 }
                 digit* const to = out + piece * padding_.padded * traits::cols;
-                if (rows_.col_stride == 1)
-                    pack_by_rows(source, first, count, part, split, to);
+                if constexpr (traits::floats)
+                    pack_floats(source, p, first, count, part, to);
                 else
-                    pack_by_columns(source, first, count, part, split, to);
+                    pack_part(source, first, count, part, split, to);
             }
             if constexpr (traits::block > 0) {
                 const digit* end = out + round_up(run.length, traits::k) * traits::cols;
@@ -151,6 +156,26 @@ private:
                 out_.zero_runs_[static_cast<std::size_t>(p * out_.layout_.scale_rows + run.scale)] = zeros;
                 if (zeros) out_.any_zero_run_[static_cast<std::size_t>(p)] = 1;
             }
+        }
+    }
+
+    void pack_part(const rows_type& source, dim_t first, dim_t count, const rhs_run& part, int split,
+                   digit* out) const {
+        if (rows_.col_stride == 1)
+            pack_by_rows(source, first, count, part, split, out);
+        else
+            pack_by_columns(source, first, count, part, split, out);
+    }
+
+    /// Packs as much at a time as is still in L1 when it is measured.
+    void pack_floats(const rows_type& source, dim_t p, dim_t first, dim_t count, rhs_run part, digit* out) {
+        constexpr dim_t strip = 64;
+        for (dim_t left = part.length; left > 0; left -= part.length) {
+            part.length = std::min(strip, left);
+            pack_part(source, first, count, part, 0, out);
+            out_.bounds_.measure_floats(p, out, part.length * traits::cols);
+            part.k += part.length;
+            out += part.length * traits::cols;
         }
     }
 
@@ -216,6 +241,7 @@ private:
     const rows_type& rows_;
     const dim_t depth_; ///< of the reduction, without zeros that are put in
     const rhs_view<P>& view_;
+    const typename rhs_view<P>::scale_type* const scales_; ///< those of the view
     zero_padding padding_;
     packed out_;
 };
@@ -233,14 +259,14 @@ packed_rhs<P, Arch> pack_rows(const rhs_rows<typename P::rhs::storage>& rows, di
 /// policy's total, or an element is outside its format. Convolutions ask for `padding` within the reduction, which is
 /// left out where it would cut a block of scales.
 template <GemmPolicy P, class Arch = simd::native_arch>
-packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, executor_ref exec = {}, rhs_storage stored = rhs_storage::fast,
+packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, rhs_storage stored = rhs_storage::fast, executor_ref exec = {},
                              detail::zero_padding padding = {}) {
-    detail::check_operand<typename P::rhs>("rhs", rhs);
-    detail::check_reduction<P>(rhs.values.rows);
+    detail::check_operand("rhs", rhs, rhs.values.cols(), rhs.values.rows());
+    detail::check_reduction<P>(rhs.values.rows());
     using storage = typename P::rhs::storage;
     using format = typename P::rhs::format;
-    const detail::rhs_rows<storage> rows{rhs.values.data, rhs.values.row_stride, rhs.values.col_stride};
-    const dim_t k = rhs.values.rows, n = rhs.values.cols;
+    const detail::rhs_rows<storage> rows{rhs.values.data(), rhs.values.row_stride(), rhs.values.col_stride()};
+    const dim_t k = rhs.values.rows(), n = rhs.values.cols();
     if constexpr (!detail::kernel_traits<P, Arch>::proven)
         for (int p = 0; p < (k > 0 && n > 0 ? detail::stored_planes<format> : 0); ++p)
             detail::require_range<format>(

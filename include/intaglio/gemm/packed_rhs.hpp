@@ -32,6 +32,10 @@ public:
     dim_t panels() const { return layout_.panels(); }
     /// Proven policies: the largest magnitude of any element.
     std::int32_t largest() const { return bounds_.largest(); }
+    /// Whether all elements are finite; true of integers.
+    bool finite() const { return bounds_.finite(); }
+    /// Float totals: the largest magnitude of a block's scale, 1 where there are none.
+    float largest_scale() const { return largest_scale_; }
     /// Memory held: digits, scales and norms.
     dim_t bytes() const {
         return data_.size() * static_cast<dim_t>(sizeof(digit)) + narrow_.bytes() +
@@ -80,6 +84,7 @@ private:
     buffer<digit> data_;
     detail::narrow_panels<traits::narrow_bits> narrow_; ///< instead of data_, where they are
     buffer<block_scale> scales_;
+    float largest_scale_ = 1;
     std::vector<double> factors_;
     std::vector<char> zero_runs_;    ///< by panel and scale index
     std::vector<char> any_zero_run_; ///< by panel

@@ -15,8 +15,8 @@
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/numeric/format.hpp"
+#include "intaglio/tensor/operand_view.hpp"
 #include "intaglio/tensor/sharing.hpp"
-#include "intaglio/tensor/view.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
@@ -156,19 +156,7 @@ struct check_policy {
 template <class Operand, class Total>
 using scale_type = std::conditional_t<(Operand::block > 0) && std::is_integral_v<Total>, std::uint8_t, float>;
 
-/// An operand as the caller has it: its integers and its scales, none of them owned. The value of an element is
-///   values(i, j) * scale * (scales of its row or block, if the sharing has any), summed over planes.
-///
-/// lhs is (m, k) and its sharing row is i; rhs is (k, n) and its sharing row is the column j.
-template <class Operand, class Scale>
-struct operand_view {
-    matrix_view<const typename Operand::storage> values;
-    double scale = 1;              ///< common factor, 2^exponent for dynamic fixed point
-    const Scale* scales = nullptr; ///< per_row: [row]. per_block<N>: [plane][row][ceil(k / N)], dense
-    /// From one plane of `values` to the next, in elements: trits with several planes, planar_bytes (not 0).
-    dim_t plane_stride = 0;
-};
-
+/// The operands of a policy's products (tensor/operand_view.hpp).
 template <GemmPolicy P>
 using lhs_view = operand_view<typename P::lhs, scale_type<typename P::lhs, typename P::total>>;
 template <GemmPolicy P>

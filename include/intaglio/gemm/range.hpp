@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What the edge of the library refuses: operands whose parts do not agree, reductions and elements that its bounds do
-// not cover. The first offender is named.
+// What the edge of a product refuses beside operands whose parts do not agree (tensor/operand_view.hpp): reductions and
+// elements that its bounds do not cover. The first offender is named.
 
 #include <algorithm>
 #include <cstdint>
@@ -80,21 +80,6 @@ void require_proven_range(const char* name, std::int64_t largest, const rhs_rows
                                       typename P::lhs::format>;
     if constexpr (IntegerFormat<format>)
         if (largest > format::max_magnitude) require_range<format>(name, v, rows, cols);
-}
-
-/// Throws unless the view's parts agree with each other and with the policy.
-template <class Operand, class View>
-void check_operand(const char* name, const View& v) {
-    require(v.values.rows >= 0 && v.values.cols >= 0, "gemm: ", name, " is ", v.values.rows, " x ", v.values.cols,
-            "; sizes can't be negative");
-    require<value_error>(v.values.data || v.values.rows == 0 || v.values.cols == 0, "gemm: ", name, " is ",
-                         v.values.rows, " x ", v.values.cols, " but its pointer is null");
-    require<value_error>(planes_of_number<typename Operand::format> == 1 || v.plane_stride != 0 || v.values.rows == 0 ||
-                             v.values.cols == 0,
-                         "gemm: ", name, " has its high and low bytes in two planes, but its plane_stride is 0");
-    require<value_error>(!Operand::sharing::by_row || v.scales || v.values.rows == 0 || v.values.cols == 0,
-                         "gemm: ", name,
-                         " has one scale per row or block by its policy, but its pointer to scales is null");
 }
 
 /// The longest reduction whose total fits the policy's total, whatever the data.

@@ -11,8 +11,10 @@
 //   matter.
 // - Float total of integers: exact inside a chain; the chains are added in a fixed order, each by one fused
 //   multiply-add.
-// - Float operands: one fused multiply-add for each product, k ascending.
-// - The value is formed in double and rounded to float once.
+// - Float operands: one fused multiply-add for each product, k ascending, whatever the numbers: 0 times an infinity or
+//   a NaN is NaN.
+// - The value is formed in double and rounded to float once. A float total of -0 counts as 0, and every NaN becomes
+//   canonical_nan (numeric/exponent.hpp), so that these have the same bits everywhere too.
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
@@ -109,22 +111,26 @@ typename P::total reference_total(dim_t k, const Lhs& lhs, const LhsScale& lhs_s
 template <class Total>
 float reference_value(Total t, double lhs_scale, double rhs_scale, float lhs_row_scale = 1, float rhs_row_scale = 1) {
     const double column = lhs_scale * (rhs_scale * static_cast<double>(rhs_row_scale));
-    return static_cast<float>(static_cast<double>(t) *
-                              output_factor<Total>(column * static_cast<double>(lhs_row_scale)));
+    return output_value(t, output_factor<Total>(column * static_cast<double>(lhs_row_scale)));
 }
 
 /// out(m, n) = lhs(m, k) * rhs(k, n): the totals where `Out` is the policy's integral total, otherwise the values (Out
-/// = float). Throws shape_error, both shapes named, where the sizes don't fit.
+/// = float). Throws as gemm does where the sizes don't fit.
 template <GemmPolicy P, class Out>
 void reference_gemm(const lhs_view<P>& lhs, const rhs_view<P>& rhs, matrix_view<Out> out) {
     const float_environment scope;
     static_assert(std::is_same_v<Out, float> || std::is_same_v<Out, typename P::total>,
                   "reference_gemm: an output is float or the policy's total");
-    const dim_t m = lhs.values.rows, k = lhs.values.cols, n = rhs.values.cols;
-    require<shape_error>(rhs.values.rows == k, "gemm: lhs is ", m, " x ", k, " but rhs is ", rhs.values.rows, " x ", n);
-    require<shape_error>(out.rows == m && out.cols == n, "gemm: the product is ", m, " x ", n, " but out is ", out.rows,
-                         " x ", out.cols);
+    const dim_t m = lhs.values.rows(), k = lhs.values.cols(), n = rhs.values.cols();
+    detail::check_operand("lhs", lhs, m, k);
+    detail::check_operand("rhs", rhs, n, rhs.values.rows());
+    require<shape_error>(rhs.values.rows() == k, "gemm: lhs is ", m, " x ", k, " but rhs is ", rhs.values.rows(), " x ",
+                         n);
+    require<shape_error>(out.rows() == m && out.cols() == n, "gemm: the product is ", m, " x ", n, " but out is ",
+                         out.rows(), " x ", out.cols());
 
+    const auto* const lhs_scales = lhs.scales.data();
+    const auto* const rhs_scales = rhs.scales.data();
     for (dim_t i = 0; i < m; ++i) {
         for (dim_t j = 0; j < n; ++j) {
             const auto total = reference_total<P>(
@@ -132,16 +138,16 @@ void reference_gemm(const lhs_view<P>& lhs, const rhs_view<P>& rhs, matrix_view<
                 [&](dim_t kk) {
                     return detail::number_at<typename P::lhs::format>(&lhs.values(i, kk), lhs.plane_stride);
                 },
-                [&](dim_t b) { return lhs.scales[detail::block_scale_at<typename P::lhs>(0, i, m, b, k)]; },
+                [&](dim_t b) { return lhs_scales[detail::block_scale_at<typename P::lhs>(0, i, m, b, k)]; },
                 [&](int p, dim_t kk) {
                     return detail::number_at<typename P::rhs::format>(&rhs.values(kk, j) + p * rhs.plane_stride,
                                                                       rhs.plane_stride);
                 },
-                [&](int p, dim_t b) { return rhs.scales[detail::block_scale_at<typename P::rhs>(p, j, n, b, k)]; });
+                [&](int p, dim_t b) { return rhs_scales[detail::block_scale_at<typename P::rhs>(p, j, n, b, k)]; });
             if constexpr (std::is_same_v<Out, float>) {
                 float row = 1, column = 1;
-                if constexpr (detail::scales_by_row<typename P::lhs>) row = lhs.scales[i];
-                if constexpr (detail::scales_by_row<typename P::rhs>) column = rhs.scales[j];
+                if constexpr (detail::scales_by_row<typename P::lhs>) row = lhs_scales[i];
+                if constexpr (detail::scales_by_row<typename P::rhs>) column = rhs_scales[j];
                 out(i, j) = reference_value(total, lhs.scale, rhs.scale, row, column);
             } else {
                 out(i, j) = total;

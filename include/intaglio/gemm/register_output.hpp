@@ -44,7 +44,7 @@ struct output_of_sums {
         if constexpr (Traits::floats)
             store_each(
                 each, [&](int, int col, auto total)
-                          __attribute__((always_inline)) { return times_factors(total, col); });
+                          __attribute__((always_inline)) { return float_values(total, to.factors + col); });
         else if (high)
             store_each(
                 each, [&](int row, int col, auto low) __attribute__((always_inline)) {
@@ -97,9 +97,9 @@ template <class Out>
 bool streams_output(const Out& out, const cache_sizes& cache) {
     if constexpr (std::is_same_v<Out, matrix_view<float>>) {
         constexpr dim_t line = 64 / static_cast<dim_t>(sizeof(float));
-        return out.rows * out.row_stride > cache.l3 / 2 / static_cast<dim_t>(sizeof(float)) &&
-               out.row_stride % line == 0 && out.col_stride == 1 &&
-               reinterpret_cast<std::uintptr_t>(out.data) % 64 == 0;
+        return out.rows() * out.row_stride() > cache.l3 / 2 / static_cast<dim_t>(sizeof(float)) &&
+               out.row_stride() % line == 0 && out.col_stride() == 1 &&
+               reinterpret_cast<std::uintptr_t>(out.data()) % 64 == 0;
     }
     return false;
 }
@@ -134,10 +134,10 @@ template <class Traits, class Call>
 std::optional<register_output> output_from_registers(const Call& call, dim_t i0, dim_t j0) {
     const output_path path = call.factors.paths[static_cast<std::size_t>(j0 / Traits::cols)];
     const dim_t step =
-        path != output_path::wide && call.out.col_stride == 1 ? row_step(call.row_map, i0, Traits::rows) : 0;
+        path != output_path::wide && call.out.col_stride() == 1 ? row_step(call.row_map, i0, Traits::rows) : 0;
     if (step == 0) return std::nullopt;
-    return register_output{call.out.data + call.row_map(i0) * call.out.row_stride + j0, step * call.out.row_stride,
-                           call.factors.single.data() + j0, path, call.streams};
+    return register_output{call.out.data() + call.row_map(i0) * call.out.row_stride() + j0,
+                           step * call.out.row_stride(), call.factors.single.data() + j0, path, call.streams};
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

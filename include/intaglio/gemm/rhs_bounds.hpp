@@ -2,7 +2,8 @@
 #pragma once
 
 // What is known of the magnitudes of a packed rhs, panel by panel, measured while it is packed: norms and the largest
-// magnitude for proven chains, a bound of every sum for int32 totals. Other policies keep nothing.
+// magnitude for proven chains, a bound of every sum for int32 totals, whether floats are finite. Other policies keep
+// nothing.
 
 #include <algorithm>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include "intaglio/gemm/measure.hpp"
 #include "intaglio/gemm/norms.hpp"
 #include "intaglio/gemm/rhs_layout.hpp"
+#include "intaglio/numeric/exponent.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
@@ -30,10 +32,15 @@ public:
             norms_.resize(count);
             largest_.resize(count);
         }
+        if constexpr (Traits::floats) finite_.assign(count, 1);
     }
 
     /// Proven policies: the largest magnitude of any element.
     std::int32_t largest() const { return largest_.empty() ? 0 : *std::max_element(largest_.begin(), largest_.end()); }
+    /// Whether all elements are finite; true of integers.
+    bool finite() const {
+        return std::all_of(finite_.begin(), finite_.end(), [](char panel) { return panel != 0; });
+    }
     const norm_table& norms(dim_t p) const { return norms_[static_cast<std::size_t>(p)]; }
     std::int64_t unit(dim_t p) const { return unit_[static_cast<std::size_t>(p)]; }
     /// Memory held.
@@ -45,6 +52,11 @@ public:
     void measure(const rhs_layout<Traits>& layout, dim_t p, const digit* panel, const std::uint8_t* scales) {
         if constexpr (Traits::proven) measure_norms(layout, p, panel);
         if constexpr (sums) measure_sums(layout, p, panel, scales);
+    }
+
+    /// Notes what some elements of panel p say: packing floats, and measuring them, goes strip by strip.
+    void measure_floats(dim_t p, const float* elements, dim_t count) {
+        if (!all_finite(elements, count)) finite_[static_cast<std::size_t>(p)] = 0;
     }
 
 private:
@@ -83,6 +95,7 @@ private:
     std::vector<std::int64_t> unit_;
     std::vector<norm_table> norms_;
     std::vector<std::int32_t> largest_;
+    std::vector<char> finite_;
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

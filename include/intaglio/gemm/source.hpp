@@ -52,27 +52,27 @@ public:
     static constexpr bool has_windows = false;
     explicit matrix_source(matrix_view<const T> v, dim_t plane_stride = 0) : v_(v), plane_stride_(plane_stride) {}
 
-    dim_t rows() const { return v_.rows; }
-    dim_t depth() const { return v_.cols; }
+    dim_t rows() const { return v_.rows(); }
+    dim_t depth() const { return v_.cols(); }
     dim_t plane_stride() const { return plane_stride_; }
-    bool along_rows() const { return v_.col_stride == 1 || v_.row_stride != 1; }
+    bool along_rows() const { return v_.col_stride() == 1 || v_.row_stride() != 1; }
 
     template <class F>
     void for_each_run(dim_t i, dim_t k0, dim_t k1, F&& f) const {
-        f(v_.data + i * v_.row_stride + k0 * v_.col_stride, k1 - k0, v_.col_stride);
+        f(v_.data() + i * v_.row_stride() + k0 * v_.col_stride(), k1 - k0, v_.col_stride());
     }
     template <class F>
     void for_each_column_run(dim_t k, dim_t i0, dim_t i1, F&& f) const {
-        f(v_.data + i0 * v_.row_stride + k * v_.col_stride, i1 - i0, v_.row_stride);
+        f(v_.data() + i0 * v_.row_stride() + k * v_.col_stride(), i1 - i0, v_.row_stride());
     }
     row_span<T> in_place(dim_t i, dim_t /*count*/) const {
-        if (v_.col_stride != 1) return {};
-        return {v_.data + i * v_.row_stride, v_.row_stride};
+        if (v_.col_stride() != 1) return {};
+        return {v_.data() + i * v_.row_stride(), v_.row_stride()};
     }
 
     template <class Format>
     void require_range(const char* name) const {
-        detail::require_range<Format>(name, rhs_rows<T>{v_.data, v_.row_stride, v_.col_stride}, rows(), depth());
+        detail::require_range<Format>(name, rhs_rows<T>{v_.data(), v_.row_stride(), v_.col_stride()}, rows(), depth());
     }
 
 private:

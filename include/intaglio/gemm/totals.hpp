@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Totals of a tile, and a row of them times the factors of their columns: value = float(total * factor), rounded once
-// from the exact product, in double, or in float where output_factors.hpp says that the result is the same.
+// Totals of a tile, and a row of them times the factors of their columns: output_value (numeric/rescale.hpp), rounded
+// once from the exact product, in double, or in float where output_factors.hpp says that the result is the same.
+//
+// NaN only comes from float totals and from factors that are not finite, which are never multiplied in float: so
+// integers times floats need not look for it.
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "intaglio/gemm/epilogue.hpp"
+#include "intaglio/numeric/exponent.hpp"
 #include "intaglio/simd/arch/fused.hpp"
 #include "intaglio/simd/atom.hpp"
 #include "intaglio/simd/vector.hpp"
@@ -24,11 +29,23 @@ INTAGLIO_INLINE simd::vector<To, Lanes> convert_vector(const T* p) {
     return __builtin_convertvector((simd::load_vector<simd::vector<T, Lanes>>(p)), simd::vector<To, Lanes>);
 }
 
-/// v[j] = float(total[j] * factor[j]), rounded once from the exact product where both are doubles.
-template <class Total, class Factor>
-INTAGLIO_INLINE void store_scaled(Total total, const Factor* factors, float* v) {
-    const Total product = total * simd::load_vector<Total>(factors);
-    simd::store_vector(v, __builtin_convertvector(product, simd::vector<float, sizeof(Total) / sizeof(Factor)>));
+/// v[j] = float(total[j] * factor[j]), rounded once from the exact product.
+template <class Doubles>
+INTAGLIO_INLINE void store_scaled(Doubles total, const double* factors, float* v) {
+    const Doubles product = total * simd::load_vector<Doubles>(factors);
+    using floats = simd::vector<float, sizeof(Doubles) / sizeof(double)>;
+    simd::store_vector(v, simd::canonical(__builtin_convertvector(product, floats)));
+}
+/// The same of integers, in float.
+template <class Floats>
+INTAGLIO_INLINE void store_scaled(Floats total, const float* factors, float* v) {
+    simd::store_vector(v, total * simd::load_vector<Floats>(factors));
+}
+
+/// The values of totals that are sums of floats, times factors in float.
+template <class Floats>
+INTAGLIO_INLINE Floats float_values(Floats total, const float* factors) {
+    return simd::canonical((total + 0.0F) * simd::load_vector<Floats>(factors));
 }
 
 /// A total in float, rounded once.
@@ -64,17 +81,24 @@ struct plain_totals {
     template <int Count>
     INTAGLIO_INLINE void scale(dim_t e, const double* factors, float* v) const {
         constexpr int lanes = output_lanes<Count> / 2;
-        if constexpr (sizeof(Total) == 4)
+        if constexpr (std::is_same_v<Total, float>)
+            for (int j = 0; j < Count; j += lanes)
+                store_scaled(convert_vector<double, Total, lanes>(t + e + j) + 0.0, factors + j, v + j);
+        else if constexpr (sizeof(Total) == 4)
             for (int j = 0; j < Count; j += lanes)
                 store_scaled(convert_vector<double, Total, lanes>(t + e + j), factors + j, v + j);
         else
-            for (int j = 0; j < Count; ++j) v[j] = static_cast<float>(wide(e + j) * factors[j]);
+            for (int j = 0; j < Count; ++j) v[j] = canonical(static_cast<float>(wide(e + j) * factors[j]));
     }
     template <int Count>
     INTAGLIO_INLINE void scale(dim_t e, const float* factors, float* v) const {
         constexpr int lanes = output_lanes<Count>;
         for (int j = 0; j < Count; j += lanes)
-            store_scaled(convert_vector<float, Total, lanes>(t + e + j), factors + j, v + j);
+            if constexpr (std::is_same_v<Total, float>)
+                simd::store_vector(v + j,
+                                   float_values(simd::load_vector<simd::vector<float, lanes>>(t + e + j), factors + j));
+            else
+                store_scaled(convert_vector<float, Total, lanes>(t + e + j), factors + j, v + j);
     }
     template <int Count>
     INTAGLIO_INLINE void scale_split(dim_t e, const float* factors, float* v) const {

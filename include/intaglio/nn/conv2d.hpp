@@ -94,16 +94,16 @@ public:
         in_.assign(in.all(), name_ + " input", p);
         weights_.assign(weight_.value, weight_.name, p);
         const auto filter = pack_filter<policy>(g,
-                                                {.values = filter_matrix(g, weights_.data()),
+                                                {.values = filter_matrix(g, weights_.span()),
                                                  .scale = weights_.scale(),
                                                  .plane_stride = weight_.value.size()},
-                                                p.exec);
+                                                rhs_storage::fast, p.exec);
         const matrix_view<float> result{out.data(), out.pixels(), out.channels()};
         if (has_bias())
-            conv_forward<policy>(g, in_.data(), in_.scale(), filter, result,
-                                 epilogue{intaglio::bias{bias_.value.data()}}, p.exec, p.check);
+            conv_forward<policy>(g, in_.span(), in_.scale(), filter, result,
+                                 epilogue{intaglio::bias{bias_.value.span()}}, p.exec, p.check);
         else
-            conv_forward<policy>(g, in_.data(), in_.scale(), filter, result, epilogue<>{}, p.exec, p.check);
+            conv_forward<policy>(g, in_.span(), in_.scale(), filter, result, epilogue<>{}, p.exec, p.check);
     }
 
     void backward(const feature_map& in, const feature_map&, const feature_map& d_out, feature_map* d_in,
@@ -112,7 +112,7 @@ public:
         const conv_geometry g = shape_.on(in.shape(), name_);
         d_out_.assign(d_out.all(), name_ + " output gradient", p);
         const matrix_view<float> d_weight{weight_.gradient.data(), shape_.out_channels, shape_.filter_size()};
-        conv_weight_gradient<policy>(g, in_.data(), in_.scale(), d_out_.data(), d_out_.scale(), d_weight, p.exec,
+        conv_weight_gradient<policy>(g, in_.span(), in_.scale(), d_out_.span(), d_out_.scale(), d_weight, p.exec,
                                      p.check);
         if (has_bias()) {
             std::vector<double> sums(static_cast<std::size_t>(shape_.out_channels));
@@ -125,7 +125,7 @@ public:
         }
         if (!d_in) return;
         const matrix_view<float> result{d_in->data(), d_in->pixels(), d_in->channels()};
-        conv_input_gradient<policy>(g, d_out_.data(), d_out_.scale(), weights_.data(), weights_.scale(), result,
+        conv_input_gradient<policy>(g, d_out_.span(), d_out_.scale(), weights_.span(), weights_.scale(), result,
                                     epilogue<>{}, p.exec, p.check);
     }
 

@@ -66,13 +66,13 @@ public:
                     logits.resize(shape);
                     convolve(*conv, g, memory.in.data(), level,
                              matrix_view<float>{logits.data(), g.out_pixels(), g.out_channels},
-                             epilogue{scale_shift{conv->scale.data(), conv->shift.data()}}, exec);
+                             epilogue{scale_shift{conv->scale, conv->shift}}, exec);
                 } else {
                     reserve(memory.out, shape.size());
                     convolve(*conv, g, memory.in.data(), level,
                              quantized_view<std::uint8_t>{{memory.out.data(), g.out_pixels(), g.out_channels},
                                                           1 / conv->out_scale},
-                             epilogue{scale_shift{conv->scale.data(), conv->shift.data()}, intaglio::relu{}}, exec);
+                             epilogue{scale_shift{conv->scale, conv->shift}, intaglio::relu{}}, exec);
                 }
             } else if (const auto* pool = std::get_if<max_pool_stage>(&stage)) {
                 shape = take_maxima(*pool, shape, memory);
@@ -120,7 +120,8 @@ private:
         g.in_channels = c.shape.in_channels;
         g.out_channels = c.shape.out_channels;
         const auto pack = [&]<class P>(const auto& weights) {
-            packed.by_level.emplace_back(pack_filter<P>(g, weights.template as_rhs<rhs_view<P>>(), exec));
+            packed.by_level.emplace_back(
+                pack_filter<P>(g, weights.template as_rhs<rhs_view<P>>(), rhs_storage::fast, exec));
         };
         if (const auto* greedy = std::get_if<ternary_tensor>(&c.weights)) {
             require<value_error>(greedy->planes() <= max_planes, c.name, ": ", greedy->planes(), " planes; 1 to ",
@@ -148,7 +149,8 @@ private:
         std::visit(
             [&](const auto& filter) {
                 using policy = typename policy_of<std::remove_cvref_t<decltype(filter)>>::type;
-                conv_forward<policy>(g, in, static_cast<double>(conv.in_scale), filter, out, stages, exec);
+                conv_forward<policy>(g, {in, static_cast<std::size_t>(g.in_pixels() * g.in_channels)},
+                                     static_cast<double>(conv.in_scale), filter, out, stages, exec);
             },
             weights);
     }

@@ -5,6 +5,7 @@
 // dynamic fixed point a copy as mantissas that share one exponent, taken from the exact current maximum. The two have
 // one interface, which is why a layer has one text.
 
+#include <span>
 #include <string_view>
 
 #include "intaglio/core/config.hpp"
@@ -21,12 +22,12 @@ class product_operand;
 template <>
 class product_operand<fp32_numerics> {
 public:
-    void assign(const tensor<float>& values, std::string_view, const pass&) { values_ = values.data(); }
-    const float* data() const { return values_; }
+    void assign(const tensor<float>& values, std::string_view, const pass&) { values_ = values.span(); }
+    std::span<const float> span() const { return values_; }
     double scale() const { return 1; }
 
 private:
-    const float* values_ = nullptr;
+    std::span<const float> values_;
 };
 
 /// Dynamic fixed point: value = mantissa * scale, scale a power of two.
@@ -36,12 +37,12 @@ public:
     /// Converts `values`, round to nearest even. value_error, which names `name` and the position, at the first NaN or
     /// infinity.
     void assign(const tensor<float>& values, std::string_view name, const pass& p) {
-        requantize_dfp_into(converted_, values.span(), values.shape(), Numerics::spec, name, p.exec);
+        requantize_dfp(values.span(), values.shape(), converted_, Numerics::spec, name, nearest_even{}, p.exec);
         if (!p.counts) return;
         p.counts->converted += values.size();
         p.counts->lost += count_losses(values.span(), converted_, Numerics::spec);
     }
-    const auto* data() const { return converted_.data(); }
+    auto span() const { return converted_.span(); }
     double scale() const { return converted_.scale(); }
 
 private:

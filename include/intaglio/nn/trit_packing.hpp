@@ -11,6 +11,7 @@
 #include <span>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/error.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::nn {
 
@@ -21,8 +22,17 @@ constexpr dim_t packed_trit_bytes(dim_t trits) {
     return trits / trits_per_byte + (trits % trits_per_byte != 0 ? 1 : 0);
 }
 
-/// `bytes` has packed_trit_bytes(trits.size()) elements.
+namespace detail {
+constexpr void check_trit_bytes(std::size_t trits, std::size_t bytes) {
+    if (static_cast<dim_t>(bytes) != packed_trit_bytes(static_cast<dim_t>(trits)))
+        fail<shape_error>("trits: ", trits, " of them are ", packed_trit_bytes(static_cast<dim_t>(trits)),
+                          " bytes, not ", bytes);
+}
+} // namespace detail
+
+/// Throws shape_error unless `bytes` has packed_trit_bytes(trits.size()) elements.
 constexpr void pack_trits(std::span<const std::int8_t> trits, std::span<std::uint8_t> bytes) {
+    detail::check_trit_bytes(trits.size(), bytes.size());
     for (std::size_t b = 0; b < bytes.size(); ++b) {
         int value = 0;
         for (std::size_t i = 5; i-- > 0;) {
@@ -35,6 +45,7 @@ constexpr void pack_trits(std::span<const std::int8_t> trits, std::span<std::uin
 
 /// The inverse. False, and the trits unspecified, if a byte is above 242.
 constexpr bool unpack_trits(std::span<const std::uint8_t> bytes, std::span<std::int8_t> trits) {
+    detail::check_trit_bytes(trits.size(), bytes.size());
     for (std::size_t b = 0; b < bytes.size(); ++b) {
         int value = bytes[b];
         if (value > largest_trit_byte) return false;

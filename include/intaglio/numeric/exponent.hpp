@@ -5,6 +5,7 @@
 // everywhere, at compile time too, denormal numbers included. The rule of dynamic fixed point (quantize/dfp.hpp) is
 // stated in terms of exponent_of.
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 
@@ -20,6 +21,21 @@ inline constexpr std::uint32_t float_infinity_bits = 0x7f80'0000U;
 constexpr std::uint32_t magnitude_bits(float x) noexcept { return std::bit_cast<std::uint32_t>(x) & 0x7fff'ffffU; }
 
 constexpr bool is_finite(float x) noexcept { return magnitude_bits(x) < float_infinity_bits; }
+
+/// The largest of magnitude_bits, 0 if there are none.
+inline std::uint32_t largest_magnitude_bits(const float* values, dim_t count) noexcept {
+    std::uint32_t largest = 0;
+    for (dim_t i = 0; i < count; ++i) largest = std::max(largest, magnitude_bits(values[i]));
+    return largest;
+}
+inline bool all_finite(const float* values, dim_t count) noexcept {
+    return largest_magnitude_bits(values, count) < float_infinity_bits;
+}
+
+/// The one NaN that products write: quiet, positive, no payload. (What an invalid operation gives is negative on x86
+/// and positive on ARM, and which of two NaNs passes an operation depends on the order of its operands.)
+inline constexpr float canonical_nan = std::bit_cast<float>(0x7fc0'0000U);
+constexpr float canonical(float x) noexcept { return x == x ? x : canonical_nan; }
 
 /// floor(log2 |x|), the exponent of the leading bit, for x finite and not zero: -149 .. 127.
 constexpr int exponent_of(float x) noexcept {

@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/numeric/exponent.hpp"
 #include "intaglio/numeric/format.hpp"
 #include "intaglio/numeric/rounding.hpp"
 
@@ -27,6 +28,15 @@ constexpr double output_factor(double scales) noexcept {
         return std::bit_cast<double>((bits + half - 1 + (bits >> dropped & 1)) >> dropped << dropped);
     }
     return static_cast<double>(static_cast<float>(scales));
+}
+
+/// The value of a total, given its factor (output_factor): their product in double, rounded to float once. A total of
+/// -0, which only float sums can be, counts as 0: whether a sum of underflowing products leaves out later zeros shows
+/// in nothing else.
+template <class Total>
+constexpr float output_value(Total total, double factor) noexcept {
+    if constexpr (std::is_same_v<Total, float>) total += 0.0F;
+    return canonical(static_cast<float>(static_cast<double>(total) * factor));
 }
 
 /// An integer total times its scale. Rounded once or twice: to double (exact up to 2^53), times scale, to float. With a

@@ -64,7 +64,8 @@ block_tensor<Format> quantize_blocks(std::span<const float> weights, dim_t rows,
                 codes[i] = static_cast<typename Format::storage>(detail::nearest_code(scratch.in_steps[i], limit));
             }
             if (options.sum_zero)
-                round_to_sum_zero(scratch.in_steps, codes, static_cast<int>(Format::max_magnitude), scratch.order);
+                round_to_sum_zero(scratch.in_steps, std::span(codes, scratch.rest.size()),
+                                  static_cast<int>(Format::max_magnitude), scratch.order);
         });
     return out;
 }

@@ -46,18 +46,13 @@ void for_each_chunk(dim_t size, executor_ref exec, const F& f) {
     });
 }
 
-inline std::uint32_t largest_magnitude_bits(const float* values, dim_t count) noexcept {
-    std::uint32_t largest = 0;
-    for (dim_t i = 0; i < count; ++i) largest = std::max(largest, magnitude_bits(values[i]));
-    return largest;
-}
-
 /// to = max(to, value).
 inline void raise_to(std::atomic<std::uint32_t>& to, std::uint32_t value) noexcept {
     for (std::uint32_t seen = to.load(); seen < value && !to.compare_exchange_weak(seen, value);) {
     }
 }
 
+using intaglio::largest_magnitude_bits;
 inline std::uint32_t largest_magnitude_bits(std::span<const float> values, executor_ref exec) {
     const auto size = static_cast<dim_t>(values.size());
     if (size <= chunk_elements) return largest_magnitude_bits(values.data(), size);

@@ -19,6 +19,13 @@
 // maximum an epilogue has already found (gemm/epilogue.hpp) needs the second only. A tensor that is quantized again and
 // again, as in training, keeps its exponent for many steps: with the last one as a prediction both passes are one, and
 // only where it fails is the tensor converted again. The normative text is round_saturated in numeric/rounding.hpp.
+//
+//   quantize_dfp     both passes, into a tensor; or the second alone, into mantissas, with a given exponent
+//   requantize_dfp   one pass while a predicted exponent holds
+//   dequantize_dfp   back
+//
+// All take (values, shape or mantissas, where it goes, exponent, spec, name, rule, executor), each what it has of
+// these.
 
 #include <algorithm>
 #include <bit>
@@ -37,6 +44,7 @@
 #include "intaglio/numeric/rounding.hpp"
 #include "intaglio/quantize/convert.hpp"
 #include "intaglio/tensor/dfp_tensor.hpp"
+#include "intaglio/tensor/footprint.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
@@ -87,7 +95,7 @@ inline float finite_magnitude(std::uint32_t largest, std::span<const float> valu
     return std::bit_cast<float>(largest);
 }
 
-/// dfp_quantize without its checks. `Out` is a pointer, or byte_pair.
+/// quantize_dfp without its checks. `Out` is a pointer, or byte_pair.
 template <class Out, Rounding Rule>
 void convert_chunks(std::span<const float> values, Out out, int exponent, dfp_spec spec, const Rule& rule,
                     executor_ref exec) {
@@ -96,7 +104,7 @@ void convert_chunks(std::span<const float> values, Out out, int exponent, dfp_sp
     });
 }
 
-/// dfp_quantize_predicted without its checks.
+/// requantize_dfp without its checks.
 template <class Out, Rounding Rule>
 int convert_predicted(std::span<const float> values, Out out, int predicted, dfp_spec spec, std::string_view name,
                       const Rule& rule, executor_ref exec) {
@@ -126,10 +134,10 @@ inline float largest_magnitude(std::span<const float> values, std::string_view n
 
 /// mantissas[i] = saturate(rule(values[i] * 2^-exponent, i)), for a given exponent. Values beyond the range saturate,
 /// infinities too. A NaN becomes the least mantissa: this is the inner step, its caller has looked at the maximum.
-/// Throws shape_error if the lengths differ, value_error if the spec does not fit T or the exponent is outside -252 ..
-/// 252.
+/// Throws shape_error if the lengths differ, value_error if the spec does not fit T, the exponent is outside -252 ..
+/// 252 or both share memory.
 template <std::signed_integral T, Rounding Rule = nearest_even>
-void dfp_quantize(std::span<const float> values, std::span<T> mantissas, int exponent, dfp_spec spec,
+void quantize_dfp(std::span<const float> values, std::span<T> mantissas, int exponent, dfp_spec spec,
                   const Rule& rule = {}, executor_ref exec = {}) {
     spec.check(std::numeric_limits<T>::digits + 1);
     require<value_error>(exponent >= -detail::max_scale_exponent && exponent <= detail::max_scale_exponent,
@@ -137,22 +145,24 @@ void dfp_quantize(std::span<const float> values, std::span<T> mantissas, int exp
                          detail::max_scale_exponent);
     require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, room for ", mantissas.size(),
             " mantissas");
+    detail::require_apart("dfp", "the values", values, mantissas);
     detail::convert_chunks(values, mantissas.data(), exponent, spec, rule, exec);
 }
 
-/// Both passes in one, if `predicted` is the exponent: mantissas = those of dfp_quantize with the exponent of the exact
-/// maximum, which is returned. Throws as largest_magnitude and dfp_quantize do; mantissas are unspecified then.
+/// Both passes in one, if `predicted` is the exponent: mantissas = those of quantize_dfp with the exponent of the exact
+/// maximum, which is returned. Throws as largest_magnitude and quantize_dfp do; mantissas are unspecified then.
 template <std::signed_integral T, Rounding Rule = nearest_even>
-int dfp_quantize_predicted(std::span<const float> values, std::span<T> mantissas, int predicted, dfp_spec spec,
-                           std::string_view name = "tensor", const Rule& rule = {}, executor_ref exec = {}) {
+int requantize_dfp(std::span<const float> values, std::span<T> mantissas, int predicted, dfp_spec spec,
+                   std::string_view name = "tensor", const Rule& rule = {}, executor_ref exec = {}) {
     spec.check(std::numeric_limits<T>::digits + 1);
     require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, room for ", mantissas.size(),
             " mantissas");
+    detail::require_apart("dfp", "the values", values, mantissas);
     return detail::convert_predicted(values, mantissas.data(), predicted, spec, name, rule, exec);
 }
 
 namespace detail {
-/// count_losses and dfp_dequantize, where mantissa(i) gives a mantissa.
+/// count_losses and dequantize_dfp, where mantissa(i) gives a mantissa.
 template <class Mantissa>
 quantize_counts count_losses(std::span<const float> values, int exponent, dfp_spec spec, Mantissa mantissa) {
     const float_environment scope;
@@ -176,7 +186,7 @@ void dequantize(int exponent, std::span<float> values, executor_ref exec, Mantis
 }
 } // namespace detail
 
-/// What dfp_quantize lost, from both sides of it. Counts are exact for every rule.
+/// What quantize_dfp lost, from both sides of it. Counts are exact for every rule.
 template <std::signed_integral T>
 quantize_counts count_losses(std::span<const float> values, std::span<const T> mantissas, int exponent, dfp_spec spec) {
     require(values.size() == mantissas.size(), "dfp: ", values.size(), " values, ", mantissas.size(), " mantissas");
@@ -191,13 +201,14 @@ quantize_counts count_losses(std::span<const float> values, const dfp_tensor<For
 
 /// values[i] = mantissas[i] * 2^exponent, rounded to float where a mantissa has more than 24 bits.
 template <std::signed_integral T>
-void dfp_dequantize(std::span<const T> mantissas, int exponent, std::span<float> values, executor_ref exec = {}) {
+void dequantize_dfp(std::span<const T> mantissas, int exponent, std::span<float> values, executor_ref exec = {}) {
     require(values.size() == mantissas.size(), "dfp: ", mantissas.size(), " mantissas, room for ", values.size(),
             " values");
+    detail::require_apart("dfp", "the mantissas", mantissas, values);
     detail::dequantize(exponent, values, exec, [m = mantissas.data()](dim_t i) { return m[i]; });
 }
 template <IntegerFormat Format>
-void dfp_dequantize(const dfp_tensor<Format>& t, std::span<float> values, executor_ref exec = {}) {
+void dequantize_dfp(const dfp_tensor<Format>& t, std::span<float> values, executor_ref exec = {}) {
     require(t.size() == static_cast<dim_t>(values.size()), "dfp: ", t.size(), " mantissas, room for ", values.size(),
             " values");
     detail::dequantize(t.exponent, values, exec, [m = t.data(), stride = t.plane_stride()](dim_t i) {
@@ -229,9 +240,9 @@ void check_dfp(std::span<const float> values, const extents& shape, dfp_spec spe
 /// Both passes into an existing tensor, whose memory is kept if it has the size. Throws value_error (NaN, infinity, a
 /// bad spec) or shape_error before anything is written.
 template <IntegerFormat Format, Rounding Rule = nearest_even>
-void quantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values, const extents& shape,
-                       dfp_spec spec = {Format::bits}, std::string_view name = "tensor", executor_ref exec = {},
-                       const Rule& rule = {}) {
+void quantize_dfp(std::span<const float> values, const extents& shape, dfp_tensor<Format>& out,
+                  dfp_spec spec = {Format::bits}, std::string_view name = "tensor", const Rule& rule = {},
+                  executor_ref exec = {}) {
     detail::check_dfp<Format>(values, shape, spec, name);
     const int exponent = dfp_exponent(largest_magnitude(values, name, exec), spec);
     const extents stored = out.stored_shape(shape);
@@ -246,11 +257,10 @@ void quantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values, c
 /// The same, with the exponent of the tensor's last contents as a prediction: one pass where it still holds. `out` is
 /// unspecified after an error.
 template <IntegerFormat Format, Rounding Rule = nearest_even>
-void requantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values, const extents& shape,
-                         dfp_spec spec = {Format::bits}, std::string_view name = "tensor", executor_ref exec = {},
-                         const Rule& rule = {}) {
-    if (out.size() != shape.size() || out.size() == 0)
-        return quantize_dfp_into(out, values, shape, spec, name, exec, rule);
+void requantize_dfp(std::span<const float> values, const extents& shape, dfp_tensor<Format>& out,
+                    dfp_spec spec = {Format::bits}, std::string_view name = "tensor", const Rule& rule = {},
+                    executor_ref exec = {}) {
+    if (out.size() != shape.size() || out.size() == 0) return quantize_dfp(values, shape, out, spec, name, rule, exec);
     detail::check_dfp<Format>(values, shape, spec, name);
     out.mantissas.reshape(out.stored_shape(shape));
     out.exponent = detail::convert_predicted(values, detail::destination(out), out.exponent, spec, name, rule, exec);
@@ -260,9 +270,9 @@ void requantize_dfp_into(dfp_tensor<Format>& out, std::span<const float> values,
 /// are the same numbers, written as planes.
 template <IntegerFormat Format, Rounding Rule = nearest_even>
 dfp_tensor<Format> quantize_dfp(std::span<const float> values, const extents& shape, dfp_spec spec = {Format::bits},
-                                std::string_view name = "tensor", executor_ref exec = {}, const Rule& rule = {}) {
+                                std::string_view name = "tensor", const Rule& rule = {}, executor_ref exec = {}) {
     dfp_tensor<Format> out;
-    quantize_dfp_into(out, values, shape, spec, name, exec, rule);
+    quantize_dfp(values, shape, out, spec, name, rule, exec);
     return out;
 }
 

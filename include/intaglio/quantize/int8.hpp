@@ -24,6 +24,7 @@
 #include "intaglio/numeric/rescale.hpp"
 #include "intaglio/quantize/blocks.hpp"
 #include "intaglio/quantize/convert.hpp"
+#include "intaglio/tensor/footprint.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
@@ -55,11 +56,12 @@ linear_scale scale_for_range(float largest) {
 }
 
 /// codes[i] = requantize<Format>(values[i], inverse_scale). Values beyond the range saturate; a NaN becomes the least
-/// code. Throws shape_error if the lengths differ.
+/// code. Throws shape_error if the lengths differ, value_error if both share memory.
 template <IntegerFormat Format>
 void quantize_linear(std::span<const float> values, std::span<typename Format::storage> codes, float inverse_scale,
                      executor_ref exec = {}) {
     require(values.size() == codes.size(), "quantize: ", values.size(), " values, room for ", codes.size(), " codes");
+    detail::require_apart("quantize", "the values", values, codes);
     detail::for_each_chunk(static_cast<dim_t>(values.size()), exec, [&](dim_t first, dim_t count) {
         const float* in = values.data() + first;
         auto* out = codes.data() + first;

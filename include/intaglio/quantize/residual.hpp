@@ -37,6 +37,7 @@
 #include "intaglio/quantize/scale_search.hpp"
 #include "intaglio/quantize/sum_zero.hpp"
 #include "intaglio/quantize/ternary.hpp"
+#include "intaglio/tensor/footprint.hpp"
 #include "intaglio/tensor/ternary_tensor.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
@@ -134,7 +135,7 @@ inline ternary_tensor quantize_residual(std::span<const float> weights, dim_t ro
                                double& mine = largest[static_cast<std::size_t>(row)];
                                while (scratch.largest() >
                                       mine) { // no scale is larger than the largest rest, which falls with each plane
-                                   const double a = scratch.solver.solve(scratch.rest, scratch.trits.data()).scale;
+                                   const double a = scratch.solver.solve(scratch.rest, scratch.trits).scale;
                                    mine = std::max(mine, a);
                                    for (std::size_t i = 0; i < scratch.rest.size(); ++i)
                                        scratch.rest[i] -= a * scratch.trits[i];
@@ -149,7 +150,8 @@ inline ternary_tensor quantize_residual(std::span<const float> weights, dim_t ro
             scratch.load(weights.data() + row * cols + first, count);
             for (dim_t p = 0; p < options.planes; ++p) {
                 std::int8_t* trits = out.trits(p, row) + first;
-                const double a = scratch.solver.solve(scratch.rest, trits).scale;
+                const std::span block(trits, scratch.rest.size());
+                const double a = scratch.solver.solve(scratch.rest, block).scale;
                 const auto q = static_cast<std::uint8_t>(
                     std::min(std::nearbyint(a / factor), static_cast<double>(options.largest_scale)));
                 out.scale(p, row, b) = q;
@@ -163,7 +165,7 @@ inline ternary_tensor quantize_residual(std::span<const float> weights, dim_t ro
                     trits[i] = static_cast<std::int8_t>(detail::nearest_code(scratch.in_steps[i], 1.0));
                 }
                 if (options.sum_zero && p == options.planes - 1)
-                    round_to_sum_zero(scratch.in_steps, trits, 1, scratch.order);
+                    round_to_sum_zero(scratch.in_steps, block, 1, scratch.order);
                 for (std::size_t i = 0; i < scratch.rest.size(); ++i) scratch.rest[i] -= s * trits[i];
             }
         });
@@ -186,7 +188,7 @@ inline locked_tensor quantize_locked(std::span<const float> weights, dim_t rows,
                            [&](dim_t row, dim_t b, dim_t first, dim_t count, detail::block_scratch& scratch) {
                                scratch.load(weights.data() + row * cols + first, count);
                                scales[static_cast<std::size_t>(row * blocks + b)] =
-                                   options.digits == 1 ? scratch.solver.solve(scratch.rest, scratch.trits.data()).scale
+                                   options.digits == 1 ? scratch.solver.solve(scratch.rest, scratch.trits).scale
                                                        : detail::best_scale(scratch.rest, limit);
                            });
     const double factor = detail::factor_of(scales, options.largest_scale);
@@ -217,7 +219,8 @@ inline locked_tensor quantize_locked(std::span<const float> weights, dim_t rows,
                 scratch.in_steps[i] = scratch.rest[i] / (static_cast<double>(best) * factor);
                 codes[i] = static_cast<std::int8_t>(detail::nearest_code(scratch.in_steps[i], limit));
             }
-            if (options.sum_zero) round_to_sum_zero(scratch.in_steps, codes, limit, scratch.order);
+            if (options.sum_zero)
+                round_to_sum_zero(scratch.in_steps, std::span(codes, scratch.rest.size()), limit, scratch.order);
         });
     return out;
 }
@@ -230,6 +233,7 @@ inline void split_locked(std::span<const std::int8_t> codes, int digits, std::sp
                          " digits; a signed byte holds 1 to ", locked_tensor::max_digits);
     require(planes.size() == codes.size() * static_cast<std::size_t>(digits), "locked codes: ", codes.size(),
             " codes of ", digits, " digits, room for ", planes.size(), " trits");
+    detail::require_apart("locked codes", "the codes", codes, planes);
     const auto limit = static_cast<int>((detail::power_of_three(digits) - 1) / 2);
     for (std::size_t i = 0; i < codes.size(); ++i)
         require<value_error>(codes[i] >= -limit && codes[i] <= limit, "locked codes: element ", i, " is ",
@@ -250,6 +254,7 @@ inline void fuse_locked(std::span<const std::int8_t> planes, int digits, std::sp
                          " digits; a signed byte holds 1 to ", locked_tensor::max_digits);
     require(planes.size() == codes.size() * static_cast<std::size_t>(digits), "locked codes: ", planes.size(),
             " trits for ", codes.size(), " codes of ", digits, " digits");
+    detail::require_apart("locked codes", "the trits", planes, codes);
     for (std::size_t i = 0; i < planes.size(); ++i)
         require<value_error>(planes[i] >= -1 && planes[i] <= 1, "locked codes: trit ", i, " is ", int{planes[i]});
     for (std::size_t i = 0; i < codes.size(); ++i) {

@@ -66,17 +66,17 @@ inline dim_t bytes_of(const weight_cost& cost, dim_t weights) {
 }
 } // namespace detail
 
-/// Errors and bytes of locked digits, 1 .. max_digits, of a matrix of rows x cols. Throws as quantize_locked does.
+/// Errors and bytes of locked digits, 1 .. options.digits, of a matrix of rows x cols. Throws as quantize_locked does.
 inline layer_profile profile_locked(std::string_view name, std::span<const float> weights, dim_t rows, dim_t cols,
-                                    dim_t macs, int max_digits = 3, locked_options options = {},
+                                    dim_t macs, const locked_options& options = {.digits = 3},
                                     trit_coding coding = trit_coding::five_per_byte, executor_ref exec = {}) {
     const float_environment scope;
     layer_profile profile{std::string(name), rows * cols, macs};
-    for (options.digits = 1; options.digits <= max_digits; ++options.digits) {
-        const auto coded = quantize_locked(weights, rows, cols, options, name, exec);
-        profile.choices.push_back({options.digits,
-                                   detail::bytes_of(cost_of_digits(options.digits, options.block, coding), rows * cols),
-                                   nmse(weights, coded)});
+    locked_options some = options;
+    for (some.digits = 1; some.digits <= options.digits; ++some.digits) {
+        const auto coded = quantize_locked(weights, rows, cols, some, name, exec);
+        const auto cost = cost_of_digits(some.digits, options.block, coding);
+        profile.choices.push_back({some.digits, detail::bytes_of(cost, rows * cols), nmse(weights, coded)});
     }
     return profile;
 }

@@ -17,16 +17,19 @@
 #include <vector>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/error.hpp"
 #include "intaglio/core/float_environment.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
-/// Moves codes of one block by one step; returns how many. `x` are the block's weights in steps (w_i / scale), `codes`
-/// their integers in -limit .. limit, which stay in there. Only codes whose own error has the sum's sign move, the
+/// Moves codes of one block by one step; returns how many. `x` are the block's weights in steps (w_i / scale), `block`
+/// their integers in -limit .. limit, which stay in there. Throws shape_error where they are not as many. Only codes whose own error has the sum's sign move, the
 /// earlier of two equals first, so where many codes are saturated the sum may not reach 1/2. `order` is scratch.
 template <class Code>
-dim_t round_to_sum_zero(std::span<const double> x, Code* codes, int limit, std::vector<dim_t>& order) {
+dim_t round_to_sum_zero(std::span<const double> x, std::span<Code> block, int limit, std::vector<dim_t>& order) {
     const float_environment scope;
+    require(x.size() == block.size(), "sum-zero rounding: ", x.size(), " weights, ", block.size(), " codes");
+    Code* const codes = block.data();
     const auto error = [&](dim_t i) { return x[static_cast<std::size_t>(i)] - static_cast<double>(codes[i]); };
     double sum = 0;
     for (dim_t i = 0; i < static_cast<dim_t>(x.size()); ++i) sum += error(i);

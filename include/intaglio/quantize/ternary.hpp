@@ -37,9 +37,10 @@ struct ternary_block {
 /// The solver, with the memory that it sorts in: use one for many blocks. Not shared between threads.
 class ternary_solver {
 public:
-    /// Writes trits[i] for each w[i], all finite. `w` has as many elements as `trits`; none is a block of zeros.
-    ternary_block solve(std::span<const double> w, std::int8_t* trits) {
+    /// Writes trits[i] for each w[i], all finite; none is a block of zeros. Throws shape_error if the lengths differ.
+    ternary_block solve(std::span<const double> w, std::span<std::int8_t> trits) {
         const float_environment scope;
+        require(w.size() == trits.size(), "ternary block: ", w.size(), " weights, room for ", trits.size(), " trits");
         magnitudes_.assign(w.size(), 0.0);
         std::transform(w.begin(), w.end(), magnitudes_.begin(), [](double x) { return std::abs(x); });
         std::sort(magnitudes_.begin(), magnitudes_.end(), std::greater<>());
@@ -76,8 +77,7 @@ private:
 
 /// One block. Throws shape_error if the lengths differ.
 inline ternary_block ternarize_block(std::span<const double> w, std::span<std::int8_t> trits) {
-    require(w.size() == trits.size(), "ternary block: ", w.size(), " weights, room for ", trits.size(), " trits");
-    return ternary_solver().solve(w, trits.data());
+    return ternary_solver().solve(w, trits);
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/numeric/exponent.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::simd {
 
@@ -30,6 +31,12 @@ INTAGLIO_INLINE Vector load_vector(const T* p) {
 template <class Vector, class T>
 INTAGLIO_INLINE void store_vector(T* p, Vector v) {
     std::memcpy(p, &v, sizeof v);
+}
+
+/// `canonical` (numeric/exponent.hpp) of each float.
+template <class Floats>
+INTAGLIO_INLINE Floats canonical(Floats v) {
+    return v == v ? v : Floats{} + canonical_nan;
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::simd

@@ -10,6 +10,7 @@
 #include "intaglio/core/error.hpp"
 #include "intaglio/core/extents.hpp"
 #include "intaglio/numeric/format.hpp"
+#include "intaglio/tensor/operand_view.hpp"
 #include "intaglio/tensor/view.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
@@ -44,15 +45,18 @@ public:
 
     matrix_view<const storage> matrix() const noexcept { return {values_.data(), rows_, cols_}; }
 
-    /// One side of a product: lhs as it lies (rows x cols), rhs transposed (cols x rows), so that a row is an output
-    /// channel.
+    /// One side of a product, `w.as_rhs<rhs_view<int8_inference>>()`: lhs as it lies (rows x cols), rhs transposed
+    /// (cols x rows), so that a row is an output channel. Throws shape_error where the policy has other blocks,
+    /// value_error where its format has a smaller range.
     template <class View>
     View as_lhs() const {
-        return View{matrix(), 1.0, scales_.data(), 0};
+        check_view<View>();
+        return View{matrix(), 1.0, scales_.span(), 0};
     }
     template <class View>
     View as_rhs() const {
-        return View{matrix().transposed(), 1.0, scales_.data(), 0};
+        check_view<View>();
+        return View{matrix().transposed(), 1.0, scales_.span(), 0};
     }
 
     double value(dim_t row, dim_t col) const noexcept {
@@ -60,6 +64,13 @@ public:
     }
 
 private:
+    template <class View>
+    void check_view() const {
+        detail::require_operand_types<View, storage, float>();
+        detail::require_blocks<typename View::operand_type>("block tensor", block_, cols_);
+        detail::require_magnitude<typename View::operand_type>("block tensor", Format::max_magnitude);
+    }
+
     dim_t rows_ = 0;
     dim_t cols_ = 0;
     dim_t block_ = 1;

@@ -5,8 +5,8 @@
 // quantize/dfp.hpp.
 //
 // planar_bytes are stored as two planes, a tensor (2, ...) of bytes: all high bytes, then all low ones. Shape and size
-// are those of the numbers; dense operands of a convolution are data(), the operand of a product is {t.matrix(m, k),
-// t.scale(), nullptr, t.plane_stride()}.
+// are those of the numbers; dense operands of a convolution are span(), the operand of a product is {t.matrix(m, k),
+// t.scale(), {}, t.plane_stride()}.
 
 #include <span>
 #include <vector>
@@ -49,6 +49,7 @@ struct dfp_tensor {
     }
     dim_t size() const noexcept { return mantissas.size() / planes; }
     const storage* data() const noexcept { return mantissas.data(); }
+    std::span<const storage> span() const noexcept { return mantissas.span(); } ///< all planes
     /// From a number's high byte to its low one, where there are planes.
     dim_t plane_stride() const noexcept { return size(); }
     /// The mantissas, or the first of their planes, as a matrix of `rows` x `cols`. Throws shape_error unless that is

@@ -20,12 +20,15 @@
 // Planes lie one after another, most significant first, so the first L planes are a coarser tensor in the same memory:
 // the dial is an argument, not a copy.
 
+#include <cstddef>
 #include <cstdint>
 
 #include "intaglio/core/buffer.hpp"
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
 #include "intaglio/core/extents.hpp"
+#include "intaglio/numeric/format.hpp"
+#include "intaglio/tensor/operand_view.hpp"
 #include "intaglio/tensor/view.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
@@ -88,10 +91,16 @@ public:
     }
 
     /// The right-hand side of a product, (cols x rows): `w.as_rhs<rhs_view<ternary8_inference<L>>>()` for the first L
-    /// <= planes() planes.
+    /// <= planes() planes. Throws shape_error where the policy has other blocks or more planes.
     template <class View>
     View as_rhs() const {
-        return View{plane(0).transposed(), factor_, scales_.data(), plane_stride()};
+        using operand = typename View::operand_type;
+        detail::require_operand_types<View, std::int8_t, std::uint8_t>();
+        detail::require_blocks<operand>("ternary tensor", block_, cols_);
+        require(planes_ >= operand::planes, "ternary tensor: ", planes_, " planes, but the policy sums ",
+                operand::planes, "; quantize to as many or use a policy of fewer");
+        return View{plane(0).transposed(), factor_,
+                    scales_.span().first(static_cast<std::size_t>(operand::planes * rows_ * blocks())), plane_stride()};
     }
 
     /// The weight that the first `planes` planes give.
@@ -147,10 +156,18 @@ public:
 
     matrix_view<const std::int8_t> matrix() const noexcept { return {codes_.data(), rows_, cols_}; }
 
-    /// The right-hand side of a product, (cols x rows): `w.as_rhs<rhs_view<ternary8_locked<3>>>()`.
+    /// The right-hand side of a product, (cols x rows): `w.as_rhs<rhs_view<ternary8_locked<3>>>()`. Throws shape_error
+    /// where the policy has other blocks, value_error where it has fewer digits (truncate_locked drops some).
     template <class View>
     View as_rhs() const {
-        return View{matrix().transposed(), factor_, scales_.data(), rows_ * cols_};
+        using operand = typename View::operand_type;
+        detail::require_operand_types<View, std::int8_t, std::uint8_t>();
+        detail::require_blocks<operand>("locked tensor", block_, cols_);
+        detail::require_magnitude<operand>("locked tensor", (detail::power_of_three(digits_) - 1) / 2);
+        static_assert(operand::planes == 1,
+                      "operand: locked digits are one plane of codes, and the policy sums several; "
+                      "use locked_trits");
+        return View{matrix().transposed(), factor_, scales_.span(), rows_ * cols_};
     }
 
     double value(dim_t row, dim_t col) const noexcept {

@@ -46,7 +46,8 @@ struct unit_stage {
     max_magnitude largest{};
 
     INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
-        if (per_column) bias{per_column}(v, row, col, count);
+        if (per_column)
+            for (dim_t e = 0; e < count; ++e) v[e] += per_column[col + e];
         if (rectify) relu{}(v, row, col, count);
         finish_gradient(gradient, v, row * row_stride + col, count);
         if (largest.result) largest(v, row, col, count);

@@ -88,11 +88,11 @@ public:
                        [&](dim_t first, dim_t count, dim_t, float* v) { std::copy_n(master + first, count, v); });
         }
         rhs_view<policy> filters;
-        filters.values = filter_matrix<T>(g_, w_.data);
+        filters.values = filter_matrix(g_, w_.elements());
         filters.scale = static_cast<double>(w_.unit());
-        forward_ = pack_filter<policy>(g_, filters, exec);
+        forward_ = pack_filter<policy>(g_, filters, rhs_storage::fast, exec);
         if (needs_input_gradient)
-            gradient_ = pack_gradient_filter<policy>(g_, w_.data, static_cast<double>(w_.unit()), exec);
+            gradient_ = pack_gradient_filter<policy>(g_, w_.elements(), static_cast<double>(w_.unit()), exec);
     }
 
     /// y = x * weights (+ bias), rectified.
@@ -101,13 +101,13 @@ public:
         store_product(y, kept_y_, output_spec_, name, [&](float* largest) {
             unit_stage<T> stage{.per_column = bias, .rectify = rectify};
             stage.largest.result = largest;
-            conv_forward<policy>(g_, x.data, static_cast<double>(x.unit()), forward_,
+            conv_forward<policy>(g_, x.elements(), static_cast<double>(x.unit()), forward_,
                                  product_output(y, g_.out_pixels(), g_.out_channels), epilogue{stage}, exec);
         });
     }
     /// The same as floats, for logits.
     void forward(const stored<T>& x, float* y, const float* bias, executor_ref exec) const {
-        conv_forward<policy>(g_, x.data, static_cast<double>(x.unit()), forward_,
+        conv_forward<policy>(g_, x.elements(), static_cast<double>(x.unit()), forward_,
                              matrix_view<float>(y, g_.out_pixels(), g_.out_channels),
                              epilogue{unit_stage<T>{.per_column = bias}}, exec);
     }
@@ -116,13 +116,13 @@ public:
         store_product(*to.d, kept_d_x_, output_spec_, name, [&](float* largest) {
             unit_stage<T> stage{.gradient = to, .row_stride = g_.in_channels};
             stage.largest.result = largest;
-            conv_input_gradient<policy>(g_, d_y.data, static_cast<double>(d_y.unit()), gradient_,
+            conv_input_gradient<policy>(g_, d_y.elements(), static_cast<double>(d_y.unit()), gradient_,
                                         product_output(*to.d, g_.in_pixels(), g_.in_channels), epilogue{stage}, exec);
         });
     }
 
     void weight_gradient(const stored<T>& x, const stored<T>& d_y, float* d_w, executor_ref exec) const {
-        conv_weight_gradient<policy>(g_, x.data, static_cast<double>(x.unit()), d_y.data,
+        conv_weight_gradient<policy>(g_, x.elements(), static_cast<double>(x.unit()), d_y.elements(),
                                      static_cast<double>(d_y.unit()),
                                      matrix_view<float>(d_w, g_.out_channels, g_.filter_size()), exec);
     }

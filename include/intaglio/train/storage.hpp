@@ -14,7 +14,9 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <type_traits>
 
@@ -39,6 +41,7 @@ struct stored {
     dim_t size = 0;
     int exponent = 0;
 
+    std::span<const T> elements() const { return {data, static_cast<std::size_t>(size)}; }
     float unit() const {
         if constexpr (std::is_same_v<T, float>) return 1.0F;
         return float_power_of_two(exponent);

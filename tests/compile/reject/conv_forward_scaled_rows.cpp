@@ -9,7 +9,7 @@ using namespace intaglio;
 struct scaled_rows : int8_inference {
     using lhs = operand<unsigned_fixed<8>, per_row>;
 };
-void convolve(const conv_geometry& g, const std::uint8_t* in, const packed_filter<scaled_rows>& filter,
+void convolve(const conv_geometry& g, std::span<const std::uint8_t> in, const packed_filter<scaled_rows>& filter,
               matrix_view<float> out) {
     conv_forward<scaled_rows>(g, in, 1.0, filter, out);
 }

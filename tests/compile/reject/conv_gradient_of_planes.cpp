@@ -6,6 +6,7 @@
 
 using namespace intaglio;
 
-void convolve(const conv_geometry& g, const std::uint8_t* d_out, const std::int8_t* filter, matrix_view<float> d_in) {
+void convolve(const conv_geometry& g, std::span<const std::uint8_t> d_out, std::span<const std::int8_t> filter,
+              matrix_view<float> d_in) {
     reference_conv_input_gradient<ternary8_inference<2>>(g, d_out, 1.0, filter, 1.0, d_in);
 }

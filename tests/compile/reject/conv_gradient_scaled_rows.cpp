@@ -7,6 +7,7 @@
 
 using namespace intaglio;
 
-void gradient(const conv_geometry& g, const std::uint8_t* in, const std::int8_t* d_out, matrix_view<float> d_filter) {
+void gradient(const conv_geometry& g, std::span<const std::uint8_t> in, std::span<const std::int8_t> d_out,
+              matrix_view<float> d_filter) {
     conv_weight_gradient<int8_inference>(g, in, 1.0, d_out, 1.0, d_filter);
 }
