@@ -70,19 +70,19 @@ void dynamic_fixed_point(executor_ref exec, bytes& out) {
             out.add(std::span(t.mantissas.data(), static_cast<std::size_t>(t.mantissas.size())));
             out.add(t.exponent);
             std::vector<float> back(values.size());
-            dfp_dequantize(t, std::span(back), exec);
+            dequantize_dfp(t, std::span(back), exec);
             out.add(back);
             const quantize_counts counts = count_losses(values, t, {.bits = bits});
             out.add(counts.clipped);
             out.add(counts.flushed_to_zero);
         };
-        auto t = quantize_dfp<fixed<16>>(values, shape, {.bits = 16}, "t", exec);
+        auto t = quantize_dfp<fixed<16>>(values, shape, {.bits = 16}, "t", nearest_even{}, exec);
         keep(t, 16);
-        requantize_dfp_into(t, floats(70000, 2, top, 20), shape, {.bits = 12}, "t", exec);
+        requantize_dfp(floats(70000, 2, top, 20), shape, t, {.bits = 12}, "t", nearest_even{}, exec);
         keep(t, 12);
-        keep(quantize_dfp<fixed<16>>(values, shape, {.bits = 16, .head_room = 2}, "t", exec, stochastic{7, 3}), 16);
-        keep(quantize_dfp<fixed<28>>(values, shape, {.bits = 28}, "t", exec), 28);
-        keep(quantize_dfp<planar_bytes>(values, shape, {.bits = 16}, "t", exec), 16);
+        keep(quantize_dfp<fixed<16>>(values, shape, {.bits = 16, .head_room = 2}, "t", stochastic{7, 3}, exec), 16);
+        keep(quantize_dfp<fixed<28>>(values, shape, {.bits = 28}, "t", nearest_even{}, exec), 28);
+        keep(quantize_dfp<planar_bytes>(values, shape, {.bits = 16}, "t", nearest_even{}, exec), 16);
     }
 }
 
@@ -136,7 +136,7 @@ void ternary_planes(executor_ref exec, bytes& out) {
 
 void planes_under_a_budget(executor_ref exec, bytes& out) {
     const auto weights = floats(n * k, 7, 0, 3);
-    const std::vector<layer_profile> layers{profile_locked("a", weights, n, k, 1000, 3, {}, {}, exec),
+    const std::vector<layer_profile> layers{profile_locked("a", weights, n, k, 1000, {.digits = 3}, {}, exec),
                                             profile_residual("b", weights, n, k, 1000, {.planes = 3}, {}, exec)};
     const plane_plan plan = choose_planes(layers, 3 * n * k / 4);
     out.add(plan.choice);
@@ -155,13 +155,11 @@ void product(const lhs_view<P>& lhs, const rhs_view<P>& rhs, executor_ref exec, 
     std::vector<float> plain(m * n), staged(m * n), expected(m * n);
     std::vector<std::int8_t> codes(m * n);
     float largest = 0;
-    const auto packed = pack_rhs<P>(rhs, exec);
+    const auto packed = pack_rhs<P>(rhs, rhs_storage::fast, exec);
     gemm<P>(lhs, packed, matrix_view<float>(plain.data(), m, n), epilogue<>{}, exec);
     gemm<P>(lhs, packed, matrix_view<float>(staged.data(), m, n),
-            epilogue{scale_shift{scales.data(), offsets.data()}, relu{}, bias{offsets.data()}, max_magnitude{&largest}},
-            exec);
-    gemm<P>(lhs, packed, quantized_view<std::int8_t>{{codes.data(), m, n}, 0x1.2p3F}, epilogue{bias{offsets.data()}},
-            exec);
+            epilogue{scale_shift{scales, offsets}, relu{}, bias{offsets}, max_magnitude{&largest}}, exec);
+    gemm<P>(lhs, packed, quantized_view<std::int8_t>{{codes.data(), m, n}, 0x1.2p3F}, epilogue{bias{offsets}}, exec);
     reference_gemm<P>(lhs, rhs, matrix_view<float>(expected.data(), m, n));
     out.add(plain);
     out.add(staged);
@@ -219,7 +217,8 @@ void convolution(const std::vector<T>& x, const std::vector<T>& filter, const st
     constexpr double scale = 0x1.3p-9;
     const auto pixels = static_cast<std::size_t>(g.out_pixels() * g.out_channels);
     std::vector<float> y(pixels), d_x(x.size()), d_filter(filter.size());
-    const auto packed = pack_filter<P>(g, {.values = filter_matrix(g, filter.data()), .scale = scale}, exec);
+    const auto packed =
+        pack_filter<P>(g, {.values = filter_matrix(g, filter), .scale = scale}, rhs_storage::fast, exec);
     const matrix_view<float> y_view(y.data(), g.out_pixels(), g.out_channels),
         d_x_view(d_x.data(), g.in_pixels(), g.in_channels),
         d_filter_view(d_filter.data(), g.out_channels, g.filter_size());
@@ -228,13 +227,13 @@ void convolution(const std::vector<T>& x, const std::vector<T>& filter, const st
         out.add(d_x);
         out.add(d_filter);
     };
-    conv_forward<P>(g, x.data(), scale, packed, y_view, epilogue{relu{}}, exec);
-    conv_input_gradient<P>(g, d_out.data(), scale, filter.data(), scale, d_x_view, epilogue<>{}, exec);
-    conv_weight_gradient<P>(g, x.data(), scale, d_out.data(), scale, d_filter_view, exec);
+    conv_forward<P>(g, x, scale, packed, y_view, epilogue{relu{}}, exec);
+    conv_input_gradient<P>(g, d_out, scale, filter, scale, d_x_view, epilogue<>{}, exec);
+    conv_weight_gradient<P>(g, x, scale, d_out, scale, d_filter_view, exec);
     keep();
-    reference_conv_forward<P>(g, x.data(), scale, {.values = filter_matrix(g, filter.data()), .scale = scale}, y_view);
-    reference_conv_input_gradient<P>(g, d_out.data(), scale, filter.data(), scale, d_x_view);
-    reference_conv_weight_gradient<P>(g, x.data(), scale, d_out.data(), scale, d_filter_view);
+    reference_conv_forward<P>(g, x, scale, {.values = filter_matrix(g, filter), .scale = scale}, y_view);
+    reference_conv_input_gradient<P>(g, d_out, scale, filter, scale, d_x_view);
+    reference_conv_weight_gradient<P>(g, x, scale, d_out, scale, d_filter_view);
     keep();
 }
 

@@ -23,8 +23,9 @@
 namespace intaglio::inline INTAGLIO_ABI {
 
 /// Moves codes of one block by one step; returns how many. `x` are the block's weights in steps (w_i / scale), `block`
-/// their integers in -limit .. limit, which stay in there. Throws shape_error where they are not as many. Only codes whose own error has the sum's sign move, the
-/// earlier of two equals first, so where many codes are saturated the sum may not reach 1/2. `order` is scratch.
+/// their integers in -limit .. limit, which stay in there. Throws shape_error where they are not as many. Only codes
+/// whose own error has the sum's sign move, the earlier of two equals first, so where many codes are saturated the sum
+/// may not reach 1/2. `order` is scratch.
 template <class Code>
 dim_t round_to_sum_zero(std::span<const double> x, std::span<Code> block, int limit, std::vector<dim_t>& order) {
     const float_environment scope;
