@@ -15,7 +15,6 @@ import concurrent.futures
 import itertools
 import os
 import pathlib
-import platform
 import re
 import shutil
 import subprocess
@@ -24,7 +23,6 @@ import tempfile
 
 mode, include, compiler = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
 here = pathlib.Path(__file__).parent
-x86 = platform.machine() in ("x86_64", "AMD64")
 
 # Flags, and the features of the CPU that they need (names of /proc/cpuinfo).
 SETS = [
@@ -38,7 +36,7 @@ NAMES_ONLY = [line.split() for line in """-msse3; -mssse3; -msse4.2; -mpopcnt; -
     -march=x86-64-v3; -march=skylake-avx512; -march=icelake-server; -march=sapphirerapids; -march=alderlake;
     -march=znver3; -march=bdver4; -fsanitize=address; -D_GLIBCXX_DEBUG; -D_GLIBCXX_DEBUG -fsanitize=address;
     -D_GLIBCXX_USE_CXX11_ABI=0""".split(";")]
-ARM = [line.split() for line in """-march=armv8-a; -march=armv8-a+crc; -march=armv8.1-a; -march=armv8.2-a;
+ARM = [line.split() for line in """-march=armv8-a; -march=armv8-a+crc; -march=armv8.1-a;
     -march=armv8.2-a+dotprod; -march=armv8.2-a+fp16; -march=armv8.6-a; -march=armv8.6-a+sve;
     -march=armv8.6-a+sve -msve-vector-bits=256""".split(";")]
 
@@ -78,6 +76,9 @@ def name_of(flags):
 def macros(flags):
     done = run([*compiler, *flags, "-dM", "-E", "-x", "c++", os.devnull])
     return set(re.findall(r"^#define (\w+)", done.stdout, re.M)) if done.returncode == 0 else set()
+
+
+x86 = "__x86_64__" in macros([])
 
 
 def cpus():
