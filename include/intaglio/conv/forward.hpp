@@ -59,7 +59,7 @@ packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& fi
     require(filter.values.rows() == g.filter_size() && filter.values.cols() == g.out_channels,
             "pack_filter: the filters are a ", filter.values.rows(), " x ", filter.values.cols(),
             " matrix, the geometry needs ", g.filter_size(), " x ", g.out_channels);
-    detail::check_operand("the filters", filter, g.out_channels, g.filter_size());
+    detail::check_operand("rhs", filter, g.out_channels, g.filter_size());
     packed_filter<P, Arch> packed;
     const dim_t count = g.group_out_channels();
     for (dim_t group = 0; group < g.groups; ++group) {
