@@ -19,8 +19,8 @@ enum class gradient_rows { filters_by_pixel, filters_by_line, channels_by_line, 
 
 /// Where rows are filters the output is written in its own order. With a single tap they may be, unless that means to
 /// pack the much larger operand; with more, where the window has no stride, unless that fills panels of `cols` columns
-/// worse or filters lie so that taps are no rows. Very short lines are not worth the transposition, and where chains show
-/// in the result (`ordered`) the zeros between lines would shift them.
+/// worse or filters lie so that taps are no rows. Very short lines are not worth the transposition, and where chains
+/// show in the result (`ordered`) the zeros between lines would shift them.
 inline gradient_rows choose_gradient_rows(const conv_geometry& g, dim_t cols, bool taps_are_rows, bool ordered) {
     const dim_t filters = g.group_out_channels(), channels = g.group_in_channels(), taps = g.kernel_h * g.kernel_w;
     const auto fill = [&](dim_t count) {

@@ -114,7 +114,8 @@ INTAGLIO_INLINE double to_double(float t) { return static_cast<double>(t); }
 /// Nearest even, saturated; NaN becomes the least value.
 ///
 /// Up to 16 bits the sum with 1.5 * 2^23 rounds in the current (nearest-even) mode, and its low bits are the integer.
-/// 2^31 - 1 is no float: what reaches 2^31 is saturated apart, and any float below is an int32 as soon as it is rounded.
+/// 2^31 - 1 is no float: what reaches 2^31 is saturated apart, and any float below is an int32 as soon as it is
+/// rounded.
 template <class T>
 INTAGLIO_INLINE T requantize(float v, float inverse_scale) {
     constexpr T most = std::numeric_limits<T>::max(), least = std::is_signed_v<T> ? static_cast<T>(-most) : T{0};

@@ -16,9 +16,9 @@
 //   byte_planes, planar_bytes   two s16 planes     int32         the others
 //   any integers                s32, s32           int64         everywhere, one product a step
 //
-// An exact total may be reached through any of these, so the choice never shows in a result. A line is passed over where
-// one step of its atom could overflow (pairs of u8 x s8 in int16), or where a float total's chains are no whole steps of
-// it; the last one sums whatever a policy may ask for.
+// An exact total may be reached through any of these, so the choice never shows in a result. A line is passed over
+// where one step of its atom could overflow (pairs of u8 x s8 in int16), or where a float total's chains are no whole
+// steps of it; the last one sums whatever a policy may ask for.
 
 #include <algorithm>
 #include <cstdint>

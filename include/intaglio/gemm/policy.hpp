@@ -93,8 +93,8 @@ template <class Total>
 constexpr std::int64_t largest_total =
     std::is_same_v<Total, std::int64_t> ? std::int64_t{1} << 51 : std::numeric_limits<std::int32_t>::max();
 
-/// The longest reduction whose total fits the policy's total whatever the elements, for scales per block of 1 (range.hpp
-/// asks for the scales that there are). A float total has no bound.
+/// The longest reduction whose total fits the policy's total whatever the elements, for scales per block of 1
+/// (range.hpp asks for the scales that there are). A float total has no bound.
 template <class P>
 constexpr dim_t longest_reduction() {
     if constexpr (std::is_floating_point_v<typename P::total>)
