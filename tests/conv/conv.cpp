@@ -326,3 +326,68 @@ TEST_CASE("lines of planar bytes are read where they were transposed", "[unit]")
     CHECK(scratch.lhs.size() == 0);
     CHECK(scratch.panels[0].plane_stride == source.plane_stride());
 }
+
+namespace {
+
+/// Chains of three: no step of any atom with more than one product.
+struct chains_of_three : int8_signed {
+    using rhs = operand<fixed<8>, per_tensor>;
+    using total = float;
+    using chain = fixed_chain<3>;
+};
+
+/// The three passes, whose totals are floats: where chains end shows in the bits.
+template <class P>
+void check_float_totals() {
+    using storage = typename P::lhs::storage;
+    // lines of 31 pixels that a gradient reads with gaps between them, more than one chain of them
+    const conv_geometry g{.batch = 2,
+                          .height = 19,
+                          .width = 31,
+                          .in_channels = 5,
+                          .out_channels = 19,
+                          .kernel_h = 3,
+                          .kernel_w = 3,
+                          .pad_h = 1,
+                          .pad_w = 1};
+    constexpr int most = std::is_same_v<storage, std::int8_t> ? 127 : 134'217'727;
+    const auto x = pattern<storage>(g.in_pixels() * g.in_channels, -most, most),
+               w = pattern<storage>(g.out_channels * g.filter_size(), -most, most / 3),
+               d = pattern<storage>(g.out_pixels() * g.out_channels, -most / 5, most);
+    const auto check = [](dim_t rows, dim_t cols, const auto& run, const auto& reference) {
+        std::vector<float> out(static_cast<std::size_t>(rows * cols)), expected(out.size());
+        run(matrix_view<float>(out.data(), rows, cols));
+        reference(matrix_view<float>(expected.data(), rows, cols));
+        CHECK(out == expected);
+    };
+    const rhs_view<P> filter{filter_matrix(g, w)};
+    check(
+        g.out_pixels(), g.out_channels, [&](auto out) { conv_forward<P>(g, x, 1, pack_filter<P>(g, filter), out); },
+        [&](auto out) { reference_conv_forward<P>(g, x, 1, filter, out); });
+    check(
+        g.in_pixels(), g.in_channels,
+        [&](auto out) { conv_input_gradient<P>(g, d, 1, pack_gradient_filter<P>(g, w, 1), out); },
+        [&](auto out) { reference_conv_input_gradient<P>(g, d, 1, w, 1, out); });
+    check(
+        g.out_channels, g.filter_size(), [&](auto out) { conv_weight_gradient<P>(g, x, 1, d, 1, out); },
+        [&](auto out) { reference_conv_weight_gradient<P>(g, x, 1, d, 1, out); });
+}
+
+} // namespace
+
+TEST_CASE("chains of float totals end where the scalar text ends them, in all passes", "[unit][exact]") {
+    check_float_totals<int32_mantissas>();
+    check_float_totals<chains_of_three>();
+}
+
+TEST_CASE("the largest filters of ResNet-50 take three locked digits", "[unit]") {
+    using policy = ternary8_locked<3>;
+    const conv_geometry g{.height = 3, .width = 3, .in_channels = 512, .out_channels = 2, .kernel_h = 3, .kernel_w = 3};
+    const std::vector<std::int8_t> w(static_cast<std::size_t>(g.out_channels * g.filter_size()), 13);
+    const std::vector<std::uint8_t> x(static_cast<std::size_t>(g.in_pixels() * g.in_channels), 255),
+        scales(static_cast<std::size_t>(g.out_channels * g.filter_size() / 64), 9);
+    std::vector<std::int32_t> out(2);
+    conv_forward<policy>(g, x, 1, pack_filter<policy>(g, rhs_view<policy>{filter_matrix(g, w), 1, scales}),
+                         matrix_view<std::int32_t>(out.data(), 1, 2));
+    CHECK(out == std::vector<std::int32_t>(2, 4608 * 255 * 13 * 9));
+}

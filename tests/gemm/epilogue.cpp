@@ -169,4 +169,19 @@ TEST_CASE("quantized outputs round to nearest even and saturate", "[unit]") {
         run(values, quantized_view<std::int16_t>{{out.data(), 1, n}, 256.0F}, epilogue<>{});
         CHECK(out == std::vector<std::int16_t>{128, 384, 640, -128, -384, 32358, 32666, 32767, -32767, -32640, -32767});
     }
+    SECTION("int32 is exact beyond the integers of a float, and saturates") {
+        const std::vector<float> large{5181600.0F, -5181600.0F, 2590800000.0F, -2590800000.0F, 2147483520.0F};
+        std::vector<std::int32_t> out(large.size());
+        run(large, quantized_view<std::int32_t>{{out.data(), 1, 5}, 1.0F}, epilogue<>{});
+        CHECK(out == std::vector<std::int32_t>{5181600, -5181600, 2147483647, -2147483647, 2147483520});
+    }
+    SECTION("infinities saturate, NaN is the least value") {
+        constexpr float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+        std::vector<std::int8_t> bytes(3);
+        run({inf, -inf, nan}, quantized_view<std::int8_t>{{bytes.data(), 1, 3}, 1.0F}, epilogue<>{});
+        CHECK(bytes == std::vector<std::int8_t>{127, -127, -127});
+        std::vector<std::int32_t> words(3);
+        run({inf, -inf, nan}, quantized_view<std::int32_t>{{words.data(), 1, 3}, 1.0F}, epilogue<>{});
+        CHECK(words == std::vector<std::int32_t>{2147483647, -2147483647, -2147483647});
+    }
 }

@@ -170,6 +170,66 @@ TEST_CASE("gemm refuses a reduction whose sum may not fit the total", "[unit]") 
     CHECK(out == 0);
 }
 
+namespace {
+
+/// One row of 255 times two columns of the largest codes, whose blocks of 64 have the scales `first` and `second`.
+template <class P>
+typename P::total scaled_product(std::ptrdiff_t k, int first, int second) {
+    const std::vector<std::uint8_t> a(static_cast<std::size_t>(k), 255);
+    const std::vector<std::int8_t> b(static_cast<std::size_t>(2 * k * P::rhs::planes), P::rhs::format::max_magnitude);
+    const std::ptrdiff_t blocks = (k + 63) / 64;
+    std::vector<std::uint8_t> scales;
+    for (int p = 0; p < P::rhs::planes; ++p)
+        for (const int scale : {first, second})
+            scales.insert(scales.end(), static_cast<std::size_t>(blocks), static_cast<std::uint8_t>(scale));
+    rhs_view<P> rhs{{b.data(), k, 2, 1, k}, 1, scales};
+    rhs.plane_stride = 2 * k;
+    typename P::total out[2] = {-7, -7}, expected[2] = {};
+    const lhs_view<P> lhs{{a.data(), 1, k}};
+    gemm<P>(lhs, rhs, matrix_view<typename P::total>(out, 1, 2));
+    reference_gemm<P>(lhs, rhs, matrix_view<typename P::total>(expected, 1, 2));
+    CHECK(out[0] == expected[0]);
+    CHECK(out[1] == expected[1]);
+    return out[1];
+}
+
+struct locked3_in_64_bits : ternary8_locked<3> {
+    using total = std::int64_t;
+};
+
+} // namespace
+
+TEST_CASE("sums of codes are bounded by the scales that there are", "[unit][exact]") {
+    // a 3 x 3 convolution of 512 channels, as in the last layers of ResNet-50, with the encoder's scales
+    constexpr std::ptrdiff_t k = 9 * 512;
+    CHECK(scaled_product<ternary8_locked<3>>(k, 9, 9) == k * 255 * 13 * 9);
+    // 4,608 x 255 x 13 x 140 < 2^31 <= 4,608 x 255 x 13 x 141
+    CHECK(scaled_product<ternary8_locked<3>>(k, 0, 140) == 2'138'572'800);
+    CHECK_THROWS_AS((scaled_product<ternary8_locked<3>>(k, 0, 141)), value_error);
+    CHECK_THROWS_WITH((scaled_product<ternary8_locked<3>>(k, 0, 141)),
+                      Contains("column 1") && Contains("649728") && Contains("647808") && Contains("3315"));
+    CHECK(scaled_product<locked3_in_64_bits>(k, 0, 255) == std::int64_t{k} * 255 * 13 * 255);
+    // planes count together
+    CHECK(scaled_product<ternary8_inference<3>>(k, 0, 255) == k * 255 * 3 * 255);
+    CHECK_THROWS_AS((scaled_product<ternary8_inference<8>>(k, 0, 255)), value_error);
+    CHECK(scaled_product<ternary8_inference<8>>(k, 0, 200) == k * 255 * 8 * 200);
+}
+
+TEST_CASE("lhs of a proven product counts as 32768 in bounds of totals", "[unit][exact]") {
+    // 2^51 / (32768 x 32767): the longest sum that double holds with its sign's bit to spare
+    constexpr std::ptrdiff_t k = 2'097'216;
+    const std::vector<std::int16_t> a(k + 1, -32768), b(k + 1, -32767);
+    std::int64_t total = 0;
+    float value = 0;
+    const rhs_view<dfp16_training> rhs{{b.data(), k, 1}};
+    gemm<dfp16_training>(lhs_view<dfp16_training>{{a.data(), 1, k}}, rhs, matrix_view<std::int64_t>(&total, 1, 1));
+    CHECK(total == std::int64_t{32768} * 32767 * k);
+    gemm<dfp16_training>(lhs_view<dfp16_training>{{a.data(), 1, k}}, rhs, matrix_view<float>(&value, 1, 1));
+    CHECK(value == static_cast<float>(static_cast<double>(total)));
+    const rhs_view<dfp16_training> longer{{b.data(), k + 1, 1}};
+    CHECK_THROWS_AS(pack_rhs<dfp16_training>(longer), value_error);
+}
+
 TEST_CASE("gemm of an empty reduction gives zeros, then the stages", "[unit]") {
     std::vector<float> out(6, 9.0F);
     const float b[] = {1, -2, 3};

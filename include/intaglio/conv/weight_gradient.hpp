@@ -20,8 +20,9 @@ enum class gradient_rows { filters_by_pixel, filters_by_line, channels_by_line, 
 
 /// Where rows are filters the output is written in its own order. With a single tap they may be, unless that means to
 /// pack the much larger operand; with more, where the window has no stride, unless that fills panels of `cols` columns
-/// worse or filters lie so that taps are no rows. Very short lines are not worth the transposition.
-inline gradient_rows choose_gradient_rows(const conv_geometry& g, dim_t cols, bool taps_are_rows) {
+/// worse or filters lie so that taps are no rows. Very short lines are not worth the transposition, and where chains
+/// show in the result (`ordered`) the zeros between lines would shift them.
+inline gradient_rows choose_gradient_rows(const conv_geometry& g, dim_t cols, bool taps_are_rows, bool ordered) {
     const dim_t filters = g.group_out_channels(), channels = g.group_in_channels(), taps = g.kernel_h * g.kernel_w;
     const auto fill = [&](dim_t count) {
         return static_cast<double>(count) / static_cast<double>(std::max<dim_t>(1, round_up(count, cols)));
@@ -30,7 +31,7 @@ inline gradient_rows choose_gradient_rows(const conv_geometry& g, dim_t cols, bo
         return g.pad_h == 0 && g.pad_w == 0 && g.out_pixels() * (channels - filters) <= 4 * channels * filters
                    ? gradient_rows::filters_by_pixel
                    : gradient_rows::channels_by_pixel;
-    if (g.out_width() < 4) return gradient_rows::channels_by_pixel;
+    if (g.out_width() < 4 || ordered) return gradient_rows::channels_by_pixel;
     return g.stride_h == 1 && g.stride_w == 1 && fill(channels) >= fill(filters) && taps_are_rows
                ? gradient_rows::filters_by_line
                : gradient_rows::channels_by_line;
@@ -68,7 +69,8 @@ public:
           d_out_{"the output gradient", d_out,         d_out_scale,    g.batch,
                  g.out_height(),        g.out_width(), g.out_channels, g.group_out_channels()},
           d_filter_(d_filter), exec_(exec), check_(check),
-          rows_(choose_gradient_rows(g, traits::cols, d_filter.row_stride() % std::max<dim_t>(1, tap_stride()) == 0)) {}
+          rows_(choose_gradient_rows(g, traits::cols, d_filter.row_stride() % std::max<dim_t>(1, tap_stride()) == 0,
+                                     traits::float_total && !traits::floats)) {}
 
     void run() const {
         const float_environment scope;

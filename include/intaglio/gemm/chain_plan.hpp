@@ -20,11 +20,12 @@ public:
     using rhs_type = packed_rhs<typename Traits::policy, typename Traits::arch>;
 
     chain_plan(const rhs_type& rhs, dim_t kc) : rhs_(rhs) {
-        // blocks of about kc and of about the same length, which end at multiples of the scale's block and of the
-        // norms' pieces
-        constexpr dim_t unit = Traits::block > 0                        ? Traits::block
-                               : Traits::float_total && !Traits::floats ? Traits::longest_chain()
-                                                                        : longest_piece;
+        // blocks of about kc and of about the same length, which end at multiples of the scale's block, unless scales
+        // are folded and it is no whole steps, and of the norms' pieces
+        const bool by_scales = Traits::block > 0 && (Traits::block % Traits::k == 0 || !rhs.folded());
+        const dim_t unit = by_scales                                ? Traits::block
+                           : Traits::float_total && !Traits::floats ? Traits::longest_chain()
+                                                                    : longest_piece;
         const dim_t k = rhs.k(), count = std::max<dim_t>(1, (k + kc / 2) / kc),
                     length = std::max(unit, round_up(ceil_div(k, count), unit));
         for (dim_t from = 0; from == 0 || from < k; from += length)

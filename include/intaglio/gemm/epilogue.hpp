@@ -22,6 +22,7 @@
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
 #include "intaglio/numeric/exponent.hpp"
+#include "intaglio/numeric/rounding.hpp"
 #include "intaglio/tensor/footprint.hpp"
 #include "intaglio/tensor/view.hpp"
 
@@ -146,9 +147,11 @@ struct epilogue {
 };
 
 /// An output that is stored quantized: round_to_nearest_even(v * inverse_scale), saturated to T's range (symmetric
-/// where T is signed).
+/// where T is signed). An infinity saturates, a NaN is stored as the least value.
 template <class T>
 struct quantized_view {
+    static_assert(std::is_integral_v<T> && (sizeof(T) <= 2 || std::is_same_v<T, std::int32_t>),
+                  "quantized_view: numbers are stored as integers of 8 or 16 bits or as std::int32_t; use one of them");
     matrix_view<T> values;
     float inverse_scale = 1;
 };
@@ -163,17 +166,26 @@ INTAGLIO_INLINE double to_double(std::int64_t t) {
 INTAGLIO_INLINE double to_double(std::int32_t t) { return static_cast<double>(t); }
 INTAGLIO_INLINE double to_double(float t) { return static_cast<double>(t + 0.0F); } // -0 counts as 0
 
-/// Nearest even, saturated. The sum with 1.5 * 2^23 rounds in the current (nearest-even) mode, and its low bits are the
-/// integer.
+/// Nearest even, saturated; NaN becomes the least value.
+///
+/// Up to 16 bits the sum with 1.5 * 2^23 rounds in the current (nearest-even) mode, and its low bits are the integer.
+/// 2^31 - 1 is no float: what reaches 2^31 is saturated apart, and any float below is an int32 as soon as it is
+/// rounded.
 template <class T>
 INTAGLIO_INLINE T requantize(float v, float inverse_scale) {
-    constexpr float high = static_cast<float>(std::numeric_limits<T>::max());
-    constexpr float low = std::is_signed_v<T> ? -high : 0.0F;
-    constexpr float magic = 12582912.0F;
-    float scaled = v * inverse_scale;
-    scaled = scaled > low ? scaled : low; // NaN becomes `low`
-    scaled = scaled < high ? scaled : high;
-    return static_cast<T>(std::bit_cast<std::int32_t>(scaled + magic) - std::bit_cast<std::int32_t>(magic));
+    constexpr T most = std::numeric_limits<T>::max(), least = std::is_signed_v<T> ? static_cast<T>(-most) : T{0};
+    if constexpr (sizeof(T) == 4) {
+        constexpr float beyond = 0x1p31F;
+        const float rounded = round_float(v * inverse_scale);
+        const T inside = static_cast<T>(rounded > -beyond && rounded < beyond ? rounded : 0.0F);
+        return rounded >= beyond ? most : rounded > -beyond ? inside : least;
+    } else {
+        constexpr float low = least, high = most, magic = 12582912.0F;
+        float scaled = v * inverse_scale;
+        scaled = scaled > low ? scaled : low;
+        scaled = scaled < high ? scaled : high;
+        return static_cast<T>(std::bit_cast<std::int32_t>(scaled + magic) - std::bit_cast<std::int32_t>(magic));
+    }
 }
 
 template <class Out>

@@ -69,7 +69,9 @@ template <class Traits, class Source>
 void gather_rows(const Source& source, dim_t i0, dim_t i1, dim_t k0, dim_t k1, worker_scratch<Traits>& scratch) {
     using digit = typename Traits::lhs_digit;
     constexpr bool readable = Traits::stores_lhs_digits && Traits::block % Traits::k == 0;
-    const dim_t length = round_up(k1 - k0, Traits::k), stride = padded_row<digit>(length),
+    // a last block that begins within a step is read to the end of a step of its own
+    const dim_t length = round_up(k1 - k0, Traits::k),
+                stride = padded_row<digit>(length + (Traits::block % Traits::k == 0 ? 0 : Traits::k)),
                 plane = round_up(i1 - i0, Traits::rows) * stride;
     for (dim_t i = i0; i < i1; i += Traits::rows) {
         const dim_t count = std::min<dim_t>(Traits::rows, i1 - i),

@@ -14,9 +14,11 @@
 //     (and fixed<16> where
 //     tiles are faster)
 //   byte_planes, planar_bytes   two s16 planes     int32         the others
-//   wider integers              s32, s32           int64         everywhere
+//   any integers                s32, s32           int64         everywhere, one product a step
 //
-// An exact total may be reached through any of these, so the choice never shows in a result.
+// An exact total may be reached through any of these, so the choice never shows in a result. A line is passed over
+// where one step of its atom could overflow (pairs of u8 x s8 in int16), or where a float total's chains are no whole
+// steps of it; the last one sums whatever a policy may ask for.
 
 #include <algorithm>
 #include <cstdint>
@@ -55,38 +57,66 @@ constexpr Digit digit_of(T value, int p) {
         return static_cast<Digit>(p == 0 ? value >> 8 : value & 255);
 }
 
+/// Sums that an atom keeps for each output, each of which takes its share of a chain.
+template <class Atom>
+constexpr dim_t partial_sums_of = [] {
+    if constexpr (requires { Atom::partial_sums; }) return Atom::partial_sums;
+    return 1;
+}();
+
+/// How many products of magnitudes up to `largest` a sum in Acc holds.
+template <class Acc>
+constexpr dim_t products_in(std::int64_t largest) {
+    return static_cast<dim_t>(static_cast<std::int64_t>(std::numeric_limits<Acc>::max()) / largest);
+}
+
+/// Whether an arch's atom for the product of such digits sums a policy's products exactly: a step of it fits its
+/// accumulator, and chains that show in the result, those of a float total, are summed in whole steps or blocks.
+template <GemmPolicy P, class Arch, class Lhs, class Rhs, class Acc>
+constexpr bool sums_chains() {
+    using atom = simd::atom_for<Arch, simd::product<Lhs, Rhs, Acc>>;
+    constexpr dim_t safe = products_in<Acc>(lhs_magnitude<P> * P::rhs::format::max_magnitude);
+    if constexpr (std::is_same_v<typename P::total, float>) {
+        constexpr dim_t chain = chain_traits<typename P::chain>::length;
+        if (chain > safe || (chain % atom::k != 0 && chain != scale_block<P>)) return false;
+    }
+    return safe >= atom::k / partial_sums_of<atom>;
+}
+
 template <GemmPolicy P, class Arch>
 constexpr auto choose_digits() {
     // and those of an arch that is declared elsewhere
     using simd::multiplies_byte_planes, simd::multiplies_bytes, simd::multiplies_signed_bytes;
     using L = typename P::lhs::format;
     using R = typename P::rhs::format;
+    using s8 = std::int8_t;
+    using u8 = std::uint8_t;
+    using s16 = std::int16_t;
+    using s32 = std::int32_t;
     if constexpr (std::is_same_v<L, float32>) {
         return digit_choice<float, float, float, 1, 1>{};
     } else {
-        constexpr bool bytes = is_byte<typename L::storage> && is_byte<typename R::storage> &&
-                               std::is_same_v<typename L::storage, std::uint8_t> &&
-                               std::is_same_v<typename R::storage, std::int8_t>;
-        constexpr bool signed_bytes = std::is_same_v<typename L::storage, std::int8_t> &&
-                                      std::is_same_v<typename R::storage, std::int8_t> &&
-                                      multiplies_signed_bytes(Arch{});
+        constexpr bool codes = std::is_same_v<typename R::storage, s8>,
+                       bytes = std::is_same_v<typename L::storage, u8> && codes,
+                       signed_bytes = std::is_same_v<typename L::storage, s8> && codes;
         constexpr bool sixteen = L::max_magnitude <= 32767 && R::max_magnitude <= 32767;
-        constexpr bool tiles = multiplies_byte_planes(Arch{}) && L::bits == 16 && R::bits == 16 &&
-                               scale_block<P> == 0 && std::is_same_v<typename P::total, std::int64_t>;
-        if constexpr (bytes && multiplies_bytes(Arch{}))
-            return digit_choice<std::uint8_t, std::int8_t, std::int32_t, 1, 1>{};
-        else if constexpr (signed_bytes)
-            return digit_choice<std::int8_t, std::int8_t, std::int32_t, 1, 1>{};
-        else if constexpr (bytes && std::is_same_v<typename P::accumulator, std::int16_t>)
-            return digit_choice<std::uint8_t, std::int8_t, std::int16_t, 1, 1>{};
+        constexpr bool tiles = multiplies_byte_planes(Arch{}) && L::bits == 16 && R::bits == 16 && L::min_value < 0 &&
+                               R::min_value < 0 && scale_block<P> == 0 &&
+                               std::is_same_v<typename P::total, std::int64_t>;
+        if constexpr (bytes && multiplies_bytes(Arch{}) && sums_chains<P, Arch, u8, s8, s32>())
+            return digit_choice<u8, s8, s32, 1, 1>{};
+        else if constexpr (signed_bytes && multiplies_signed_bytes(Arch{}) && sums_chains<P, Arch, s8, s8, s32>())
+            return digit_choice<s8, s8, s32, 1, 1>{};
+        else if constexpr (bytes && std::is_same_v<typename P::accumulator, s16> && sums_chains<P, Arch, u8, s8, s16>())
+            return digit_choice<u8, s8, s16, 1, 1>{};
         else if constexpr (tiles)
-            return digit_choice<std::uint8_t, std::uint8_t, std::int32_t, 2, 2>{};
+            return digit_choice<u8, u8, s32, 2, 2>{};
         else if constexpr (has_byte_planes<L>)
-            return digit_choice<std::int16_t, std::int16_t, std::int32_t, 2, 2>{};
-        else if constexpr (sixteen)
-            return digit_choice<std::int16_t, std::int16_t, std::int32_t, 1, 1>{};
+            return digit_choice<s16, s16, s32, 2, 2>{};
+        else if constexpr (sixteen && sums_chains<P, Arch, s16, s16, s32>())
+            return digit_choice<s16, s16, s32, 1, 1>{};
         else
-            return digit_choice<std::int32_t, std::int32_t, std::int64_t, 1, 1>{};
+            return digit_choice<s32, s32, std::int64_t, 1, 1>{};
     }
 }
 
@@ -137,7 +167,10 @@ struct kernel_traits {
     static constexpr bool halves = tile::across == 2 && cols >= 32 && atom::m == 1;
     static constexpr bool floats = std::is_same_v<lane, float>;
     static constexpr bool float_total = std::is_same_v<total, float>;
-    static constexpr bool proven = std::is_same_v<typename P::chain, proven_chain> && lhs_planes == 1;
+    /// Chains are cut by norms: those of a proven policy whose digits are int16. Any others are cut by ranges, which
+    /// leave room for long ones.
+    static constexpr bool proven = std::is_same_v<typename P::chain, proven_chain> && rhs_planes == 1 &&
+                                   lhs_planes == 1 && std::is_same_v<rhs_digit, std::int16_t>;
     static constexpr dim_t block = scale_block<P>;
     static constexpr bool integer_scales = block > 0 && !float_total;
     using block_scale = std::conditional_t<integer_scales, std::uint8_t, float>;
@@ -171,9 +204,10 @@ struct kernel_traits {
         }
         return false;
     }
-    /// The atom multiplies its sums by 8-bit scales while widening them. Some need sums that fit int16 for it.
+    /// The atom multiplies its sums by 8-bit scales while widening them to int32. Some need sums that fit int16 for it.
     static constexpr bool scales_in_flush = [] {
-        if constexpr (!integer_scales || !requires { typename atom::scale_fragment; })
+        if constexpr (!integer_scales || !std::is_same_v<total, std::int32_t> ||
+                      !requires { typename atom::scale_fragment; })
             return false;
         else if constexpr (requires { atom::largest_scaled; })
             return block * P::lhs::format::max_magnitude * P::rhs::format::max_magnitude <= atom::largest_scaled;
@@ -192,11 +226,7 @@ struct kernel_traits {
     using block_total = std::conditional_t<carries, std::int32_t, total>;
     static constexpr dim_t tile_size = rows * cols;
 
-    /// Sums that the atom keeps for each output, each of which takes its share of a chain.
-    static constexpr dim_t partial_sums = [] {
-        if constexpr (requires { atom::partial_sums; }) return atom::partial_sums;
-        return 1;
-    }();
+    static constexpr dim_t partial_sums = partial_sums_of<atom>;
 
     /// The longest chain in products, a multiple of the atom's k. With an exact total where a chain is cut has no
     /// effect on the result, so it is as long as the formats and the accumulator in use allow; with a float total it is
@@ -207,12 +237,9 @@ struct kernel_traits {
         } else if constexpr (float_total) {
             return chain_traits<typename P::chain>::length;
         } else {
-            constexpr std::int64_t l = lhs_planes == 2 ? 255 : P::lhs::format::max_magnitude;
+            constexpr std::int64_t l = lhs_planes == 2 ? 255 : lhs_magnitude<P>;
             constexpr std::int64_t r = split_planes == 2 ? 255 : can_fold_scales ? 127 : P::rhs::format::max_magnitude;
-            constexpr auto safe = static_cast<dim_t>(
-                static_cast<std::int64_t>(std::numeric_limits<typename digits::acc>::max()) / (l * r));
-            static_assert(safe >= k, "one step of the atom can overflow its accumulator");
-            return safe / k * k * partial_sums;
+            return products_in<typename digits::acc>(l * r) / (k / partial_sums) * k;
         }
     }
 };

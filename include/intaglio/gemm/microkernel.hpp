@@ -262,9 +262,13 @@ void flush_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, s
         }
         if constexpr (std::is_pointer_v<Panel>)
             if (check) check->template count<Traits, rows>(lhs, panel, c, nullptr, sums);
-        if constexpr (Traits::integer_scales)
-            flush_scaled<Traits, rows>(sums, totals, scales.rhs + c.scale * Traits::cols, fresh);
-        else if constexpr (Traits::float_total)
+        if constexpr (Traits::integer_scales) {
+            constexpr bool scaled = Traits::through || !Traits::can_fold_scales;
+            if (scaled || scales.rhs)
+                flush_scaled<Traits, rows>(sums, totals, scales.rhs + c.scale * Traits::cols, fresh);
+            else // folded
+                flush_exact<Traits, rows>(sums, totals, 0, fresh);
+        } else if constexpr (Traits::float_total)
             flush_float<Traits, rows>(sums, totals, scales, c.scale, fresh);
         else
             flush_exact<Traits, rows>(sums, totals, c.shift, fresh);

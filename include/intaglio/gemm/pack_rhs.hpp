@@ -262,7 +262,10 @@ template <GemmPolicy P, class Arch = simd::native_arch>
 packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, rhs_storage stored = rhs_storage::fast, executor_ref exec = {},
                              detail::zero_padding padding = {}) {
     detail::check_operand("rhs", rhs, rhs.values.cols(), rhs.values.rows());
-    detail::check_reduction<P>(rhs.values.rows());
+    if constexpr (P::rhs::block > 0 && std::is_integral_v<typename P::total>)
+        detail::check_scaled_reduction<P>(rhs);
+    else
+        detail::check_reduction<P>(rhs.values.rows());
     using storage = typename P::rhs::storage;
     using format = typename P::rhs::format;
     const detail::rhs_rows<storage> rows{rhs.values.data(), rhs.values.row_stride(), rhs.values.col_stride()};

@@ -67,10 +67,9 @@ void require_range(const char* name, const rhs_rows<T>& v, dim_t rows, dim_t col
     }
 }
 
-/// Whether elements of lhs have to be in their format's range. The proof of a chain covers every int16, and so -32768
-/// too, on the side that is measured when it is used.
+/// Whether elements of lhs have to be in their format's range.
 template <GemmPolicy P>
-constexpr bool checks_lhs = !std::is_same_v<typename P::chain, proven_chain>;
+constexpr bool checks_lhs = !takes_any_int16<P>;
 
 /// The same for proven policies, whose norms know the largest magnitude already: the elements are looked at only to
 /// name the first offender.
@@ -82,26 +81,34 @@ void require_proven_range(const char* name, std::int64_t largest, const rhs_rows
         if (largest > format::max_magnitude) require_range<format>(name, v, rows, cols);
 }
 
-/// The longest reduction whose total fits the policy's total, whatever the data.
-template <GemmPolicy P>
-constexpr dim_t longest_reduction() {
-    if constexpr (std::is_same_v<typename P::total, float>) {
-        return std::numeric_limits<dim_t>::max();
-    } else {
-        // int64 totals stay below 2^51, where the conversion to double in the epilogue is exact
-        constexpr std::int64_t most = std::is_same_v<typename P::total, std::int64_t>
-                                          ? std::int64_t{1} << 51
-                                          : std::numeric_limits<typename P::total>::max();
-        constexpr std::int64_t scale = P::rhs::block > 0 ? 255 * P::rhs::planes : 1;
-        return static_cast<dim_t>(most / (P::lhs::format::max_magnitude * P::rhs::format::max_magnitude * scale));
-    }
-}
-
+/// Throws where the sums of some product might not fit the policy's total.
 template <GemmPolicy P>
 void check_reduction(dim_t k) {
     require<value_error>(k <= longest_reduction<P>(), "gemm: the reduction is ", k, " long, and sums of more than ",
                          longest_reduction<P>(),
                          " products of this policy may not fit its total; use a wider total or split the product");
+}
+
+/// The same where rhs has integer scales per block: what counts is the scales that there are. For each column the sum
+/// over blocks and planes of scale * length of the block bounds its totals, in units of the largest product.
+template <GemmPolicy P>
+void check_scaled_reduction(const rhs_view<P>& rhs) {
+    constexpr dim_t block = P::rhs::block;
+    constexpr std::int64_t unit = lhs_magnitude<P> * P::rhs::format::max_magnitude,
+                           most = largest_total<typename P::total> / unit;
+    const dim_t k = rhs.values.rows(), n = rhs.values.cols(), blocks = (k + block - 1) / block;
+    for (dim_t j = 0; j < n; ++j) {
+        std::int64_t units = 0;
+        for (dim_t p = 0; p < P::rhs::planes; ++p)
+            for (dim_t b = 0; b < blocks; ++b)
+                units +=
+                    rhs.scales[static_cast<std::size_t>((p * n + j) * blocks + b)] * std::min(block, k - b * block);
+        require<value_error>(units <= most, "gemm: the scales of column ", j, " of rhs add up to ", units, " over its ",
+                             k, " elements; times ", unit, ", the largest product, totals of this policy hold up to ",
+                             most,
+                             "; use smaller scales (largest_scale of the quantizers), a wider total or split the "
+                             "product");
+    }
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

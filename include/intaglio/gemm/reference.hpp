@@ -64,7 +64,6 @@ typename P::total reference_total(dim_t k, const Lhs& lhs, const LhsScale& lhs_s
     using total = typename P::total;
     constexpr int planes = P::rhs::planes;
     static_assert(check_policy<P>::value);
-    static_assert(P::lhs::planes == 1, "gemm: lhs has one stored plane; give the planes to rhs");
 
     if constexpr (std::is_same_v<typename P::accumulator, float>) { // float operands
         float t = 0;

@@ -66,8 +66,9 @@ struct rhs_layout {
             scale_rows = scale;
             // the policy's chains, each padded to whole steps
         } else if constexpr (Traits::float_total && !Traits::floats) {
-            for (dim_t from = 0; from < k; from += Traits::longest_chain())
-                add(from, std::min(Traits::longest_chain(), k - from), 0, 0);
+            for (int p = 0; p < Traits::rhs_planes; ++p)
+                for (dim_t from = 0; from < k; from += Traits::longest_chain())
+                    add(from, std::min(Traits::longest_chain(), k - from), p, 0);
         } else {
             for (int p = 0; p < Traits::rhs_planes; ++p) add(0, k, p, 0);
         }

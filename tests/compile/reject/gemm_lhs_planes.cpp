@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// expect: gemm: lhs has one stored plane; give the planes to rhs
+// expect: gemm policy: lhs has one stored plane; give the planes to rhs
 
 #include "intaglio/gemm/presets.hpp"
 #include "intaglio/gemm/reference.hpp"
