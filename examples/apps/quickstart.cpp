@@ -90,9 +90,9 @@ void run(const options& o) {
 
     const auto directory = std::filesystem::absolute(o.report).parent_path();
     std::filesystem::create_directories(directory);
-    const trained fp32 = train<intaglio::nn::fp32_numerics>(digits, o.how, pool);
+    const trained fp32 = train_fp32(digits, o.how, pool);
     std::printf("FP32:  %.2f %% of the test images right after %.1f s\n", 100 * fp32.test_accuracy, fp32.seconds);
-    const trained dfp16 = train<intaglio::nn::dfp16_numerics>(digits, o.how, pool);
+    const trained dfp16 = train_dfp16(digits, o.how, pool);
     std::printf("DFP16: %.2f %% of the test images right after %.1f s\n", 100 * dfp16.test_accuracy, dfp16.seconds);
     print_counts(dfp16);
 
