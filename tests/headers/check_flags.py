@@ -23,6 +23,8 @@ import tempfile
 
 mode, include, compiler = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
 here = pathlib.Path(__file__).parent
+if "ccache" in os.path.basename(compiler[0]) and mode != "link":  # nothing here that it could keep
+    compiler = compiler[1:]
 
 # Flags, and the features of the CPU that they need (names of /proc/cpuinfo).
 SETS = [

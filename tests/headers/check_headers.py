@@ -188,9 +188,14 @@ def names(include, compiler):
     report(results)
 
 
+def without_cache(compiler):
+    """The compiler itself: ccache keeps nothing of a check of syntax."""
+    return compiler[1:] if "ccache" in os.path.basename(compiler[0]) else compiler
+
+
 if sys.argv[1] == "names":
-    names(pathlib.Path(sys.argv[2]), sys.argv[3:])
+    names(pathlib.Path(sys.argv[2]), without_cache(sys.argv[3:]))
 elif sys.argv[1] == "rules":
     rules(pathlib.Path(sys.argv[2]))
 else:
-    alone(pathlib.Path(sys.argv[2]), json.loads(sys.argv[3]), sys.argv[4:])
+    alone(pathlib.Path(sys.argv[2]), json.loads(sys.argv[3]), without_cache(sys.argv[4:]))
