@@ -131,7 +131,8 @@ TEST_CASE("filters are packed once for the input gradient", "[unit]") {
     CHECK(static_cast<intaglio::dim_t>(filter.products.size()) == strided.groups * 4);
     CHECK(filter.bytes() >= static_cast<intaglio::dim_t>(w.size() * sizeof(std::int16_t)));
 
-    CHECK_THROWS_WITH(conv_input_gradient<dfp16_training>(shape, d_out, 0.5, filter, view),
+    const auto denser = pattern<std::int16_t>(shape.out_pixels() * shape.out_channels, -300, 300);
+    CHECK_THROWS_WITH(conv_input_gradient<dfp16_training>(shape, denser, 0.5, filter, view),
                       Contains("8 products") && Contains("pack_gradient_filter"));
     conv_geometry wider = strided;
     wider.kernel_w += 1;
@@ -237,7 +238,7 @@ TEST_CASE("zeros around an image are multiplied like any number", "[unit][exact]
     strided.pad_h = 0;
     strided.stride_w = 2;
     const std::vector<float> w{1, inf, 1};
-    conv_input_gradient<fp32>(strided, ones, 1, w, 1, row);
+    conv_input_gradient<fp32>(strided, std::vector<float>(3, 1.0F), 1, w, 1, row);
     CHECK(same(out, {inf, 2, inf, 2, inf, 1}));
 }
 

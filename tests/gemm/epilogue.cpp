@@ -88,7 +88,7 @@ TEST_CASE("stages that don't fit the product are refused, and nothing is written
     CHECK(refused(value, epilogue{add{matrix_view<const float>(nullptr, 1, 3)}}, "add", "null"));
     CHECK(refused(value, epilogue{max_magnitude{}}, "max_magnitude", "null"));
     CHECK(refused(value, epilogue{max_magnitude{out.data() + 5}}, "max_magnitude", "output"));
-    CHECK(refused(value, epilogue{bias{std::span<const float>(out).subspan(2, 3)}}, "bias", "shares memory"));
+    CHECK(refused(value, epilogue{bias{std::span<const float>(out).subspan(2, 3)}}, "bias", "share memory"));
     CHECK(refused(value, epilogue{add{matrix_view<const float>(out.data() + 3, 1, 3)}}, "add", "share memory"));
     CHECK(refused(value, epilogue{add{matrix_view<const float>(out.data() + 6, 1, 3, 3, -1)}}, "add", "share memory"));
     run(values, view, epilogue{bias{three}, scale_shift{three, three}, add{view}});
