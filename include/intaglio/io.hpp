@@ -8,6 +8,7 @@
 #include "intaglio/io/coded_network_file.hpp"
 #include "intaglio/io/element_type.hpp"
 #include "intaglio/io/line_chart.hpp"
+#include "intaglio/io/parameters_file.hpp"
 #include "intaglio/io/safetensors.hpp"
 #include "intaglio/io/safetensors_header.hpp"
 #include "intaglio/io/safetensors_writer.hpp"

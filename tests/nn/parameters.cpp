@@ -58,4 +58,20 @@ TEST_CASE("parameters are found by name and by node", "[unit]") {
     REQUIRE(p[10][0] == 0);
 }
 
+TEST_CASE("a part of a network takes its parameters by name", "[unit]") {
+    network_builder build;
+    const auto x = build.input(1, 1, 2);
+    build.auxiliary_output(build.linear("aux", x, {.out_features = 3}), 0.3);
+    const network net = build.finish(build.linear("fc", x, {.out_features = 3})), part = evaluation_part(net);
+    parameters all(net);
+    all.at("fc.weight")[5] = 7;
+    const parameters some = select_parameters(part, all);
+    REQUIRE(some.count() == 2);
+    REQUIRE(some.at("fc.weight")[5] == 7);
+    REQUIRE(mentions<value_error>([&] { select_parameters(net, some); }, "aux.weight"));
+    network wider = part;
+    std::get<op::linear>(wider.nodes[1].op).out_features = 4;
+    REQUIRE(mentions<value_error>([&] { select_parameters(wider, some); }, "fc.weight", "3 x 2", "4 x 2"));
+}
+
 } // namespace intaglio::nn

@@ -10,16 +10,16 @@ namespace intaglio::nn {
 namespace {
 
 /// input(h, w, c) -> op
-network one_node(const extents& image, operation op) {
+network one_node(const extents& image, const operation& op) {
     network net;
     net.nodes.push_back({op::input{image[0], image[1], image[2]}, {}, "input"});
-    net.nodes.push_back({std::move(op), {0}, "it"});
+    net.nodes.push_back({op, {0}, "it"});
     net.outputs = {{1, 1}};
     return net;
 }
 
-extents shape_of(const extents& image, operation op) {
-    network net = one_node(image, std::move(op));
+extents shape_of(const extents& image, const operation& op) {
+    network net = one_node(image, op);
     net.nodes.push_back({op::flatten{}, {1}, "flat"});
     net.outputs = {{2, 1}};
     const auto shapes = infer_shapes(net, 5);
@@ -28,8 +28,8 @@ extents shape_of(const extents& image, operation op) {
 }
 
 template <class Error>
-bool refused(const extents& image, operation op, const char* words) {
-    const network net = one_node(image, std::move(op));
+bool refused(const extents& image, const operation& op, const char* words) {
+    const network net = one_node(image, op);
     return mentions<Error>([&] { infer_shapes(net, 1); }, "it: " + describe(net.nodes[1].op), image.to_string(),
                            "(input)", words);
 }

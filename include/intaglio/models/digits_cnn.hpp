@@ -18,6 +18,7 @@
 #include "intaglio/core/config.hpp"
 #include "intaglio/nn/batch_norm.hpp"
 #include "intaglio/nn/conv2d.hpp"
+#include "intaglio/nn/network_builder.hpp"
 #include "intaglio/nn/pooling.hpp"
 #include "intaglio/nn/relu.hpp"
 #include "intaglio/nn/sequential.hpp"
@@ -42,6 +43,23 @@ nn::sequential digits_cnn() {
     net.add<nn::global_average_pool>();
     net.add<nn::linear<Numerics>>("fc", 128, 10);
     return net;
+}
+
+/// The same as data.
+inline nn::network digits_cnn() {
+    nn::network_builder net;
+    auto x = net.input(8, 8, 1);
+    const auto block = [&](const std::string& number, dim_t channels) {
+        x = net.convolution("conv" + number, x, {.out_channels = channels, .kernel = 3, .padding = 1, .bias = false});
+        x = net.relu(net.batch_norm("norm" + number, x));
+    };
+    block("1", 32);
+    block("2", 64);
+    x = net.max_pool(x, {.kernel = 2});
+    block("3", 64);
+    block("4", 128);
+    x = net.flatten(net.global_average_pool(x));
+    return net.finish(net.linear("fc", x, {.out_features = 10}));
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::models

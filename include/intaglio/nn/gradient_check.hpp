@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The one gradient checker, for every layer. With random weights r on the outputs, L(x, w) = sum of r * out is a scalar
-// function, whose gradient the layer computes from d_out = r. It is compared with the central difference
+// The one gradient checker, for every layer and, in reference/gradient_check.hpp, every network. With random weights r
+// on the outputs, L(x, w) = sum of r * out is a scalar function, whose gradient is computed from d_out = r. It is
+// compared with the central difference
 //
 //   (L(v + step) - L(v - step)) / (2 step)      for inputs and parameters v.
 //
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -48,6 +50,44 @@ inline void spread_values(std::span<float> values, std::uint64_t seed, std::uint
 }
 } // namespace detail
 
+/// A tensor that the scalar depends on.
+struct checked_tensor {
+    std::string name;
+    std::span<float> values;
+    std::vector<float> gradient; ///< as computed
+};
+
+/// Compares computed gradients with differences of `scalar()`, a double that depends on the values of the tensors.
+template <class Scalar>
+gradient_report compare_gradients(Scalar&& scalar, const std::vector<checked_tensor>& tensors,
+                                  const gradient_check_options& options) {
+    gradient_report report;
+    for (const checked_tensor& t : tensors) {
+        float largest = 0;
+        for (const float g : t.gradient) largest = std::max(largest, std::fabs(g));
+        const dim_t n = static_cast<dim_t>(t.values.size()), count = std::min(n, options.samples);
+        for (dim_t s = 0; s < count; ++s) {
+            const auto at = static_cast<std::size_t>(s * n / count);
+            const float kept = t.values[at];
+            t.values[at] = kept + options.step;
+            const double up = static_cast<double>(t.values[at]), scalar_up = scalar();
+            t.values[at] = kept - options.step;
+            const double down = static_cast<double>(t.values[at]), scalar_down = scalar();
+            t.values[at] = kept;
+            const double difference =
+                std::fabs((scalar_up - scalar_down) / (up - down) - static_cast<double>(t.gradient[at]));
+            const double share = difference / std::max(static_cast<double>(largest), 1e-6);
+            ++report.compared;
+            const bool broken = report.worst != report.worst; // NaN is the worst, and stays it
+            if (!broken && !(share < report.worst)) {
+                report.worst = share;
+                report.where = join(t.name, " [", at, "]");
+            }
+        }
+    }
+    return report;
+}
+
 /// Checks d_in and all trained parameters of a layer on one input of shape `in_shape`. Parameters are drawn at random
 /// first.
 inline gradient_report check_gradients(layer& checked, const extents& in_shape,
@@ -74,40 +114,11 @@ inline gradient_report check_gradients(layer& checked, const extents& in_shape,
     loss();
     checked.backward(in, out, weights, &d_in, mode);
 
-    gradient_report report;
-    const auto compare = [&](const std::string& name, std::span<float> values, const std::vector<float>& gradient) {
-        float largest = 0;
-        for (float g : gradient) largest = std::max(largest, std::fabs(g));
-        const dim_t n = static_cast<dim_t>(values.size()), count = std::min(n, options.samples);
-        for (dim_t s = 0; s < count; ++s) {
-            const auto at = static_cast<std::size_t>(s * n / count);
-            const float kept = values[at];
-            values[at] = kept + options.step;
-            const double up = static_cast<double>(values[at]), loss_up = loss();
-            values[at] = kept - options.step;
-            const double down = static_cast<double>(values[at]), loss_down = loss();
-            values[at] = kept;
-            const double difference =
-                std::fabs((loss_up - loss_down) / (up - down) - static_cast<double>(gradient[at]));
-            const double share = difference / std::max(static_cast<double>(largest), 1e-6);
-            ++report.compared;
-            const bool broken = report.worst != report.worst; // NaN is the worst, and stays it
-            if (!broken && !(share < report.worst)) {
-                report.worst = share;
-                report.where = join(name, " [", at, "]");
-            }
-        }
-    };
     const auto copy = [](std::span<const float> v) { return std::vector<float>(v.begin(), v.end()); };
-    std::vector<std::vector<float>> gradients;
-    for (parameter* p : checked.parameters()) gradients.push_back(copy(p->gradient.span()));
-    compare("input", in.values(), copy(d_in.values()));
-    std::size_t i = 0;
-    for (parameter* p : checked.parameters()) {
-        if (p->trained) compare(p->name, p->value.span(), gradients[i]);
-        ++i;
-    }
-    return report;
+    std::vector<checked_tensor> tensors{{"input", in.values(), copy(d_in.values())}};
+    for (parameter* p : checked.parameters())
+        if (p->trained) tensors.push_back({p->name, p->value.span(), copy(p->gradient.span())});
+    return compare_gradients(loss, tensors, options);
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::nn

@@ -15,6 +15,9 @@
 // is the prefix of the parameters' names; others are called after their operation, beside their input ("layer1.0.bn1"
 // gives "layer1.0.relu", then "layer1.0.relu_2") unless a name is given.
 //
+// Options come by reference: GCC 12.2 with AVX-512 passes constant structs of 32 bytes and more wrongly by value, here
+// {2, 2, 0, 0} as {2, 2, 2, 0} (its vectorizer's constant, read back in one piece).
+//
 // Nodes, and with them parameters, stand in the order of the calls: write `add(a(), b())` with both values made before,
 // since the language leaves the order of arguments open.
 
@@ -45,15 +48,18 @@ public:
         return {0};
     }
 
-    value convolution(std::string name, value x, op::convolution c) {
+    value convolution(std::string name, value x, const op::convolution& options) {
+        op::convolution c = options;
         if (c.in_channels == 0) c.in_channels = shape(x)[3];
         return append(c, {x}, std::move(name));
     }
-    value linear(std::string name, value x, op::linear l) {
+    value linear(std::string name, value x, const op::linear& options) {
+        op::linear l = options;
         if (l.in_features == 0) l.in_features = shape(x)[3];
         return append(l, {x}, std::move(name));
     }
-    value batch_norm(std::string name, value x, op::batch_norm n = {}) {
+    value batch_norm(std::string name, value x, const op::batch_norm& options = {}) {
+        op::batch_norm n = options;
         if (n.channels == 0) n.channels = shape(x)[3];
         return append(n, {x}, std::move(name));
     }
@@ -62,11 +68,13 @@ public:
     value concatenate(const std::vector<value>& parts, std::string name = {}) {
         return append(op::concatenate{}, parts, std::move(name));
     }
-    value max_pool(value x, op::max_pool p, std::string name = {}) {
+    value max_pool(value x, const op::max_pool& options, std::string name = {}) {
+        op::max_pool p = options;
         if (p.stride == size2d(0)) p.stride = p.kernel;
         return append(p, {x}, std::move(name));
     }
-    value average_pool(value x, op::average_pool p, std::string name = {}) {
+    value average_pool(value x, const op::average_pool& options, std::string name = {}) {
+        op::average_pool p = options;
         if (p.stride == size2d(0)) p.stride = p.kernel;
         return append(p, {x}, std::move(name));
     }
@@ -77,21 +85,21 @@ public:
         if (name.empty()) name = free_name("global_average_pool", {x.node});
         return adaptive_average_pool(x, 1, std::move(name));
     }
-    value local_response_norm(value x, op::local_response_norm n, std::string name = {}) {
+    value local_response_norm(value x, const op::local_response_norm& n, std::string name = {}) {
         return append(n, {x}, std::move(name));
     }
     value dropout(value x, double probability, std::string name = {}) {
         return append(op::dropout{probability}, {x}, std::move(name));
     }
     value flatten(value x, std::string name = {}) { return append(op::flatten{}, {x}, std::move(name)); }
-    value padded_shortcut(value x, op::padded_shortcut s, std::string name = {}) {
+    value padded_shortcut(value x, const op::padded_shortcut& s, std::string name = {}) {
         return append(s, {x}, std::move(name));
     }
 
     /// Any operation as it stands. Throws shape_error or value_error, and adds nothing, where it does not fit its
     /// inputs or its name is taken; without a name it gets one.
-    value append(operation op, const std::vector<value>& inputs, std::string name = {}) {
-        node n{std::move(op), {}, std::move(name)};
+    value append(const operation& op, const std::vector<value>& inputs, std::string name = {}) {
+        node n{op, {}, std::move(name)};
         for (const value x : inputs) n.inputs.push_back(x.node);
         if (n.name.empty()) n.name = free_name(kind_of(n.op), n.inputs);
         require<value_error>(names_.count(n.name) == 0, n.name, ": another node has this name");
@@ -114,7 +122,7 @@ public:
     void auxiliary_output(value logits, double weight) { auxiliary_.push_back({logits.node, weight}); }
 
     /// The network whose answer is `logits`. Throws as infer_shapes does.
-    network finish(value logits, op::softmax_cross_entropy loss = {}) const {
+    network finish(value logits, const op::softmax_cross_entropy& loss = {}) const {
         network net = net_;
         net.outputs = {{logits.node, 1}};
         net.outputs.insert(net.outputs.end(), auxiliary_.begin(), auxiliary_.end());

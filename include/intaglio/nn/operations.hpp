@@ -9,7 +9,6 @@
 // its options once more, in fields(op, visit), which calls visit(name, value) for each: printing (and whoever stores a
 // network) reads them from there.
 
-#include <compare>
 #include <string>
 #include <string_view>
 #include <type_traits>

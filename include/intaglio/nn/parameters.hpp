@@ -122,4 +122,18 @@ private:
     std::vector<std::array<std::size_t, 4>> places_; // of each node, by role
 };
 
+/// Those of `all` that a part of their network has (evaluation_part), by name. Throws value_error, which names the
+/// tensor, where one is missing or has another shape.
+inline parameters select_parameters(const network& part, const parameters& all) {
+    parameters some(part);
+    for (std::size_t i = 0; i < some.count(); ++i) {
+        const parameter_spec& spec = some.spec(i);
+        const tensor<float>& values = all.at(spec.name);
+        require<value_error>(values.shape() == spec.shape, "parameters: '", spec.name, "' is ", values.shape(),
+                             ", the part takes ", spec.shape);
+        some[i] = values;
+    }
+    return some;
+}
+
 } // namespace intaglio::inline INTAGLIO_ABI::nn
