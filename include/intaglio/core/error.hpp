@@ -77,9 +77,10 @@ template <class E, class... Parts>
     throw E(join(parts...));
 }
 
-/// Throws an `E` whose text is the joined parts unless `ok`. The parts are joined only when it throws.
+/// Throws an `E` whose text is the joined parts unless `ok`. The parts are joined only when it throws. Always inlined, so
+/// that a compiler that knows the arguments sees that nothing after it runs (and does not warn of it).
 template <class E = shape_error, class... Parts>
-void require(bool ok, const Parts&... parts) {
+[[gnu::always_inline]] inline void require(bool ok, const Parts&... parts) {
     if (!ok) [[unlikely]]
         fail<E>(parts...);
 }
