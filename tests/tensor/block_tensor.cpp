@@ -19,6 +19,9 @@ TEST_CASE("a block tensor has a scale for each block of each row", "[unit]") {
     REQUIRE(rhs.scales.data() == t.scales());
     block_tensor<fixed<14>> x(2, 70, 32);
     REQUIRE(x.as_lhs<lhs_view<int16_blocks>>().values.rows() == 2);
+    const block_tensor<fixed<8>> hollow(3, 0, 32); // a row of nothing has a scale where rows have one
+    REQUIRE(hollow.as_rhs<rhs_view<int8_inference>>().scales.size() == 3);
+    REQUIRE((block_tensor<fixed<4>>(3, 0, 32).as_rhs<rhs_view<int4_blocks>>().scales.empty()));
     REQUIRE_THROWS_AS(block_tensor<fixed<4>>(2, 70, 0), shape_error);
     REQUIRE_THROWS_AS(block_tensor<fixed<4>>(-2, 70, 32), shape_error);
 }

@@ -5,6 +5,10 @@
 // / block] * values[row][k]. With block = cols that is one scale for each row, the usual form of 8-bit weights. The
 // last block of a row may be shorter. Made by quantize/blocks.hpp.
 
+#include <algorithm>
+#include <cstddef>
+#include <span>
+
 #include "intaglio/core/buffer.hpp"
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
@@ -26,7 +30,7 @@ public:
     block_tensor(dim_t rows, dim_t cols, dim_t block) : rows_(rows), cols_(cols), block_(block) {
         require(block >= 1, "block tensor: blocks of ", block, " elements; a block has at least 1");
         values_ = buffer<storage>(checked_product({rows, cols}));
-        scales_ = buffer<float>(checked_product({rows, blocks()}));
+        scales_ = buffer<float>(checked_product({rows, std::max<dim_t>(1, blocks())}));
     }
 
     dim_t rows() const noexcept { return rows_; }
@@ -50,13 +54,11 @@ public:
     /// value_error where its format has a smaller range.
     template <class View>
     View as_lhs() const {
-        check_view<View>();
-        return View{matrix(), 1.0, scales_.span(), 0};
+        return View{matrix(), 1.0, scales_for<View>(), 0};
     }
     template <class View>
     View as_rhs() const {
-        check_view<View>();
-        return View{matrix().transposed(), 1.0, scales_.span(), 0};
+        return View{matrix().transposed(), 1.0, scales_for<View>(), 0};
     }
 
     double value(dim_t row, dim_t col) const noexcept {
@@ -64,11 +66,14 @@ public:
     }
 
 private:
+    /// The scales that an operand reads. A row without elements has no block, but one scale where rows have one.
     template <class View>
-    void check_view() const {
+    std::span<const float> scales_for() const {
+        using operand = typename View::operand_type;
         detail::require_operand_types<View, storage, float>();
-        detail::require_blocks<typename View::operand_type>("block tensor", block_, cols_);
-        detail::require_magnitude<typename View::operand_type>("block tensor", Format::max_magnitude);
+        detail::require_blocks<operand>("block tensor", block_, cols_);
+        detail::require_magnitude<operand>("block tensor", Format::max_magnitude);
+        return scales_.span().first(static_cast<std::size_t>(detail::scale_count<operand>(rows_, cols_)));
     }
 
     dim_t rows_ = 0;
