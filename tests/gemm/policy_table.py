@@ -3,6 +3,7 @@
 
     policy_table.py rows KINDS UNIT UNITS   a C++ file with every UNITS-th row of the table, for policy_table.hpp;
                                             KINDS: all, or bytes for those of BYTE_KINDS
+    policy_table.py products KINDS          a C++ file with one product of each row, to see that it compiles
     policy_table.py laws                    a C++ file that asks the library for its verdict on combinations of the
                                             answers below, for policy_laws.cpp
     policy_table.py list                    the rows, for people
@@ -191,10 +192,21 @@ def table():
     return rows
 
 
+def rows_of(kinds):
+    return [(number, row) for number, row in enumerate(table()) if kinds == "all" or row.kind in BYTE_KINDS]
+
+
+def products(kinds):
+    print('#include "intaglio/gemm/gemm.hpp"\n\nusing namespace intaglio;\n')
+    for number, row in rows_of(kinds):
+        print(row.cpp(f"row_{number}"))
+        print(f"void product_{number}(const lhs_view<row_{number}>& lhs, const rhs_view<row_{number}>& rhs,\n"
+              f"    matrix_view<{SUMS[row.total][0]}> out) {{\n    gemm<row_{number}>(lhs, rhs, out);\n}}\n")
+
+
 def unit(kinds, index, count):
     print('#include "gemm/policy_table.hpp"\n\nnamespace {\n\nusing namespace intaglio;\n')
-    rows = [(number, row) for number, row in enumerate(table()) if kinds == "all" or row.kind in BYTE_KINDS]
-    rows = rows[index::count]
+    rows = rows_of(kinds)[index::count]
     for number, row in rows:
         print(row.cpp(f"row_{number}"))
     print("} // namespace\n")
@@ -225,6 +237,8 @@ def laws():
 if __name__ == "__main__":
     if sys.argv[1] == "rows":
         unit(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    elif sys.argv[1] == "products":
+        products(sys.argv[2])
     elif sys.argv[1] == "laws":
         laws()
     else:
