@@ -31,11 +31,9 @@
 #include "intaglio/quantize/ternary.hpp"
 
 namespace intaglio::conditions {
-namespace {
-
 /// Floats of random signs and mantissas, their exponents drawn from `range` below 2^`top`: put together as bits, so
 /// that the environment has no part in it. Below 2^-126 they are denormal numbers.
-std::vector<float> floats(dim_t count, std::uint64_t seed, int top = 0, std::uint32_t range = 12) {
+std::vector<float> floats(dim_t count, std::uint64_t seed, int top, std::uint32_t range) {
     std::vector<float> all(static_cast<std::size_t>(count));
     for (std::size_t i = 0; i < all.size(); ++i) {
         const std::uint32_t bits = random_words(seed, 1, i)[0];
@@ -47,6 +45,8 @@ std::vector<float> floats(dim_t count, std::uint64_t seed, int top = 0, std::uin
     }
     return all;
 }
+
+namespace {
 
 template <class T>
 std::vector<T> integers(dim_t count, std::uint64_t seed, std::int64_t low, std::int64_t high) {
@@ -399,6 +399,7 @@ constexpr family all[] = {
     {"NaN and infinity", nan_and_infinity},
     {"gradient check", gradient_checks},
     {"integer networks", integer_networks},
+    {"training plans", train_plans},
     {"deformed digits", deformed_digits},
 };
 

@@ -4,6 +4,7 @@
 // The public families of the library, each as a small computation whose results are bytes: what docs/conditions.md
 // promises is tried on all of them.
 
+#include <cstdint>
 #include <cstring>
 #include <span>
 #include <type_traits>
@@ -41,8 +42,11 @@ struct family {
     void (*run)(executor_ref exec, bytes& out);
 };
 
-/// Their inputs are made anew in each run, by integer arithmetic alone.
 std::span<const family> families();
+/// Their inputs are made anew in each run, by integer arithmetic alone.
+std::vector<float> floats(dim_t count, std::uint64_t seed, int top = 0, std::uint32_t range = 12);
+/// Steps of training plans, in both storage types (plans.cpp).
+void train_plans(executor_ref exec, bytes& out);
 
 inline bytes result_of(const family& f, executor_ref exec) {
     bytes out;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "intaglio/train/cross_entropy.hpp"
 
+#include <cmath>
 #include <vector>
 
 #include "intaglio/numeric/random.hpp"
@@ -20,6 +21,18 @@ TEST_CASE("the loss of equal logits, of extreme ones, and of a thousand classes"
     const batch_result extreme = softmax_cross_entropy(logits, labels, 0.1, 1, d, "fc");
     REQUIRE(std::isfinite(extreme.loss));
     for (const float v : d) REQUIRE(std::isfinite(v));
+}
+
+TEST_CASE("a NaN among the logits makes the loss NaN and no answer correct", "[unit]") {
+    for (std::size_t at = 0; at < 3; ++at)
+        for (std::int32_t label = 0; label < 3; ++label) {
+            CAPTURE(at, label);
+            std::vector<float> logits(3);
+            logits[at] = std::nanf("");
+            const auto broken = softmax_cross_entropy(logits, std::vector{label}, 0, 1, {}, "fc");
+            REQUIRE(std::isnan(broken.loss));
+            REQUIRE(broken.correct == 0);
+        }
 }
 
 TEST_CASE("the gradient of the loss", "[gradient]") {

@@ -17,12 +17,13 @@
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
+#include "intaglio/core/float_environment.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::train {
 
 struct batch_result {
     double loss = 0;   ///< average over the batch, in nats
-    dim_t correct = 0; ///< images whose largest logit (the first of equals) is that of their label
+    dim_t correct = 0; ///< images whose largest logit (the first of equals) is that of their label; none with a NaN
 };
 
 /// `logits`: batch x classes. Writes d_logits, of the same size, unless it is empty. shape_error where the sizes do not
@@ -30,6 +31,7 @@ struct batch_result {
 inline batch_result softmax_cross_entropy(std::span<const float> logits, std::span<const std::int32_t> labels,
                                           double smoothing, double weight, std::span<float> d_logits,
                                           std::string_view name) {
+    const float_environment scope;
     require(!labels.empty() && logits.size() % labels.size() == 0, name, ": ", labels.size(), " labels for ",
             logits.size(), " logits");
     require(d_logits.empty() || d_logits.size() == logits.size(), name, ": ", logits.size(), " logits but ",
@@ -46,7 +48,7 @@ inline batch_result softmax_cross_entropy(std::span<const float> logits, std::sp
         const auto top = static_cast<double>(*best);
         double sum = 0;
         for (std::size_t c = 0; c < classes; ++c) sum += std::exp(static_cast<double>(z[c]) - top);
-        result.correct += best == z + label;
+        result.correct += best == z + label && sum == sum;
         for (std::size_t c = 0; c < classes; ++c) {
             const double target = (c == label ? 1 - smoothing : 0.0) + smoothing / static_cast<double>(classes);
             const double above = static_cast<double>(z[c]) - top; // log p = above - log sum

@@ -86,7 +86,8 @@ void batch_statistics(const stored<T>& y, norm_state<T>& s, executor_ref exec) {
     for (std::size_t c = 0; c < s.mean.size(); ++c) {
         const double mean = sums[c] / pixels, square = sums[s.mean.size() + c] / pixels;
         s.mean[c] = mean * unit;
-        s.variance[c] = std::max(0.0, square - mean * mean) * unit * unit;
+        const double difference = square - mean * mean;
+        s.variance[c] = (difference < 0 ? 0.0 : difference) * unit * unit; // NaN stays NaN
     }
 }
 

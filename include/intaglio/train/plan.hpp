@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/train/arena.hpp"
 #include "intaglio/train/cross_entropy.hpp"
 #include "intaglio/train/node_groups.hpp"
@@ -38,6 +39,7 @@ public:
     plan(const nn::network& net, const extents& images, nn::parameters& parameters, const plan_options& options = {},
          executor_ref exec = {})
         : net_(net), shapes_(nn::infer_shapes(net, images)), in_float_(options.in_float) {
+        const float_environment scope;
         for (const std::string& name : in_float_) nn::find_node(net_, name);
         w_.parameters = &parameters;
         w_.options = options.storage;
@@ -73,6 +75,7 @@ public:
     /// Computes the logits of all outputs. In training the statistics are the batch's, and dropout drops. Throws
     /// value_error where a tensor gets values that are not finite, with its name.
     void forward(std::span<const float> images, bool training) {
+        const float_environment scope;
         require(static_cast<dim_t>(images.size()) == this->images().size(), "plan: takes images ", this->images(), ", ",
                 this->images().size(), " values, got ", images.size());
         w_.training = training;
@@ -94,6 +97,7 @@ public:
     /// The loss of the logits of the last forward pass, auxiliary ones by their weights, and their gradients.
     /// value_error for a label that is no class.
     batch_result loss(std::span<const std::int32_t> labels) {
+        const float_environment scope;
         const auto watch = time_of(w_.times, "loss", pass_kind::loss);
         batch_result first;
         double total = 0;
@@ -110,6 +114,7 @@ public:
 
     /// The gradients of all trained parameters, behind forward(.., true) and loss().
     void backward() {
+        const float_environment scope;
         for (std::size_t o = 0; o < outputs_.size(); ++o) {
             const auto watch = time_of(w_.times, "loss", pass_kind::loss);
             const gradient_target<T> to = outputs_[o].d.in(w_);
@@ -176,7 +181,6 @@ private:
     }
 
     // --- units ---------------------------------------------------------------------------------------------------
-
     void make_units() {
         tensor_of_.assign(net_.nodes.size(), no_tensor);
         tensor_of_[0] = add_tensor(shapes_[0].size());
@@ -287,7 +291,6 @@ private:
     }
 
     // --- gradients -----------------------------------------------------------------------------------------------
-
     /// Who writes which gradient, what is added and what masked: units in the order of the backward pass.
     void plan_gradients() {
         const std::size_t forward_tensors = w_.tensors.size();
@@ -331,7 +334,6 @@ private:
     }
 
     // --- memory --------------------------------------------------------------------------------------------------
-
     void plan_memory() {
         std::vector<std::size_t> blocks;
         for (const stored<T>& t : w_.tensors) blocks.push_back(arena_.add(t.size * dim_t{sizeof(T)}));

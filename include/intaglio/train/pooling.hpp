@@ -5,7 +5,7 @@
 // by the pixels that its kind counts. The gradient is gathered: for each pixel, the windows that cover it.
 //
 // Maxima are exact, so they keep the exponent of the input. Which pixel was the largest (the first of equals, rows
-// before columns; a NaN before all) is kept as its number in the window, a byte.
+// before columns; a NaN before all, and the last of them, as in PyTorch) is kept as its number in the window, a byte.
 
 #include <limits>
 
@@ -116,8 +116,7 @@ void maximum(const stored<T>& in, const pool_windows& w, stored<T>& out, std::ui
                         const T* __restrict const q = in.data + w.in.pixel(b, y, x) + c0;
                         const auto n = static_cast<number>((y - rows.begin) * wide + x - columns.begin);
                         for (dim_t c = 0; c < count; ++c) {
-                            const bool larger =
-                                std::is_same_v<T, float> ? !(q[c] <= best[c]) && best[c] == best[c] : q[c] > best[c];
+                            const bool larger = (q[c] > best[c]) | (q[c] != q[c]);
                             best[c] = larger ? q[c] : best[c];
                             numbers[c] = larger ? n : numbers[c];
                         }

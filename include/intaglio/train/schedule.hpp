@@ -18,6 +18,7 @@
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
+#include "intaglio/core/float_environment.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::train {
 
@@ -49,6 +50,7 @@ struct schedule {
     }
 
     double operator()(dim_t step) const {
+        const float_environment scope;
         if (step < warmup) return at(0) * static_cast<double>(step + 1) / static_cast<double>(warmup + 1);
         return at(step - warmup);
     }

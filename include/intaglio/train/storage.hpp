@@ -50,7 +50,7 @@ struct stored {
 
 /// The exponent with which magnitudes up to `largest` (finite) are stored.
 inline int stored_exponent(float largest, dfp_spec spec) noexcept {
-    return largest == 0.0F ? 0 : std::max(least_exponent, dfp_exponent(largest, spec));
+    return magnitude_bits(largest) == 0 ? 0 : std::max(least_exponent, dfp_exponent(largest, spec));
 }
 
 /// Elements that are computed at a time: they stay in L1 on their way to memory.
