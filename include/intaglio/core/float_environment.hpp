@@ -9,7 +9,8 @@
 //
 //   const float_environment scope;
 //
-// and executor_ref does so around each worker's share. It costs one read of a register where nothing is to be changed.
+// or, where it returns a number, is the argument of in_float_environment; and executor_ref does so around each worker's
+// share. It costs one read of a register where nothing is to be changed.
 //
 // What the register of the machine holds is written here and not in simd/arch, since executors, two floors below, need
 // it, and it is no vector instruction. On machines other than x86 and AArch64 the caller's environment stays.
@@ -58,7 +59,8 @@ INTAGLIO_INLINE void write_float_control(std::uint64_t) noexcept {}
 /// an exception too, the thread's own environment is back; if it was another one, so are its flags.
 ///
 /// The compiler orders memory around a change of the environment, not arithmetic in registers. That is enough for
-/// functions that read their operands from memory and write their results there, as all here do.
+/// functions that read their operands from memory and write their results there. Those that return a number take
+/// in_float_environment: Clang 14 moved the last division of such a one behind the scope.
 class float_environment {
 public:
     INTAGLIO_INLINE float_environment() noexcept : callers_(detail::read_float_control()) {
@@ -77,5 +79,22 @@ private:
 
     std::uint64_t callers_;
 };
+
+namespace detail {
+/// f(), apart from the code around it. The empty barrier keeps the compiler from taking this for a function of its
+/// arguments alone, which it might move.
+template <class F>
+[[gnu::noinline]] auto call_apart(const F& f) {
+    asm volatile("" : : : "memory");
+    return f();
+}
+} // namespace detail
+
+/// f() in a float_environment: nothing of what it returns is computed outside of it.
+template <class F>
+auto in_float_environment(const F& f) {
+    const float_environment scope;
+    return detail::call_apart(f);
+}
 
 } // namespace intaglio::inline INTAGLIO_ABI

@@ -25,10 +25,12 @@ inline constexpr float range_deviations = 6; ///< z above
 /// The range for channels of these batch-norm scales and shifts; 1 where no channel is ever positive.
 inline float activation_range(std::span<const float> scale, std::span<const float> shift,
                               float deviations = range_deviations) {
-    const float_environment scope;
-    float range = 0;
-    for (std::size_t c = 0; c < scale.size(); ++c) range = std::max(range, shift[c] + deviations * std::fabs(scale[c]));
-    return range > 0 ? range : 1.0f;
+    return in_float_environment([&] {
+        float range = 0;
+        for (std::size_t c = 0; c < scale.size(); ++c)
+            range = std::max(range, shift[c] + deviations * std::fabs(scale[c]));
+        return range > 0 ? range : 1.0f;
+    });
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::nn

@@ -21,11 +21,12 @@ struct step_schedule {
     float factor = 0.1f;
 
     float operator()(dim_t step) const {
-        const float_environment scope;
-        float r = rate;
-        for (dim_t m : milestones)
-            if (step >= m) r *= factor;
-        return r;
+        return in_float_environment([&] {
+            float r = rate;
+            for (dim_t m : milestones)
+                if (step >= m) r *= factor;
+            return r;
+        });
     }
 };
 
@@ -36,11 +37,12 @@ struct cosine_schedule {
     float last = 0;
 
     float operator()(dim_t step) const {
-        const float_environment scope;
         if (step >= steps) return last;
-        constexpr double pi = 3.14159265358979323846;
-        const double share = 0.5 * (1 + std::cos(pi * static_cast<double>(step) / static_cast<double>(steps)));
-        return last + (rate - last) * static_cast<float>(share);
+        return in_float_environment([&] {
+            constexpr double pi = 3.14159265358979323846;
+            const double share = 0.5 * (1 + std::cos(pi * static_cast<double>(step) / static_cast<double>(steps)));
+            return last + (rate - last) * static_cast<float>(share);
+        });
     }
 };
 
@@ -52,9 +54,9 @@ struct warmup {
     Schedule inner;
 
     float operator()(dim_t step) const {
-        const float_environment scope;
         if (step >= steps) return inner(step - steps);
-        return inner(0) * static_cast<float>(step + 1) / static_cast<float>(steps + 1);
+        return in_float_environment(
+            [&]() -> float { return inner(0) * static_cast<float>(step + 1) / static_cast<float>(steps + 1); });
     }
 };
 template <class Schedule>

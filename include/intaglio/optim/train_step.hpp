@@ -30,9 +30,10 @@ inline nn::batch_result train_step(nn::sequential& network, const nn::feature_ma
 /// Share of the images, 0 .. 1, whose largest logit is that of their label; batch norm uses its running statistics.
 inline double accuracy(nn::sequential& network, const nn::feature_map& images, std::span<const std::uint8_t> labels,
                        executor_ref exec = {}) {
-    const float_environment scope;
     const nn::batch_result result = nn::softmax_cross_entropy(network.forward(images, {.exec = exec}), labels, nullptr);
-    return labels.empty() ? 0.0 : static_cast<double>(result.correct) / static_cast<double>(labels.size());
+    return in_float_environment([&] {
+        return labels.empty() ? 0.0 : static_cast<double>(result.correct) / static_cast<double>(labels.size());
+    });
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::optim

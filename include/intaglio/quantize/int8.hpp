@@ -46,13 +46,14 @@ struct linear_scale {
 /// 2^-100 count as 2^-100. Throws value_error otherwise.
 template <IntegerFormat Format>
 linear_scale scale_for_range(float largest) {
-    const float_environment scope;
     require<value_error>(largest >= 0 && is_finite(largest), "activation range: ", largest,
                          " is not a finite number >= 0");
-    if (largest == 0) return {};
-    const auto inverse = static_cast<float>(static_cast<double>(Format::max_magnitude) /
-                                            static_cast<double>(std::max(largest, 0x1p-100F)));
-    return {1.0 / static_cast<double>(inverse), inverse};
+    if (magnitude_bits(largest) == 0) return {};
+    return in_float_environment([&] {
+        const auto inverse = static_cast<float>(static_cast<double>(Format::max_magnitude) /
+                                                static_cast<double>(std::max(largest, 0x1p-100F)));
+        return linear_scale{1.0 / static_cast<double>(inverse), inverse};
+    });
 }
 
 /// codes[i] = requantize<Format>(values[i], inverse_scale). Values beyond the range saturate; a NaN becomes the least

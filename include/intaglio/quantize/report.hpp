@@ -92,19 +92,20 @@ concept PlaneWeights = ApproximateWeights<T> && requires(const T& w, dim_t i) {
 /// `value(row, col)` is the approximation.
 template <class Value>
 double nmse_of(std::span<const float> weights, dim_t rows, dim_t cols, const Value& value) {
-    const float_environment scope;
     require(static_cast<dim_t>(weights.size()) == rows * cols, "nmse: ", weights.size(),
             " weights, the approximation has ", rows, " x ", cols);
-    double error = 0, power = 0;
-    for (dim_t row = 0; row < rows; ++row) {
-        for (dim_t col = 0; col < cols; ++col) {
-            const auto w = static_cast<double>(weights[static_cast<std::size_t>(row * cols + col)]);
-            const double rest = w - value(row, col);
-            error += rest * rest;
-            power += w * w;
+    return in_float_environment([&] {
+        double error = 0, power = 0;
+        for (dim_t row = 0; row < rows; ++row) {
+            for (dim_t col = 0; col < cols; ++col) {
+                const auto w = static_cast<double>(weights[static_cast<std::size_t>(row * cols + col)]);
+                const double rest = w - value(row, col);
+                error += rest * rest;
+                power += w * w;
+            }
         }
-    }
-    return power == 0 ? 0.0 : error / power;
+        return power == 0 ? 0.0 : error / power;
+    });
 }
 
 template <ApproximateWeights T>

@@ -52,12 +52,13 @@ inline double estimated_perturbation(double sum_of_terms) noexcept { return std:
 
 /// The product bound for layers of the same sensitivities and errors; spans of one length, else shape_error.
 inline double perturbation_bound(std::span<const double> sensitivities, std::span<const double> nmses) {
-    const float_environment scope;
     require(sensitivities.size() == nmses.size(), "perturbation: ", sensitivities.size(), " sensitivities, ",
             nmses.size(), " errors");
-    double product = 1;
-    for (std::size_t l = 0; l < nmses.size(); ++l) product *= 1 + std::sqrt(sensitivities[l] * nmses[l]);
-    return product - 1;
+    return in_float_environment([&] {
+        double product = 1;
+        for (std::size_t l = 0; l < nmses.size(); ++l) product *= 1 + std::sqrt(sensitivities[l] * nmses[l]);
+        return product - 1;
+    });
 }
 
 namespace detail {

@@ -50,9 +50,10 @@ struct schedule {
     }
 
     double operator()(dim_t step) const {
-        const float_environment scope;
-        if (step < warmup) return at(0) * static_cast<double>(step + 1) / static_cast<double>(warmup + 1);
-        return at(step - warmup);
+        return in_float_environment([&] {
+            if (step < warmup) return at(0) * static_cast<double>(step + 1) / static_cast<double>(warmup + 1);
+            return at(step - warmup);
+        });
     }
 
 private:
