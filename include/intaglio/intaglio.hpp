@@ -76,6 +76,7 @@
 #include "intaglio/gemm/pack_lhs.hpp"
 #include "intaglio/gemm/pack_rhs.hpp"
 #include "intaglio/gemm/packed_rhs.hpp"
+#include "intaglio/gemm/panel_chains.hpp"
 #include "intaglio/gemm/patch.hpp"
 #include "intaglio/gemm/policy.hpp"
 #include "intaglio/gemm/presets.hpp"

@@ -37,6 +37,23 @@ dim_t tap_segment(const conv_geometry& g, bool folded) {
     return pays ? round_up(row, Traits::k) : row;
 }
 
+/// Throws unless x and the packed filters fit the geometry.
+template <GemmPolicy P, class Arch>
+[[gnu::noinline]] void check_forward(const conv_geometry& g, std::span<const typename P::lhs::storage> x,
+                                     const packed_filter<P, Arch>& filter) {
+    g.check();
+    require_dense<typename P::lhs::format>("the input", x, g.in_pixels(), g.in_channels);
+    require(static_cast<dim_t>(filter.groups.size()) == g.groups, "conv_forward: the packed filters are ",
+            filter.groups.size(), " groups, the geometry needs ", g.groups);
+    for (const auto& packed : filter.groups) {
+        const dim_t k = g.kernel_h * tap_segment<kernel_traits<P, Arch>>(g, packed.folded());
+        require(packed.k() == k && packed.n() == g.group_out_channels(),
+                "conv_forward: a group of the packed filters is ", packed.k(), " x ", packed.n(),
+                ", the geometry needs ", k, " x ", g.group_out_channels());
+    }
+    require_grouped_lhs<P>(g, "the input", x.data(), g.in_pixels(), g.in_channels);
+}
+
 } // namespace detail
 
 /// The filters as the right-hand side of the forward product: a (kernel_h kernel_w in_channels / groups) x out_channels
@@ -94,29 +111,19 @@ void conv_forward(const conv_geometry& g, std::span<const typename P::lhs::stora
                   audit* check = nullptr) {
     static_assert(std::is_same_v<typename P::lhs::sharing, per_tensor>,
                   "conv_forward: the activations share one scale; use an lhs operand with per_tensor");
-    g.check();
-    detail::require_dense<typename P::lhs::format>("the input", x, g.in_pixels(), g.in_channels);
-    require(static_cast<dim_t>(filter.groups.size()) == g.groups, "conv_forward: the packed filters are ",
-            filter.groups.size(), " groups, the geometry needs ", g.groups);
-    const auto segment_of = [&](const packed_rhs<P, Arch>& packed) {
-        return detail::tap_segment<detail::kernel_traits<P, Arch>>(g, packed.folded());
-    };
-    for (const auto& packed : filter.groups)
-        require(packed.k() == g.kernel_h * segment_of(packed) && packed.n() == g.group_out_channels(),
-                "conv_forward: a group of the packed filters is ", packed.k(), " x ", packed.n(),
-                ", the geometry needs ", g.kernel_h * segment_of(packed), " x ", g.group_out_channels());
+    detail::check_forward<P, Arch>(g, x, filter);
     const auto written = detail::check_output<P>("conv_forward", out, g.out_pixels(), g.out_channels, stages);
     detail::require_apart("conv_forward", "the input", overlap(detail::footprint(x), written));
-    detail::require_grouped_lhs<P>(g, "the input", x.data(), g.in_pixels(), g.in_channels);
     for (dim_t group = 0; group < g.groups; ++group) {
         const dim_t count = g.group_in_channels(), first = group * g.group_out_channels();
         const detail::image_view<typename P::lhs::storage> image{x.data(),      g.batch,       g.height, g.width,
                                                                  g.in_channels, group * count, count};
         const auto& packed = filter.groups[static_cast<std::size_t>(group)];
-        const detail::tap_source source(image, detail::forward_y(g), detail::forward_x(g), segment_of(packed));
-        detail::multiply<P, Arch>(source, x_scale, {}, packed, detail::columns_from(out, first, g.group_out_channels()),
-                                  detail::shifted_stages<epilogue<Stages...>>{stages, first}, detail::same_row{}, exec,
-                                  check);
+        const detail::tap_source source(image, detail::forward_y(g), detail::forward_x(g),
+                                        detail::tap_segment<detail::kernel_traits<P, Arch>>(g, packed.folded()));
+        const Out part = detail::columns_from(out, first, g.group_out_channels());
+        const detail::output_target<Out, epilogue<Stages...>> to{part, stages, first};
+        detail::multiply<P, Arch>(source, x_scale, {}, packed, to, exec, check);
     }
 }
 

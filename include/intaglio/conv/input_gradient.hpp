@@ -41,15 +41,17 @@ inline gradient_axis axis_of_residue(dim_t size, dim_t out, dim_t kernel, dim_t 
     return axis;
 }
 
-inline listed_rows residue_rows(const conv_geometry& g, dim_t residue, dim_t outputs_y, dim_t outputs_x) {
-    listed_rows rows;
+/// The input pixels of one residue, in order, listed: a tile would divide for each of its rows. Empty where they are
+/// all.
+inline std::vector<dim_t> residue_rows(const conv_geometry& g, dim_t residue, dim_t outputs_y, dim_t outputs_x) {
+    std::vector<dim_t> rows;
     if (g.stride_h * g.stride_w == 1) return rows;
-    rows.places.reserve(static_cast<std::size_t>(g.batch * outputs_y * outputs_x));
+    rows.reserve(static_cast<std::size_t>(g.batch * outputs_y * outputs_x));
     for (dim_t b = 0; b < g.batch; ++b)
         for (dim_t y = 0; y < outputs_y; ++y)
             for (dim_t x = 0; x < outputs_x; ++x)
-                rows.places.push_back((b * g.height + residue / g.stride_w + y * g.stride_h) * g.width +
-                                      residue % g.stride_w + x * g.stride_w);
+                rows.push_back((b * g.height + residue / g.stride_w + y * g.stride_h) * g.width + residue % g.stride_w +
+                               x * g.stride_w);
     return rows;
 }
 
@@ -148,7 +150,7 @@ void conv_input_gradient(const conv_geometry& g, std::span<const typename P::lhs
         const detail::image_view<typename P::lhs::storage> image{
             d_out.data(), g.batch, g.out_height(), g.out_width(), g.out_channels, group * filters, filters};
         const detail::residue_taps taps(g, residue);
-        const detail::listed_rows rows = detail::residue_rows(g, residue, taps.y.window.outputs, taps.x.window.outputs);
+        const std::vector<dim_t> rows = detail::residue_rows(g, residue, taps.y.window.outputs, taps.x.window.outputs);
         if constexpr (std::is_same_v<Out, matrix_view<float>> && sizeof...(Stages) == 0)
             if (taps.count() == 0 && d_x.col_stride() == 1) { // no tap meets these pixels
                 const auto& rhs = filter.products[static_cast<std::size_t>(product)];
@@ -156,15 +158,17 @@ void conv_input_gradient(const conv_geometry& g, std::span<const typename P::lhs
                 for (dim_t c = 0; c < channels; ++c)
                     zeros[static_cast<std::size_t>(c)] = output_value(
                         typename P::total{}, output_factor<typename P::total>(d_out_scale * rhs.factors()[c]));
-                exec.for_each(static_cast<dim_t>(rows.places.size()), [&](dim_t row, int) {
-                    std::copy(zeros.begin(), zeros.end(), d_x.data() + rows(row) * d_x.row_stride() + group * channels);
+                exec.for_each(std::ssize(rows), [&](dim_t row, int) {
+                    std::copy(zeros.begin(), zeros.end(),
+                              d_x.data() + rows[static_cast<std::size_t>(row)] * d_x.row_stride() + group * channels);
                 });
                 continue;
             }
-        detail::multiply<P, Arch>(
-            detail::tap_source(image, taps.y.window, taps.x.window), d_out_scale, {},
-            filter.products[static_cast<std::size_t>(product)], detail::columns_from(d_x, group * channels, channels),
-            detail::shifted_stages<epilogue<Stages...>>{stages, group * channels}, rows, exec, check);
+        const Out part = detail::columns_from(d_x, group * channels, channels);
+        const detail::output_target<Out, epilogue<Stages...>> to{part, stages, group * channels,
+                                                                 rows.empty() ? nullptr : rows.data()};
+        detail::multiply<P, Arch>(detail::tap_source(image, taps.y.window, taps.x.window), d_out_scale, {},
+                                  filter.products[static_cast<std::size_t>(product)], to, exec, check);
     }
 }
 

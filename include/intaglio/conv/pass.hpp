@@ -18,7 +18,6 @@
 
 #include <span>
 #include <type_traits>
-#include <vector>
 
 #include "intaglio/conv/sources.hpp"
 #include "intaglio/gemm/gemm.hpp"
@@ -44,23 +43,6 @@ template <class T>
 quantized_view<T> columns_from(const quantized_view<T>& v, dim_t first, dim_t count) {
     return {v.values.columns(first, count), v.inverse_scale};
 }
-
-/// Where the rows of a product go in its output, where not in order: listed, since a tile would divide for each of its
-/// rows.
-struct listed_rows {
-    std::vector<dim_t> places; ///< empty: in order
-    dim_t operator()(dim_t row) const { return places.empty() ? row : places[static_cast<std::size_t>(row)]; }
-};
-
-template <class Stages>
-struct shifted_stages {
-    const Stages& stages;
-    dim_t first;
-    static constexpr bool empty = Stages::empty;
-    INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
-        stages(v, row, first + col, count);
-    }
-};
 
 /// Throws unless a dense operand has the elements that a geometry gives it: `pixels` x `channels` numbers, plane after
 /// plane.

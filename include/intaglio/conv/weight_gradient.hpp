@@ -125,21 +125,21 @@ private:
         multiply_pixels(group, forward_y(g_), forward_x(g_), nullptr, filters_of(group).transposed());
     }
     bool channels_by_line(dim_t group) const {
-        return multiply_lines(group, forward_y(g_), forward_x(g_), filters_of(group).transposed(), same_row{});
+        return multiply_lines(group, forward_y(g_), forward_x(g_), filters_of(group).transposed(), nullptr);
     }
 
     /// Rows of the product, tap by tap from the last, are those of the output as a matrix of (filter, tap) x channels.
     bool filters_by_line(dim_t group) const {
         const dim_t taps = g_.kernel_h * g_.kernel_w, filter_rows = d_filter_.row_stride() / tap_stride(),
                     filters = d_out_.group_channels;
-        listed_rows map;
+        std::vector<dim_t> rows;
         for (dim_t tap = taps; tap-- > 0;)
-            for (dim_t o = group * filters; o < (group + 1) * filters; ++o) map.places.push_back(o * filter_rows + tap);
+            for (dim_t o = group * filters; o < (group + 1) * filters; ++o) rows.push_back(o * filter_rows + tap);
         return multiply_lines(group, shifted_axis(g_.height, d_out_.height, g_.kernel_h, g_.pad_h, g_.dilation_h),
                               shifted_axis(g_.width, d_out_.width, g_.kernel_w, g_.pad_w, g_.dilation_w),
                               matrix_view<T>{d_filter_.data(), g_.out_channels * filter_rows, x_.group_channels,
                                              tap_stride(), d_filter_.col_stride()},
-                              map);
+                              rows.data());
     }
 
     /// lhs along columns; `offsets`: of the pixels of rhs, if they are not all.
@@ -147,15 +147,15 @@ private:
                          const matrix_view<T>& out) const {
         const pixel_source source(lhs().image(group), y, x);
         multiply(source, pack(rhs_rows<storage>{first_of_rhs(group), rhs().channels, 1, offsets}, source.depth()), out,
-                 same_row{});
+                 nullptr);
     }
 
     /// Lines meet zeros that the scalar text (reference.hpp) has not, in their gaps and around the image that is
     /// shifted, and leave out some that it has. So floats that are not all finite are not multiplied so: false then,
     /// and nothing is written.
-    template <class RowMap>
+    /// `out_rows`: of the output, for each row of the product; nullptr: in order.
     bool multiply_lines(dim_t group, const window_axis& y, const window_axis& x, const matrix_view<T>& out,
-                        const RowMap& map) const {
+                        const dim_t* out_rows) const {
         line_source source(lhs().image(group), y, x, traits::k, planes_of_number<typename P::lhs::format>, exec_);
         if (!source.finite()) return false;
         if constexpr (traits::proven) source.template measure<typename traits::atom>(exec_);
@@ -164,7 +164,7 @@ private:
         const auto packed =
             pack(rhs_rows<storage>{first_of_rhs(group), 0, 1, offsets.data(), zeros.data()}, source.depth());
         if (!packed.finite()) return false;
-        multiply(source, packed, out, map);
+        multiply(source, packed, out, out_rows);
         return true;
     }
 
@@ -179,10 +179,12 @@ private:
                                 rhs().pixels(), rhs().channels);
         return packed;
     }
-    template <class Source, class RowMap>
+    template <class Source>
     void multiply(const Source& source, const packed_rhs<P, Arch>& packed, const matrix_view<T>& out,
-                  const RowMap& map) const {
-        detail::multiply<P, Arch>(source, lhs().scale, {}, packed, out, epilogue<>{}, map, exec_, check_);
+                  const dim_t* out_rows) const {
+        const epilogue<> none;
+        const output_target<matrix_view<T>, epilogue<>> to{out, none, 0, out_rows};
+        detail::multiply<P, Arch>(source, lhs().scale, {}, packed, to, exec_, check_);
     }
 
     const conv_geometry& g_;

@@ -22,41 +22,58 @@ public:
     /// The largest magnitude that a chain's final sum reached.
     std::int64_t largest() const { return largest_.load(); }
 
-    // Called by the kernel: what the registers held before chain c (nullptr: zeros) and after it.
-    template <class Traits, int Rows>
+    // Called by the kernel: what the registers of a tile's first `rows` rows held before chain c (nullptr: zeros) and
+    // after it.
+    template <class Traits>
     void count(const detail::lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel,
-               const detail::chain& c, const typename Traits::lane* before, const typename Traits::lane* after) {
-        constexpr int k = Traits::k, group = Traits::rhs_group;
+               const detail::chain& c, const typename Traits::lane* before, const typename Traits::lane* after,
+               dim_t rows) {
+        count(tile_shape{rows, Traits::cols, Traits::k, Traits::rhs_group, Traits::lhs_planes == 2,
+                         Traits::split_planes == 2},
+              lhs, panel, c, before, after);
+    }
+
+private:
+    /// All that the sums of a tile depend on beside types, as numbers: one text serves every tile, and is compiled once
+    /// for each kind of digits.
+    struct tile_shape {
+        dim_t rows, cols, k, group;
+        bool lhs_split, rhs_split; ///< into two byte planes
+    };
+
+    template <class Lhs, class Rhs, class Lane>
+    [[gnu::noinline]] void count(const tile_shape& tile, const detail::lhs_panel<Lhs>& lhs, const Rhs* panel,
+                                 const detail::chain& c, const Lane* before, const Lane* after) {
         std::int64_t wrong = 0, most = 0;
-        for (dim_t i = 0; i < Rows; ++i)
-            for (dim_t j = 0; j < Traits::cols; ++j) {
-                std::int64_t shadow = before ? static_cast<std::int64_t>(before[i * Traits::cols + j]) : 0;
+        for (dim_t i = 0; i < tile.rows; ++i)
+            for (dim_t j = 0; j < tile.cols; ++j) {
+                const dim_t e = i * tile.cols + j;
+                std::int64_t shadow = before ? static_cast<std::int64_t>(before[e]) : 0;
                 detail::segment_walk piece(lhs);
-                for (piece.begin(c.lhs_plane, c.k, c.steps * k); piece.next();) {
-                    const auto* b = panel + c.offset + piece.offset * Traits::cols + j * group;
-                    for (dim_t s = 0; s < piece.length / k; ++s, b += k * Traits::cols)
-                        for (dim_t q = 0; q < k; ++q)
-                            shadow += value<Traits::lhs_planes>(
-                                          piece.data[i * lhs.row_stride + s * lhs.step_stride + q], c.lhs_plane) *
-                                      value<Traits::split_planes>(b[q / group * (group * Traits::cols) + q % group],
-                                                                  c.rhs_plane);
+                for (piece.begin(c.lhs_plane, c.k, c.steps * tile.k); piece.next();) {
+                    const Rhs* b = panel + c.offset + piece.offset * tile.cols + j * tile.group;
+                    const Lhs* a = piece.data + i * lhs.row_stride;
+                    for (dim_t k = 0; k < piece.length; k += tile.k, a += lhs.step_stride, b += tile.k * tile.cols)
+                        for (dim_t g = 0; g < tile.k; g += tile.group)
+                            for (dim_t q = 0; q < tile.group; ++q)
+                                shadow += value(a[g + q], tile.lhs_split && c.lhs_plane == 0) *
+                                          value(b[g * tile.cols + q], tile.rhs_split && c.rhs_plane == 0);
                 }
-                wrong += shadow != static_cast<std::int64_t>(after[i * Traits::cols + j]);
+                wrong += shadow != static_cast<std::int64_t>(after[e]);
                 most = std::max(most, shadow < 0 ? -shadow : shadow);
             }
-        chains_ += Rows * Traits::cols;
+        chains_ += tile.rows * tile.cols;
         overflows_ += wrong;
         std::int64_t seen = largest_.load();
         while (most > seen && !largest_.compare_exchange_weak(seen, most)) {
         }
     }
 
-private:
     /// What a packed digit stands for: the high of two byte planes is signed although it is packed as bits.
-    template <int Planes, class Digit>
-    static std::int64_t value(Digit digit, int plane) {
-        if constexpr (Planes == 2 && std::is_same_v<Digit, std::uint8_t>)
-            if (plane == 0) return static_cast<std::int8_t>(digit);
+    template <class Digit>
+    static std::int64_t value(Digit digit, bool high) {
+        if constexpr (std::is_same_v<Digit, std::uint8_t>)
+            if (high) return static_cast<std::int8_t>(digit);
         return static_cast<std::int64_t>(digit);
     }
 

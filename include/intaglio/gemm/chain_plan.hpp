@@ -19,7 +19,7 @@ class chain_plan {
 public:
     using rhs_type = packed_rhs<typename Traits::policy, typename Traits::arch>;
 
-    chain_plan(const rhs_type& rhs, dim_t kc) : rhs_(rhs) {
+    [[gnu::noinline]] chain_plan(const rhs_type& rhs, dim_t kc) : rhs_(rhs) {
         // blocks of about kc and of about the same length, which end at multiples of the scale's block, unless scales
         // are folded and it is no whole steps, and of the norms' pieces
         const bool by_scales = Traits::block > 0 && (Traits::block % Traits::k == 0 || !rhs.folded());
@@ -41,7 +41,10 @@ public:
         dim_t k0, k1;
     };
     const std::vector<block>& blocks() const { return blocks_; }
-    std::span<const chain> chains(std::size_t b) const { return fixed_[b]; }
+    /// Those of block b that all panels share; none where norms cut them.
+    std::span<const chain> chains(std::size_t b) const {
+        return Traits::proven ? std::span<const chain>{} : std::span<const chain>(fixed_[b]);
+    }
 
     /// Cuts block b for a panel and a block of lhs whose norms begin at element `lhs_first` of the reduction; appends
     /// the chains to `out`.

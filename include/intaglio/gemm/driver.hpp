@@ -32,18 +32,16 @@
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
-/// Everything that the loops of one product share.
-template <class Traits, class Source, class Out, class Stages, class RowMap>
+/// Everything that the loops of one product share. Where lhs is read from is not among it: only loop 3 knows.
+template <class Traits, class Out, class Stages>
 struct product_call {
-    const Source& source;
+    using target_type = output_target<Out, Stages>;
     const packed_rhs<typename Traits::policy, typename Traits::arch>& rhs;
     const chain_plan<Traits>& plan;
     const float* lhs_scales; ///< per row, or per row and block; nullptr where the policy has none
-    const Out& out;
-    const Stages& stages;
-    const RowMap& row_map;
-    audit* check;
+    const target_type& to;
     const output_factors<Traits>& factors;
+    audit* check;
     dim_t l2;          ///< bytes
     bool streams;      ///< the output passes the caches by
     bool zeros_vanish; ///< from sums, since nothing that they meet is an infinity or a NaN
@@ -65,64 +63,68 @@ bool do_zeros_vanish(const Rhs& rhs, std::span<const float> lhs_scales) {
     }
 }
 
-/// One tile: the micro-kernel of the right height, then the output if this was the last block of the reduction.
-/// `totals` are those of all blocks so far.
-template <class Traits, int Down, class Call, class Panel>
-void run_tile(const Call& call, const lhs_panel<typename Traits::lhs_digit>& lhs, dim_t panel, Panel digits,
-              std::size_t block, std::span<const chain> chains, typename Traits::total* totals, dim_t i0, dim_t rows) {
-    const std::size_t blocks = call.plan.blocks().size();
-    flush_scales<Traits> scales{call.rhs.folded() ? nullptr : call.rhs.scales(panel), nullptr, 0, rows};
-    if constexpr (Traits::policy::lhs::block > 0) {
-        scales.lhs_stride = ceil_div(call.rhs.k(), Traits::block);
-        scales.lhs = call.lhs_scales + i0 * scales.lhs_stride;
-    }
-    const dim_t j0 = panel * Traits::cols, cols = std::min<dim_t>(Traits::cols, call.rhs.n() - j0);
-    [[maybe_unused]] const bool scaled = Traits::integer_scales && !call.rhs.folded();
-    if constexpr (Down == Traits::tile::down && leaves_registers<Traits, Call>) {
-        const bool is_total = block + 1 == blocks && (block == 0 || !Traits::carries) &&
-                              (!scaled || (Traits::scales_in_flush && !chains.empty())) && !call.check;
-        if (is_total && rows == Traits::rows && cols == Traits::cols)
-            if (const auto to = output_from_registers<Traits>(call, i0, j0)) {
-                using sums = output_of_sums<Traits>;
-                if constexpr (Traits::scales_in_flush)
-                    if (scaled)
-                        return run_chains<Traits, Down>(
-                            lhs, digits, chains,
-                            scaled_flush<Traits, sums>{{*to, totals}, scales.rhs, totals, block == 0});
-                if constexpr (Traits::through) {
-                    alignas(64) typename Traits::lane high[Traits::carries ? Traits::tile_size : 1];
-                    return run_chains<Traits, Down>(lhs, digits, chains,
-                                                    continued_flush<Traits, sums>{{*to, totals}, high, block == 0});
-                }
-            }
-    }
-    constexpr dim_t count = Down * Traits::atom::m * Traits::cols;
+/// The sums of one tile of `down` atoms of rows: the micro-kernel of that height. `half`: of the left half of its
+/// columns, zeros in the others.
+template <class Traits, class Panel>
+[[gnu::noinline]] void sum_tile(int down, bool half, const lhs_panel<typename Traits::lhs_digit>& lhs, Panel digits,
+                                std::span<const chain> chains, const flush_scales<Traits>& scales,
+                                typename Traits::block_total* sums, typename Traits::lane* high, bool fresh,
+                                audit* check) {
     constexpr int across = Traits::tile::across;
-    const auto run = [&](typename Traits::block_total* sums, typename Traits::lane* high, bool fresh) {
-        if constexpr (Traits::halves && Traits::through && Down == Traits::tile::down)
-            if (2 * cols <= Traits::cols && !scaled && !call.check) {
-                if (fresh) std::fill_n(sums, count, 0); // half of them are left alone
-                if constexpr (Traits::carries) std::fill_n(high, count, 0);
-                return microkernel<Traits, Down, across / 2>(lhs, digits, chains, scales, sums, high, fresh, nullptr);
-            }
-        microkernel<Traits, Down, across>(lhs, digits, chains, scales, sums, high, fresh, call.check);
-    };
-    if constexpr (Traits::carries) {
-        alignas(64) std::int32_t low[static_cast<std::size_t>(count)], high[static_cast<std::size_t>(count)];
-        run(low, high, true);
-        const bool carried = chains.size() > 1;
-        if (blocks == 1) {
-            if (carried) return finish_tile<Traits>(call, carried_totals{low, high}, i0, rows, j0, cols);
-            return finish_tile<Traits>(call, plain_totals<std::int32_t>{low}, i0, rows, j0, cols);
+    if constexpr (Traits::halves && Traits::through && std::is_pointer_v<Panel>)
+        if (half) {
+            constexpr int whole = Traits::tile::down;
+            if (fresh) std::fill_n(sums, Traits::tile_size, 0);
+            if constexpr (Traits::carries) std::fill_n(high, Traits::tile_size, 0);
+            return microkernel<Traits, whole, across / 2>(lhs, digits, chains, scales, sums, high, fresh, nullptr);
         }
-        for (dim_t e = 0; e < count; ++e)
-            totals[e] = (block == 0 ? 0 : totals[e]) +
-                        (carried ? carried_totals{low, high}.exact(e) : static_cast<std::int64_t>(low[e]));
-    } else {
-        run(totals, nullptr, block == 0);
+    const auto run = [&]<int Down>(std::integral_constant<int, Down>) {
+        if constexpr (std::is_pointer_v<Panel> || Traits::expands(Down))
+            microkernel<Traits, Down, across>(lhs, digits, chains, scales, sums, high, fresh, check);
+    };
+    constexpr auto downs = tile_downs<Traits>;
+    if (down == downs[0])
+        run(std::integral_constant<int, downs[0]>{});
+    else if (down == downs[1])
+        run(std::integral_constant<int, downs[1]>{});
+    else if (down == downs[2])
+        run(std::integral_constant<int, downs[2]>{});
+    else
+        run(std::integral_constant<int, downs[3]>{});
+}
+
+/// All sums of a whole tile, from its registers to the output.
+template <class Traits, class Panel>
+INTAGLIO_INLINE void run_to_output(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel digits,
+                                   std::span<const chain> chains, const flush_scales<Traits>& scales,
+                                   typename Traits::total* totals, bool fresh, bool scaled, const register_output& to) {
+    using sums = output_of_sums<Traits>;
+    constexpr int down = Traits::tile::down;
+    if constexpr (std::is_pointer_v<Panel> || Traits::expands(down)) {
+        if constexpr (Traits::scales_in_flush)
+            if (scaled)
+                return run_chains<Traits, down>(lhs, digits, chains,
+                                                scaled_flush<Traits, sums>{{to, totals}, scales.rhs, totals, fresh});
+        if constexpr (Traits::through) {
+            alignas(64) typename Traits::lane high[Traits::carries ? Traits::tile_size : 1];
+            run_chains<Traits, down>(lhs, digits, chains, continued_flush<Traits, sums>{{to, totals}, high, fresh});
+        }
     }
-    if (block + 1 == blocks)
-        finish_tile<Traits>(call, plain_totals<typename Traits::total>{totals}, i0, rows, j0, cols);
+}
+
+/// The digits of a panel that its chains use, expanded to `memory` where they are narrow, as a pointer to where its
+/// first digit would be.
+template <class Traits, class Rhs>
+const typename Traits::rhs_digit* panel_digits(const Rhs& rhs, dim_t panel, std::span<const chain> used,
+                                               buffer<typename Traits::rhs_digit>& memory) {
+    if (!rhs.narrow()) return rhs.panel(panel);
+    if (used.empty()) return nullptr;
+    const dim_t unit = rhs.narrow_group(), first = used.front().offset / unit * unit,
+                end = used.back().offset + used.back().steps * Traits::k * Traits::cols;
+    const dim_t count = round_up(end - first, unit);
+    if (memory.size() < count) memory = buffer<typename Traits::rhs_digit>(count, uninitialized);
+    rhs.expand(panel, first, count, memory.data());
+    return memory.data() - first;
 }
 
 /// Whether so many rows are a tile that expands the digits of rhs itself.
@@ -134,114 +136,76 @@ bool expands_in_registers(const Rhs& rhs, dim_t rows) {
 /// Loops 3 to 5 for the block [i0, i1) x panels [p0, p1) of the output.
 template <class Traits, class Call>
 class block_run {
-public:
-    block_run(const Call& call, dim_t i0, dim_t i1, dim_t p0, dim_t p1, worker_scratch<Traits>& scratch)
-        : call_(call), scratch_(scratch), i0_(i0), i1_(i1), p0_(p0), p1_(p1), tiles_(ceil_div(i1 - i0, Traits::rows)),
-          keep_(call.plan.blocks().size() > 1) {}
+    using digit = typename Traits::rhs_digit;
+    using total = typename Traits::total;
 
-    void run() {
+public:
+    [[gnu::noinline]] block_run(const Call& call, dim_t i0, dim_t i1, dim_t p0, dim_t p1,
+                                worker_scratch<Traits>& scratch)
+        : call_(call), scratch_(scratch), i0_(i0), i1_(i1), p0_(p0), p1_(p1), tiles_(ceil_div(i1 - i0, Traits::rows)),
+          keep_(call.plan.blocks().size() > 1) {
         const dim_t totals_size = (keep_ ? tiles_ * (p1_ - p0_) : 1) * Traits::tile_size;
-        if (scratch_.totals.size() < totals_size)
-            scratch_.totals = buffer<typename Traits::total>(totals_size, uninitialized);
+        if (scratch_.totals.size() < totals_size) scratch_.totals = buffer<total>(totals_size, uninitialized);
+    }
+
+    template <class Source>
+    void run(const Source& source) {
         const auto& blocks = call_.plan.blocks();
         for (pc_ = 0; pc_ < blocks.size(); ++pc_) {
             const dim_t k0 = blocks[pc_].k0, k1 = blocks[pc_].k1;
-            if constexpr (has_windows)
-                if (pc_ == 0) call_.source.template copy_patch<Traits>(i0_, i1_, scratch_.image);
-            gather_block<Traits>(call_.source, i0_, i1_, k0, k1, scratch_);
-            if constexpr (has_windows && Traits::floats)
+            if constexpr (Source::has_windows)
+                if (pc_ == 0) source.template copy_patch<Traits>(i0_, i1_, scratch_.image);
+            gather_block<Traits>(source, i0_, i1_, k0, k1, scratch_);
+            if constexpr (Source::has_windows && Traits::floats)
                 if (!call_.zeros_vanish)
                     for (auto& panel : scratch_.panels) panel.live = {panel.live.period, 0, panel.live.period};
-            if constexpr (Traits::proven) measure(k0, k1);
-            list_chains();
-            if (rows_first(k1 - k0))
-                for (dim_t ir = 0; ir < tiles_; ++ir)
-                    for (dim_t jr = p0_; jr < p1_; ++jr) run_tile_at(ir, jr, call_.rhs.panel(jr), chains(jr));
-            else
-                run_panels_first(prepare_narrow(k0, k1));
+            if constexpr (Traits::proven) measure(source, k0, k1);
+            scratch_.chains.list(call_.plan, call_.rhs, p0_, p1_, pc_, scratch_.norms, scratch_.norms_first,
+                                 call_.zeros_vanish);
+            run_block(k0, k1);
         }
     }
 
 private:
-    static constexpr bool has_windows = std::remove_cvref_t<decltype(std::declval<Call>().source)>::has_windows;
+    /// Loops 4 and 5.
+    [[gnu::noinline]] void run_block(dim_t k0, dim_t k1) {
+        const bool narrow = prepare_narrow(k0, k1);
+        if (rows_first(k1 - k0)) {
+            for (dim_t ir = 0; ir < tiles_; ++ir)
+                for (dim_t jr = p0_; jr < p1_; ++jr) run_tile(ir, jr, call_.rhs.panel(jr), scratch_.chains.of(jr));
+            return;
+        }
+        for (dim_t jr = p0_; jr < p1_; ++jr) {
+            const std::span<const chain> used = scratch_.chains.of(jr);
+            if (narrow) {
+                run_narrow(jr, used);
+                continue;
+            }
+            const digit* const digits = panel_digits<Traits>(call_.rhs, jr, used, scratch_.rhs);
+            for (dim_t ir = 0; ir < tiles_; ++ir) run_tile(ir, jr, digits, used);
+        }
+    }
 
     /// Whether the panels of a block of the reduction stay in L2. An output that lies column by column is written in
     /// the order of panels in any case, and narrow panels are expanded once.
     bool rows_first(dim_t length) const {
-        const dim_t bytes = (p1_ - p0_) * Traits::cols * length *
-                            static_cast<dim_t>(sizeof(typename Traits::rhs_digit)) * Traits::split_planes;
-        return tiles_ > 1 && bytes <= call_.l2 / 2 && !call_.rhs.narrow() &&
-               output_traits<std::remove_cvref_t<decltype(call_.out)>>::view(call_.out).col_stride() == 1;
-    }
-
-    /// `narrow`: the only tile of the rows expands the panels itself.
-    void run_panels_first(bool narrow) {
-        for (dim_t jr = p0_; jr < p1_; ++jr) {
-            if (narrow) {
-                run_narrow(jr);
-                continue;
-            }
-            const std::span<const chain> used = chains(jr);
-            const auto* digits = panel_digits(jr, used);
-            for (dim_t ir = 0; ir < tiles_; ++ir) run_tile_at(ir, jr, digits, used);
-        }
+        const dim_t bytes =
+            (p1_ - p0_) * Traits::cols * length * static_cast<dim_t>(sizeof(digit)) * Traits::split_planes;
+        return tiles_ > 1 && bytes <= call_.l2 / 2 && !call_.rhs.narrow() && call_.to.view().col_stride() == 1;
     }
 
     /// The norms of the block of lhs that was gathered.
-    void measure(dim_t k0, dim_t k1) {
+    template <class Source>
+    void measure(const Source& source, dim_t k0, dim_t k1) {
         if (scratch_.image.starts.empty()) {
             scratch_.norms = measure_block<Traits>(scratch_, i1_ - i0_, k1 - k0);
             scratch_.norms_first = k0;
         }
-        if constexpr (has_windows)
+        if constexpr (Source::has_windows)
             if (!scratch_.image.starts.empty() && pc_ == 0) {
-                scratch_.norms = call_.source.template block_norms<Traits>(scratch_.image);
+                scratch_.norms = source.template block_norms<Traits>(scratch_.image);
                 scratch_.norms_first = 0;
             }
-    }
-
-    /// Whether panels have chains of their own: cut from their norms, or without runs that are zeros.
-    bool has_own_chains(dim_t panel) const {
-        return Traits::proven || (call_.zeros_vanish && !call_.rhs.zero_runs(panel).empty());
-    }
-
-    /// Lists the chains of panels that have their own, one panel after the other.
-    void list_chains() {
-        scratch_.chains.clear();
-        scratch_.chain_ends.clear();
-        for (dim_t panel = p0_; panel < p1_; ++panel) {
-            if constexpr (Traits::proven)
-                call_.plan.cut(panel, pc_, scratch_.norms, scratch_.norms_first, scratch_.chains);
-            else if (has_own_chains(panel))
-                for (const chain& c : call_.plan.chains(pc_))
-                    if (!call_.rhs.zero_runs(panel)[static_cast<std::size_t>(c.scale)]) scratch_.chains.push_back(c);
-            scratch_.chain_ends.push_back(scratch_.chains.size());
-        }
-    }
-
-    std::span<const chain> chains(dim_t panel) const {
-        if (!has_own_chains(panel)) return call_.plan.chains(pc_);
-        const auto place = static_cast<std::size_t>(panel - p0_);
-        const std::size_t first = place == 0 ? 0 : scratch_.chain_ends[place - 1];
-        return std::span<const chain>(scratch_.chains).subspan(first, scratch_.chain_ends[place] - first);
-    }
-
-    typename Traits::total* totals(dim_t ir, dim_t jr) const {
-        return scratch_.totals.data() + (keep_ ? ((jr - p0_) * tiles_ + ir) * Traits::tile_size : 0);
-    }
-
-    /// The digits of a panel that its chains use, expanded where they are narrow, as a pointer to where its first digit
-    /// would be.
-    const typename Traits::rhs_digit* panel_digits(dim_t panel, std::span<const chain> used) {
-        const auto& rhs = call_.rhs;
-        if (!rhs.narrow()) return rhs.panel(panel);
-        if (used.empty()) return nullptr;
-        const dim_t unit = rhs.narrow_group(), first = used.front().offset / unit * unit,
-                    end = used.back().offset + used.back().steps * Traits::k * Traits::cols;
-        const dim_t count = round_up(end - first, unit);
-        if (scratch_.rhs.size() < count) scratch_.rhs = buffer<typename Traits::rhs_digit>(count, uninitialized);
-        rhs.expand(panel, first, count, scratch_.rhs.data());
-        return scratch_.rhs.data() - first;
     }
 
     /// Whether the only tile of the rows expands narrow digits itself; then what puts its sums right is made.
@@ -255,40 +219,58 @@ private:
     }
 
     /// Runs the only tile of the rows on narrow digits. Its chains are whole runs, each of which begins with a group.
-    void run_narrow(dim_t jr) {
-        const auto& rhs = call_.rhs;
-        for_height(i1_ - i0_, [&]<int Down>(std::integral_constant<int, Down>) {
-            if constexpr (Traits::expands(Down)) {
-                auto digits = rhs.narrow_panel(jr);
-                digits.corrections = scratch_.corrections.data();
-                digits.correction_stride = ceil_div(rhs.k(), Traits::block);
-                run_tile<Traits, Down>(call_, scratch_.panels[0], jr, digits, pc_, chains(jr), totals(0, jr), i0_,
-                                       i1_ - i0_);
-            }
-        });
-    }
-
-    void run_tile_at(dim_t ir, dim_t jr, const typename Traits::rhs_digit* digits, std::span<const chain> used) {
-        const dim_t i = i0_ + ir * Traits::rows, rows = std::min<dim_t>(Traits::rows, i1_ - i);
-        for_height(rows, [&]<int Down>(std::integral_constant<int, Down>) {
-            run_tile<Traits, Down>(call_, scratch_.panels[static_cast<std::size_t>(ir)], jr, digits, pc_, used,
-                                   totals(ir, jr), i, rows);
-        });
-    }
-
-    /// Calls f with the height, in atoms, of the tile that is compiled for so many rows.
-    template <class F>
-    static INTAGLIO_INLINE void for_height(dim_t rows, F f) {
+    void run_narrow(dim_t jr, std::span<const chain> used) {
         constexpr auto downs = tile_downs<Traits>;
+        if constexpr (std::any_of(downs.begin(), downs.end(), [](int down) { return Traits::expands(down); })) {
+            auto digits = call_.rhs.narrow_panel(jr);
+            digits.corrections = scratch_.corrections.data();
+            digits.correction_stride = ceil_div(call_.rhs.k(), Traits::block);
+            run_tile(0, jr, digits, used);
+        }
+    }
+
+    /// Tile ir of panel jr: its sums of this block of the reduction, then the output if that was the last block.
+    template <class Panel>
+    [[gnu::noinline]] void run_tile(dim_t ir, dim_t jr, Panel digits, std::span<const chain> used) {
+        const dim_t i = i0_ + ir * Traits::rows, rows = std::min<dim_t>(Traits::rows, i1_ - i), j = jr * Traits::cols,
+                    cols = std::min<dim_t>(Traits::cols, call_.rhs.n() - j);
+        const auto& lhs = scratch_.panels[static_cast<std::size_t>(ir)];
+        total* const totals = scratch_.totals.data() + (keep_ ? ((jr - p0_) * tiles_ + ir) * Traits::tile_size : 0);
+        flush_scales<Traits> scales{call_.rhs.folded() ? nullptr : call_.rhs.scales(jr), nullptr, 0, rows};
+        if constexpr (Traits::policy::lhs::block > 0) {
+            scales.lhs_stride = ceil_div(call_.rhs.k(), Traits::block);
+            scales.lhs = call_.lhs_scales + i * scales.lhs_stride;
+        }
+        const bool scaled = Traits::integer_scales && !call_.rhs.folded();
+        const bool fresh = pc_ == 0, last = pc_ + 1 == call_.plan.blocks().size();
+        if constexpr (leaves_registers<Traits> && Call::target_type::plain_floats)
+            if (last && (fresh || !Traits::carries) && (!scaled || (Traits::scales_in_flush && !used.empty())) &&
+                !call_.check && rows == Traits::rows && cols == Traits::cols)
+                if (const auto to = place_of_tile<Traits>(call_.to, call_.factors, call_.streams, i, j))
+                    return run_to_output<Traits>(lhs, digits, used, scales, totals, fresh, scaled, *to);
         const int down = atoms_for<Traits>(rows);
-        if (down == downs[0])
-            f(std::integral_constant<int, downs[0]>{});
-        else if (down == downs[1])
-            f(std::integral_constant<int, downs[1]>{});
-        else if (down == downs[2])
-            f(std::integral_constant<int, downs[2]>{});
-        else
-            f(std::integral_constant<int, downs[3]>{});
+        const bool half =
+            Traits::halves && down == Traits::tile::down && 2 * cols <= Traits::cols && !scaled && !call_.check;
+        if constexpr (Traits::carries) {
+            alignas(64) std::int32_t low[Traits::tile_size], high[Traits::tile_size];
+            sum_tile<Traits>(down, half, lhs, digits, used, scales, low, high, true, call_.check);
+            const bool carried = used.size() > 1;
+            if (!keep_) {
+                if (carried) return finish(carried_totals{low, high}, i, rows, j, cols);
+                return finish(plain_totals<std::int32_t>{low}, i, rows, j, cols);
+            }
+            for (dim_t e = 0; e < down * Traits::atom::m * Traits::cols; ++e)
+                totals[e] = (fresh ? 0 : totals[e]) +
+                            (carried ? carried_totals{low, high}.exact(e) : static_cast<std::int64_t>(low[e]));
+        } else {
+            sum_tile<Traits>(down, half, lhs, digits, used, scales, totals, nullptr, fresh, call_.check);
+        }
+        if (last) finish(plain_totals<total>{totals}, i, rows, j, cols);
+    }
+
+    template <class Totals>
+    void finish(const Totals& totals, dim_t i, dim_t rows, dim_t j, dim_t cols) const {
+        finish_tile<Traits>(call_.to, call_.factors, call_.lhs_scales, totals, i, rows, j, cols);
     }
 
     const Call& call_;
@@ -298,24 +280,24 @@ private:
     std::size_t pc_ = 0;
 };
 
-/// Loops 1 and 2: cuts the output into tasks of about equal size and runs them.
-template <class Traits, class Call>
-void run_product(const Call& call, dim_t kc, const cache_sizes& cache, executor_ref exec) {
-    const dim_t m = call.source.rows(), panels = call.rhs.panels(), workers = std::max(1, exec.concurrency());
-    if (m == 0 || panels == 0) return;
-    const dim_t row_tiles = ceil_div(m, Traits::rows);
-    dim_t row_blocks = ceil_div(m, row_block<Traits>(cache, std::min(kc, std::max<dim_t>(1, call.rhs.k()))));
+/// How the output is cut into tasks of about equal size.
+struct task_grid {
+    dim_t row_blocks, column_blocks;
+};
+/// `row_tiles` x `panels` tiles of `tile_rows` rows, of which `rows` exist. `row_blocks`: at least so many, for the
+/// sake of L2. `kept`: bytes of a tile's totals, which wait between blocks of the reduction; 0: none wait.
+[[gnu::noinline]] inline task_grid cut_output(dim_t rows, dim_t tile_rows, dim_t panels, dim_t row_blocks, dim_t kept,
+                                              dim_t l2, dim_t workers) {
+    const dim_t row_tiles = ceil_div(rows, tile_rows);
     dim_t column_blocks = 1;
-    if (call.plan.blocks().size() > 1) { // totals wait between blocks of the reduction
-        const dim_t tile_bytes = Traits::tile_size * static_cast<dim_t>(sizeof(typename Traits::total));
-        column_blocks =
-            ceil_div(ceil_div(row_tiles, row_blocks) * panels * tile_bytes, std::max(tile_bytes, cache.l2 / 2));
-        if (m == 1) column_blocks = panels; // nothing shares a panel: each is read from end to end, as memory likes it
+    if (kept > 0) {
+        column_blocks = ceil_div(ceil_div(row_tiles, row_blocks) * panels * kept, std::max(kept, l2 / 2));
+        if (rows == 1) column_blocks = panels; // nothing shares a panel: each is read from end to end, as memory likes
     }
     if (workers > 1) {
         // the largest share of each way to cut; seven rows fill no tile, and few tiles are not shared evenly
         const double by_rows =
-            static_cast<double>(ceil_div(row_tiles, workers) * Traits::rows) / static_cast<double>(m);
+            static_cast<double>(ceil_div(row_tiles, workers) * tile_rows) / static_cast<double>(rows);
         const double by_columns = static_cast<double>(ceil_div(panels, workers)) / static_cast<double>(panels);
         if (by_columns < by_rows)
             column_blocks = round_up(column_blocks, workers);
@@ -324,24 +306,36 @@ void run_product(const Call& call, dim_t kc, const cache_sizes& cache, executor_
         if (row_blocks * column_blocks % workers != 0)
             column_blocks = std::min(panels, round_up(column_blocks, workers));
     }
-    column_blocks = std::min(column_blocks, panels);
+    return {row_blocks, std::min(column_blocks, panels)};
+}
+
+/// Loops 1 and 2.
+template <class Traits, class Source, class Call>
+void run_product(const Source& source, const Call& call, dim_t kc, const cache_sizes& cache, executor_ref exec) {
+    const dim_t m = source.rows(), panels = call.rhs.panels(), workers = std::max(1, exec.concurrency());
+    if (m == 0 || panels == 0) return;
+    constexpr dim_t tile_bytes = Traits::tile_size * static_cast<dim_t>(sizeof(typename Traits::total));
+    const dim_t rows_fit = row_block<Traits>(cache, std::min(kc, std::max<dim_t>(1, call.rhs.k())));
+    const task_grid grid = cut_output(m, Traits::rows, panels, ceil_div(m, rows_fit),
+                                      call.plan.blocks().size() > 1 ? tile_bytes : 0, cache.l2, workers);
+    const auto edge = [&grid, m](dim_t ic) {
+        return std::min(m, ceil_div(m, Traits::rows) * ic / grid.row_blocks * Traits::rows);
+    };
     std::vector<worker_scratch<Traits>> scratch(static_cast<std::size_t>(workers));
-    exec.for_each(row_blocks * column_blocks, [&](dim_t task, int worker) {
+    exec.for_each(grid.row_blocks * grid.column_blocks, [&](dim_t task, int worker) {
         [[maybe_unused]] const simd::atom_scope<typename Traits::atom> scope{};
-        const dim_t ic = task % row_blocks, jc = task / row_blocks;
-        block_run<Traits, Call>(call, row_tiles * ic / row_blocks * Traits::rows,
-                                std::min(m, row_tiles * (ic + 1) / row_blocks * Traits::rows),
-                                panels * jc / column_blocks, panels * (jc + 1) / column_blocks,
-                                scratch[static_cast<std::size_t>(worker)])
-            .run();
+        const dim_t ic = task % grid.row_blocks, jc = task / grid.row_blocks;
+        block_run<Traits, Call>(call, edge(ic), edge(ic + 1), panels * jc / grid.column_blocks,
+                                panels * (jc + 1) / grid.column_blocks, scratch[static_cast<std::size_t>(worker)])
+            .run(source);
         if (call.streams) simd::end_streams();
     });
 }
 
 /// A product of any source with a packed rhs, into any output: what gemm and all passes of a convolution come down to.
-template <GemmPolicy P, class Arch, class Source, class Out, class Stages, class RowMap>
+template <GemmPolicy P, class Arch, class Source, class Out, class Stages>
 void multiply(const Source& source, double lhs_scale, std::span<const float> lhs_scales, const packed_rhs<P, Arch>& rhs,
-              const Out& out, const Stages& stages, const RowMap& row_map, executor_ref exec, audit* check) {
+              const output_target<Out, Stages>& to, executor_ref exec, audit* check) {
     const float_environment scope;
     using traits = kernel_traits<P, Arch>;
     const cache_sizes cache = cache_sizes::of_this_machine();
@@ -350,19 +344,16 @@ void multiply(const Source& source, double lhs_scale, std::span<const float> lhs
     if constexpr (checks_lhs<P>) source.template require_range<typename P::lhs::format>("lhs");
     const chain_plan<traits> plan(rhs, kc);
     const output_factors<traits> factors(rhs, lhs_scale);
-    const product_call<traits, Source, Out, Stages, RowMap> call{source,
-                                                                 rhs,
-                                                                 plan,
-                                                                 lhs_scales.data(),
-                                                                 out,
-                                                                 stages,
-                                                                 row_map,
-                                                                 check,
-                                                                 factors,
-                                                                 cache.l2,
-                                                                 streams_output(out, cache),
-                                                                 do_zeros_vanish<traits>(rhs, lhs_scales)};
-    run_product<traits>(call, kc, cache, exec);
+    const product_call<traits, Out, Stages> call{.rhs = rhs,
+                                                 .plan = plan,
+                                                 .lhs_scales = lhs_scales.data(),
+                                                 .to = to,
+                                                 .factors = factors,
+                                                 .check = check,
+                                                 .l2 = cache.l2,
+                                                 .streams = streams_output(to.out, cache),
+                                                 .zeros_vanish = do_zeros_vanish<traits>(rhs, lhs_scales)};
+    run_product<traits>(source, call, kc, cache, exec);
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

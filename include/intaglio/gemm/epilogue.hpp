@@ -221,10 +221,5 @@ INTAGLIO_INLINE void store_piece(const quantized_view<T>& out, const float* v, d
         for (dim_t e = 0; e < count; ++e) to[e * out.values.col_stride()] = requantize<T>(v[e], out.inverse_scale);
 }
 
-/// Every row of the product is the row of the output with the same number.
-struct same_row {
-    INTAGLIO_INLINE dim_t operator()(dim_t row) const { return row; }
-};
-
 } // namespace detail
 } // namespace intaglio::inline INTAGLIO_ABI

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "intaglio/core/buffer.hpp"
-#include "intaglio/gemm/chains.hpp"
 #include "intaglio/gemm/measure.hpp"
 #include "intaglio/gemm/pack_lhs.hpp"
+#include "intaglio/gemm/panel_chains.hpp"
 #include "intaglio/gemm/patch.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
@@ -22,6 +22,12 @@ namespace intaglio::inline INTAGLIO_ABI::detail {
 /// Memory of one worker, made once a call.
 template <class Traits>
 struct worker_scratch {
+    // out of line: every product of a policy makes and frees the same
+    [[gnu::noinline]] worker_scratch() {}
+    [[gnu::noinline]] ~worker_scratch() {}
+    worker_scratch(const worker_scratch&) = delete;
+    worker_scratch& operator=(const worker_scratch&) = delete;
+
     buffer<typename Traits::lhs_digit> lhs;
     patch<typename Traits::lhs_digit> image; ///< of the block's windows, where the source has such
     buffer<typename Traits::total> totals;
@@ -30,8 +36,7 @@ struct worker_scratch {
     std::vector<std::int32_t> corrections;  ///< of narrow codes (simd/expand.hpp), by row and scale block
     norm_table norms;                       ///< of the block, for proven chains
     dim_t norms_first = 0;                  ///< element of the reduction at which they begin
-    std::vector<chain> chains;              ///< of the panels of rhs that have their own
-    std::vector<std::size_t> chain_ends;    ///< in `chains`, of each panel
+    panel_chains<Traits> chains;            ///< of the block
 };
 
 /// How many atoms of rows the last tile of a block takes: as few as cover it, of the tiles that are compiled.

@@ -55,7 +55,8 @@ void gemm(const lhs_view<P>& lhs, const packed_rhs<P, Arch>& rhs, Out out,
     const detail::footprint written = detail::check_output<P>("gemm", out, lhs.values.rows(), rhs.n(), stages);
     detail::require_apart("gemm", "lhs", detail::overlaps(lhs, written));
     const detail::matrix_source<typename P::lhs::storage> source(lhs.values, lhs.plane_stride);
-    detail::multiply<P, Arch>(source, lhs.scale, lhs.scales, rhs, out, stages, detail::same_row{}, exec, check);
+    const detail::output_target<Out, epilogue<Stages...>> to{out, stages};
+    detail::multiply<P, Arch>(source, lhs.scale, lhs.scales, rhs, to, exec, check);
 }
 
 /// out = lhs * rhs, packing rhs first.

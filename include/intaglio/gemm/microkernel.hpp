@@ -225,7 +225,7 @@ void continue_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel
                 const std::vector<lane> before(sums, sums + count);
                 run_chains<Traits, Down, Across>(lhs, panel, {&c, 1},
                                                  continued_flush<Traits, kept_sums<Traits>>{{sums}, high, false});
-                check->template count<Traits, rows>(lhs, panel, c, before.data(), sums);
+                check->template count<Traits>(lhs, panel, c, before.data(), sums, rows);
             }
             return;
         }
@@ -261,7 +261,7 @@ void flush_sums(const lhs_panel<typename Traits::lhs_digit>& lhs, Panel panel, s
             run_chain<Traits, Down, 0, 0>(lhs, panel, c, sums);
         }
         if constexpr (std::is_pointer_v<Panel>)
-            if (check) check->template count<Traits, rows>(lhs, panel, c, nullptr, sums);
+            if (check) check->template count<Traits>(lhs, panel, c, nullptr, sums, rows);
         if constexpr (Traits::integer_scales) {
             constexpr bool scaled = Traits::through || !Traits::can_fold_scales;
             if (scaled || scales.rhs)

@@ -14,93 +14,130 @@
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
-/// Rows [from, to) of a tile times the factors of their columns, without row scales; row i goes to place(i).
-template <class Traits, class Call, class Totals, class Place>
-INTAGLIO_INLINE void scale_rows(const Call& call, const Totals& totals, dim_t from, dim_t to, dim_t j0,
-                                const Place& place) {
-    const auto each = [&](auto scale) __attribute__((always_inline)) {
-        for (dim_t i = from; i < to; ++i) scale(i * Traits::cols, place(i));
-    };
-    if constexpr (Totals::has_single) {
-        const float* const factors = call.factors.single.data() + j0;
-        const output_path path = call.factors.paths[static_cast<std::size_t>(j0 / Traits::cols)];
-        if (path == output_path::single)
-            return each([&](dim_t e, float* v) { totals.template scale<Traits::cols>(e, factors, v); });
-        if constexpr (output_factors<Traits>::splits)
-            if (path == output_path::split)
-                return each([&](dim_t e, float* v) { totals.template scale_split<Traits::cols>(e, factors, v); });
+/// Where a product goes: the output, what its values pass on the way, and where its rows lie.
+template <class Out, class Stages>
+struct output_target {
+    const Out& out;
+    const Stages& stages;
+    dim_t stage_column = 0;      ///< of the stages' parameters, where the output's first column has its own
+    const dim_t* rows = nullptr; ///< for each row of the product one of the output; nullptr: in order
+
+    using traits = output_traits<Out>;
+    /// Nothing is left to do with scaled totals on the way to memory.
+    static constexpr bool plain_floats = std::is_same_v<Out, matrix_view<float>> && Stages::empty;
+
+    const auto& view() const { return traits::view(out); }
+    dim_t row(dim_t i) const { return rows ? rows[i] : i; }
+    /// From each of `count` rows to the next, or 0 where they are not evenly spaced.
+    dim_t row_step(dim_t first, dim_t count) const {
+        if (!rows || count == 1) return 1;
+        const dim_t step = rows[first + 1] - rows[first];
+        for (dim_t i = 2; i < count; ++i)
+            if (rows[first + i] != rows[first] + i * step) return 0;
+        return step;
     }
-    const double* const factors = call.factors.wide.data() + j0;
-    each([&](dim_t e, float* v) { totals.template scale<Traits::cols>(e, factors, v); });
+};
+
+/// Rows [from, to) of a tile, in reals: totals times the factors of their columns, and the scales of their rows, where
+/// lhs has such. Row i goes to v + (i - from) * stride.
+template <class Traits, class Totals>
+[[gnu::noinline]] void scale_rows(const output_factors<Traits>& factors, const float* row_scales, const Totals& totals,
+                                  dim_t from, dim_t to, dim_t j0, float* __restrict v, dim_t stride) {
+    constexpr int cols = Traits::cols;
+    const double* const wide = factors.wide.data() + j0;
+    if constexpr (output_factors<Traits>::row_scales) {
+        for (dim_t i = from; i < to; ++i, v += stride) {
+            const auto row_scale = static_cast<double>(row_scales[i]);
+            for (int j = 0; j < cols; ++j)
+                v[j] = canonical(static_cast<float>(totals.wide(i * cols + j) *
+                                                    output_factor<typename Traits::total>(wide[j] * row_scale)));
+        }
+    } else {
+        if constexpr (Totals::has_single) {
+            const float* const single = factors.single.data() + j0;
+            const output_path path = factors.paths[static_cast<std::size_t>(j0 / cols)];
+            if (path == output_path::single) {
+                for (dim_t i = from; i < to; ++i, v += stride) totals.template scale<cols>(i * cols, single, v);
+                return;
+            }
+            if constexpr (output_factors<Traits>::splits)
+                if (path == output_path::split) {
+                    for (dim_t i = from; i < to; ++i, v += stride)
+                        totals.template scale_split<cols>(i * cols, single, v);
+                    return;
+                }
+        }
+        for (dim_t i = from; i < to; ++i, v += stride) totals.template scale<cols>(i * cols, wide, v);
+    }
 }
 
-/// The output of a product that is stored column by column, as a weight gradient is: blocks of eight rows and columns
-/// are transposed on their way to memory, the last eight rows beside those that were written before. What fills no
-/// block is stored one by one.
-template <class Traits, class Call, class Totals>
-void finish_transposed(const Call& call, const Totals& totals, dim_t i0, dim_t rows, dim_t j0, dim_t cols) {
-    alignas(64) float v[Traits::rows * Traits::cols];
-    scale_rows<Traits>(call, totals, 0, rows, j0, [&](dim_t i) { return v + i * Traits::cols; });
-    const dim_t stride = call.out.col_stride();
-    float* const out = call.out.data() + i0 + j0 * stride;
+/// Stores a tile whose output lies column by column, as a weight gradient's does: blocks of eight rows and columns are
+/// transposed on their way to memory, the last eight rows beside those that were written before. What fills no block is
+/// stored one by one. `v` holds Rows x Cols, of which rows x cols are stored at `out`, columns `stride` apart.
+template <int Rows, int Cols>
+[[gnu::noinline]] void store_transposed(const float* __restrict v, dim_t rows, dim_t cols, float* __restrict out,
+                                        dim_t stride) {
     const auto copy_columns = [&](dim_t from, dim_t count) __attribute__((always_inline)) {
         for (dim_t j = from; j < cols; ++j)
-            for (dim_t i = 0; i < count; ++i) out[j * stride + i] = v[i * Traits::cols + j];
+            for (dim_t i = 0; i < count; ++i) out[j * stride + i] = v[i * Cols + j];
     };
     dim_t j = 0;
-    if constexpr (Traits::rows >= 8)
+    if constexpr (Rows >= 8)
         for (; rows >= 8 && j + 8 <= cols; j += 8)
             for (dim_t i = 0; i < rows; i += 8) {
                 const dim_t first = std::min(i, rows - 8);
-                simd::detail::transpose_eight(v + first * Traits::cols + j, Traits::cols, out + j * stride + first,
-                                              stride);
+                simd::detail::transpose_eight(v + first * Cols + j, Cols, out + j * stride + first, stride);
             }
-    if (rows == Traits::rows)
-        copy_columns(j, Traits::rows); // a constant count
+    if (rows == Rows)
+        copy_columns(j, Rows); // a constant count
     else
         copy_columns(j, rows);
 }
 
-/// From the totals of one tile to the output.
-template <class Traits, class Call, class Totals>
-[[gnu::noinline]] void finish_tile(const Call& call, const Totals& totals, dim_t i0, dim_t rows, dim_t j0, dim_t cols) {
-    using out_traits = output_traits<std::remove_cvref_t<decltype(call.out)>>;
-    constexpr bool row_scales = output_factors<Traits>::row_scales;
-    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.out)>, matrix_view<float>> && !row_scales &&
-                  std::remove_cvref_t<decltype(call.stages)>::empty) {
-        if (cols == Traits::cols && call.out.col_stride() == 1) // nothing is left to do on the way to memory
-            return scale_rows<Traits>(call, totals, 0, rows, j0, [&](dim_t i) {
-                return call.out.data() + call.row_map(i0 + i) * call.out.row_stride() + j0;
-            });
-        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(call.row_map)>, same_row>)
-            if (call.out.row_stride() == 1) return finish_transposed<Traits>(call, totals, i0, rows, j0, cols);
-    }
-    for (dim_t i = 0; i < rows; ++i) {
-        const dim_t first = i * Traits::cols;
-        const dim_t row = call.row_map(i0 + i);
-        if constexpr (out_traits::raw) {
-            const auto& view = out_traits::view(call.out);
-            for (dim_t j = 0; j < cols; ++j)
-                view(row, j0 + j) = static_cast<typename out_traits::stored>(totals.exact(first + j));
+/// Sends the rows of a tile, Cols apart in v, through the stages to the output.
+template <int Cols, class Out, class Stages>
+[[gnu::noinline]] void store_rows(const output_target<Out, Stages>& to, float* __restrict v, dim_t i0, dim_t rows,
+                                  dim_t j0, dim_t cols) {
+    for (dim_t i = 0; i < rows; ++i, v += Cols) {
+        const dim_t row = to.row(i0 + i);
+        if (cols == Cols) { // a constant count lets the stages vectorise without a remainder
+            to.stages(v, row, to.stage_column + j0, Cols);
+            store_piece(to.out, v, row, j0, Cols);
         } else {
-            alignas(64) float v[Traits::cols];
-            if constexpr (row_scales) {
-                const double* wide = call.factors.wide.data() + j0;
-                const auto row_scale = static_cast<double>(call.lhs_scales[i0 + i]);
-                for (int j = 0; j < Traits::cols; ++j)
-                    v[j] = canonical(static_cast<float>(totals.wide(first + j) *
-                                                        output_factor<typename Traits::total>(wide[j] * row_scale)));
-            } else {
-                scale_rows<Traits>(call, totals, i, i + 1, j0, [&](dim_t) { return v; });
-            }
-            if (cols == Traits::cols) { // a constant count lets the stages vectorise without a remainder
-                call.stages(v, row, j0, Traits::cols);
-                store_piece(call.out, v, row, j0, Traits::cols);
-            } else {
-                call.stages(v, row, j0, cols);
-                store_piece(call.out, v, row, j0, cols);
-            }
+            to.stages(v, row, to.stage_column + j0, cols);
+            store_piece(to.out, v, row, j0, cols);
         }
+    }
+}
+
+/// From the totals of the tile at (i0, j0), of which rows x cols exist, to the output. `lhs_scales`: of the rows of lhs,
+/// if it has such.
+template <class Traits, class Totals, class Out, class Stages>
+void finish_tile(const output_target<Out, Stages>& to, const output_factors<Traits>& factors, const float* lhs_scales,
+                 const Totals& totals, dim_t i0, dim_t rows, dim_t j0, dim_t cols) {
+    using place = output_target<Out, Stages>;
+    if constexpr (place::traits::raw) {
+        for (dim_t i = 0; i < rows; ++i)
+            for (dim_t j = 0; j < cols; ++j)
+                to.view()(to.row(i0 + i), j0 + j) =
+                    static_cast<typename place::traits::stored>(totals.exact(i * Traits::cols + j));
+    } else {
+        const float* const row_scales = output_factors<Traits>::row_scales ? lhs_scales + i0 : nullptr;
+        if constexpr (place::plain_floats)
+            if (cols == Traits::cols && to.out.col_stride() == 1) {
+                const dim_t step = to.row_step(i0, rows), piece = step == 0 ? 1 : rows;
+                for (dim_t i = 0; i < rows; i += piece)
+                    scale_rows(factors, row_scales, totals, i, i + piece, j0,
+                               to.out.data() + to.row(i0 + i) * to.out.row_stride() + j0, step * to.out.row_stride());
+                return;
+            }
+        alignas(64) float v[Traits::rows * Traits::cols];
+        scale_rows(factors, row_scales, totals, 0, rows, j0, v, Traits::cols);
+        if constexpr (place::plain_floats)
+            if (!to.rows && to.out.row_stride() == 1)
+                return store_transposed<Traits::rows, Traits::cols>(
+                    v, rows, cols, to.out.data() + i0 + j0 * to.out.col_stride(), to.out.col_stride());
+        store_rows<Traits::cols>(to, v, i0, rows, j0, cols);
     }
 }
 

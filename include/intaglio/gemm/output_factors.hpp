@@ -33,7 +33,7 @@ struct output_factors {
     std::vector<output_path> paths; ///< by panel
 
     template <class Rhs>
-    output_factors(const Rhs& rhs, double lhs_scale)
+    [[gnu::noinline]] output_factors(const Rhs& rhs, double lhs_scale)
         : wide(static_cast<std::size_t>(rhs.panels() * Traits::cols)), single(wide.size()),
           paths(static_cast<std::size_t>(rhs.panels())) {
         for (std::size_t j = 0; j < wide.size(); ++j) {

@@ -104,40 +104,26 @@ bool streams_output(const Out& out, const cache_sizes& cache) {
     return false;
 }
 
-/// From one row of a tile to the next, in rows of the output, or 0 where they are not evenly spaced.
-template <class RowMap>
-dim_t row_step(const RowMap& map, dim_t first, dim_t rows) {
-    if constexpr (std::is_same_v<RowMap, same_row>) return 1;
-    const dim_t step = rows > 1 ? map(first + 1) - map(first) : 1;
-    for (dim_t i = 1; i < rows; ++i)
-        if (map(first + i) != map(first) + i * step) return 0;
-    return step;
-}
-
-/// Whether tiles may be stored so: plain floats, from sums that are the totals.
-template <class Traits, class Call>
+/// Whether sums may leave registers as the totals of plain floats.
+template <class Traits>
 constexpr bool leaves_registers = [] {
-    if constexpr (!(Traits::through || Traits::scales_in_flush) ||
-                  !std::is_same_v<std::remove_cvref_t<decltype(std::declval<Call>().out)>, matrix_view<float>> ||
-                  output_factors<Traits>::row_scales)
-        return false;
-    else if constexpr (!requires { typename Traits::atom::accumulator; })
+    if constexpr (!(Traits::through || Traits::scales_in_flush) || output_factors<Traits>::row_scales ||
+                  !requires { typename Traits::atom::accumulator; })
         return false;
     else
-        return std::remove_cvref_t<decltype(std::declval<Call>().stages)>::empty &&
-               sizeof(typename Traits::lane) == 4 && Traits::atom::m == 1 && 4 * Traits::atom::n <= simd::widest_vector;
+        return sizeof(typename Traits::lane) == 4 && Traits::atom::m == 1 && 4 * Traits::atom::n <= simd::widest_vector;
 }();
 
 /// Where the whole tile at (i0, j0) may be stored so: its rows are evenly spaced, each contiguous, and its totals may
 /// be scaled in float.
-template <class Traits, class Call>
-std::optional<register_output> output_from_registers(const Call& call, dim_t i0, dim_t j0) {
-    const output_path path = call.factors.paths[static_cast<std::size_t>(j0 / Traits::cols)];
-    const dim_t step =
-        path != output_path::wide && call.out.col_stride() == 1 ? row_step(call.row_map, i0, Traits::rows) : 0;
+template <class Traits, class Target>
+std::optional<register_output> place_of_tile(const Target& to, const output_factors<Traits>& factors, bool streams,
+                                             dim_t i0, dim_t j0) {
+    const output_path path = factors.paths[static_cast<std::size_t>(j0 / Traits::cols)];
+    const dim_t step = path != output_path::wide && to.out.col_stride() == 1 ? to.row_step(i0, Traits::rows) : 0;
     if (step == 0) return std::nullopt;
-    return register_output{call.out.data() + call.row_map(i0) * call.out.row_stride() + j0,
-                           step * call.out.row_stride(), call.factors.single.data() + j0, path, call.streams};
+    return register_output{to.out.data() + to.row(i0) * to.out.row_stride() + j0, step * to.out.row_stride(),
+                           factors.single.data() + j0, path, streams};
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail
