@@ -11,13 +11,15 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
-#include "intaglio/core/file.hpp"
+#include "intaglio/data/image_set.hpp"
+#include "intaglio/data/packed_file.hpp"
 #include "intaglio/nn/feature_map.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::data {
