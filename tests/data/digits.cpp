@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "intaglio/data/digits.hpp"
 
+#include <cstdio>
 #include <string>
 
+#include "data_formats.hpp"
 #include "intaglio/data/augment.hpp"
 #include "support/catch.hpp"
 #include "support/message_of.hpp"
+#include "support/real_data.hpp"
 
 namespace intaglio::data {
 namespace {
@@ -27,6 +30,25 @@ TEST_CASE("lines become images", "[unit]") {
     REQUIRE(images.data()[0] == 1.0f);
     REQUIRE(images.data()[2 * 64] == 3.0f / 16);
     REQUIRE(detail::parse_digits("", "digits").size() == 0);
+}
+
+TEST_CASE("digits are a set like any other", "[unit]") {
+    const auto set = to_image_set(detail::parse_digits(line(16, 9) + "\n" + line(3, 1), "digits"));
+    REQUIRE((set.size() == 2 && set.height == 8 && set.width == 8 && set.channels == 1));
+    REQUIRE((set.label(0) == 9 && set.label(1) == 1 && set.classes[9] == "9"));
+    REQUIRE(int{set.image(1).pixel(7, 7)[0]} == 3);
+}
+
+TEST_CASE("the real digits, compressed", "[unit]") {
+    const std::string folder = real_data({"digits"});
+    if (folder.empty()) return;
+    if (find_packed_file(folder + "/digits.csv", data_formats::codecs()).empty()) {
+        std::printf("skipped: the real digits are compressed, and this build has no zlib\n");
+        return;
+    }
+    const auto all = read_digits(folder + "/digits.csv", data_formats::codecs());
+    REQUIRE(all.size() == 1'797);
+    REQUIRE(split_digits(all).test.size() == 359);
 }
 
 TEST_CASE("malformed lines are refused with their number", "[unit]") {

@@ -73,7 +73,16 @@ inline digits parse_digits(std::string_view text, const std::string& name) {
 } // namespace detail
 
 /// Reads the file. file_error if it can't be read or is malformed.
-inline digits read_digits(const std::string& path) { return detail::parse_digits(read_file(path).text(), path); }
+inline digits read_digits(const std::string& path, std::span<const codec> codecs = {}) {
+    return detail::parse_digits(read_packed_file(path, codecs).text(), path);
+}
+
+/// The same images as every other set has them; their bytes are 0 .. 16, so normalize by a scale of 1 / 16.
+inline image_set to_image_set(const digits& from) {
+    image_set set{digits::side, digits::side, 1, from.pixels, {from.labels.begin(), from.labels.end()}, {}};
+    for (dim_t c = 0; c < digits::classes; ++c) set.classes.push_back(join(c));
+    return set;
+}
 
 /// Every fifth image tests (359), the others train (1,438). The file has no order by class, so both sides have all of
 /// them. It does have one by writer: the people who wrote the test images wrote training images too.
