@@ -147,6 +147,7 @@
 #include "intaglio/train/cross_entropy.hpp"
 #include "intaglio/train/elementwise.hpp"
 #include "intaglio/train/gradient.hpp"
+#include "intaglio/train/make_unit.hpp"
 #include "intaglio/train/node_groups.hpp"
 #include "intaglio/train/normalise.hpp"
 #include "intaglio/train/options.hpp"

@@ -7,7 +7,9 @@
 #include "intaglio/nn/network_builder.hpp"
 #include "intaglio/train/sgd.hpp"
 #include "support/catch.hpp"
+#include "support/cosine.hpp"
 #include "support/message_of.hpp"
+#include "train/plan_check.hpp"
 
 namespace intaglio::train {
 namespace {
@@ -66,15 +68,6 @@ struct batch {
     }
 };
 
-double cosine(const tensor<float>& a, const tensor<float>& b) {
-    double ab = 0, aa = 0, bb = 0;
-    for (dim_t i = 0; i < a.size(); ++i) {
-        const auto x = static_cast<double>(a.data()[i]), y = static_cast<double>(b.data()[i]);
-        ab += x * y, aa += x * x, bb += y * y;
-    }
-    return aa == 0 && bb == 0 ? 1 : ab / std::sqrt(aa * bb);
-}
-
 float largest(const tensor<float>& t) {
     float most = 0;
     for (const float v : t) most = std::max(most, std::abs(v));
@@ -125,6 +118,32 @@ TEST_CASE("the gradient of a network with every operation is the slope of its lo
         };
         INFO(p.spec(i).name << ": norm " << norm);
         REQUIRE((loss_at(way) - loss_at(-way)) / (2 * way) == Approx(norm).epsilon(0.03).margin(2e-3));
+    }
+}
+
+TEMPLATE_TEST_CASE("every unit of a step is its scalar meaning", "[unit][exact]", float, std::int16_t) {
+    const nn::network net = everything();
+    for (const bool paper : {false, true}) {
+        if (paper && std::is_same_v<TestType, float>) continue;
+        CAPTURE(paper);
+        nn::parameters p = drawn(net);
+        plan_options options = paper ? paper_options(net) : plan_options{};
+        options.keep_tensors = true;
+        thread_pool pool(2);
+        plan<TestType> training(net, nn::image_shape(net, 4), p, options, pool);
+        sgd update(p);
+        for (std::uint64_t step = 0; step < 3; ++step) {
+            const batch b(net, 4, step);
+            plan_check<TestType> check(training, options, step);
+            training.set_step(step);
+            training.forward(b.images, true);
+            check.forward(b.images);
+            training.loss(b.labels);
+            training.backward();
+            check.backward();
+            update.step(p, training.gradients(), 0.3F);
+            training.parameters_changed();
+        }
     }
 }
 

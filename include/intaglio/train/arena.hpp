@@ -6,6 +6,7 @@
 // that overlap it in time allow; a step allocates nothing.
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -28,8 +29,11 @@ public:
         b.last = std::max(b.last, moment);
     }
 
-    /// Finds the places and takes the memory.
-    void settle() {
+    /// Finds the places and takes the memory. Unless it is `shared`, every tensor has a place of its own.
+    void settle(bool shared = true) {
+        if (!shared)
+            for (block& b : blocks_)
+                if (b.last >= 0) b.first = 0, b.last = std::numeric_limits<dim_t>::max();
         std::vector<std::size_t> order(blocks_.size());
         std::iota(order.begin(), order.end(), std::size_t{0});
         std::stable_sort(order.begin(), order.end(),

@@ -23,6 +23,8 @@ struct node_group {
     std::size_t head = 0;             ///< whose work it is
     std::optional<std::size_t> sum{}; ///< the add behind a batch norm
     std::size_t tail = 0;             ///< whose output is stored
+
+    bool is_rectified(const nn::network& net) const { return std::holds_alternative<nn::op::relu>(net.nodes[tail].op); }
 };
 
 /// All nodes but the input, each in one group, in an order in which they can be computed.

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "intaglio/core/buffer.hpp"
+#include "intaglio/nn/reference/batch_norm.hpp"
 #include "intaglio/train/gradient.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::train {
@@ -30,13 +31,14 @@ namespace intaglio::inline INTAGLIO_ABI::train {
 template <class T>
 struct norm_state {
     channel_walk walk;
-    std::vector<double> mean, variance; ///< of this batch, or the frozen ones
-    buffer<float> a, b, k;              ///< per element of a period
+    nn::reference::norm_statistics statistics; ///< of this batch, or the frozen ones
+    buffer<float> a, b, k;                     ///< per element of a period
     buffer<sum_of<T>> partial;
 
-    explicit norm_state(dim_t channels)
-        : walk(channels), mean(static_cast<std::size_t>(channels)), variance(mean.size()), a(walk.period()),
-          b(walk.period()), k(walk.period()) {}
+    explicit norm_state(dim_t channels) : walk(channels), a(walk.period()), b(walk.period()), k(walk.period()) {
+        statistics.mean.resize(static_cast<std::size_t>(channels));
+        statistics.variance.resize(static_cast<std::size_t>(channels));
+    }
 
     dim_t channels() const { return walk.channels; }
 };
@@ -62,11 +64,12 @@ struct coefficients {
 
 /// mean and variance (biased) of y's channels.
 template <class T>
-void batch_statistics(const stored<T>& y, norm_state<T>& s, executor_ref exec) {
+void batch_statistics(const stored<T>& y, const channel_walk& walk, nn::reference::norm_statistics& to,
+                      buffer<sum_of<T>>& partial, executor_ref exec) {
     using sum = sum_of<T>;
-    const dim_t period = s.walk.period();
-    std::vector<double> sums(static_cast<std::size_t>(2 * s.channels()));
-    sum_pass<2>(y.size, s.walk, exec, sums.data(), s.partial, [&](dim_t first, dim_t count, sum* __restrict sums_of) {
+    const dim_t period = walk.period();
+    std::vector<double> sums(static_cast<std::size_t>(2 * walk.channels));
+    sum_pass<2>(y.size, walk, exec, sums.data(), partial, [&](dim_t first, dim_t count, sum* __restrict sums_of) {
         const T* __restrict const q = y.data + first;
         if constexpr (std::is_same_v<T, float>)
             for (dim_t i = 0; i < count; ++i) {
@@ -81,25 +84,24 @@ void batch_statistics(const stored<T>& y, norm_state<T>& s, executor_ref exec) {
                 sums_of[period + i] += v * v;
             }
     });
-    const double unit = static_cast<double>(y.unit()),
-                 pixels = static_cast<double>(y.size / std::max<dim_t>(1, s.channels()));
-    for (std::size_t c = 0; c < s.mean.size(); ++c) {
-        const double mean = sums[c] / pixels, square = sums[s.mean.size() + c] / pixels;
-        s.mean[c] = mean * unit;
+    const double unit = static_cast<double>(y.unit()), pixels = static_cast<double>(y.size / walk.channels);
+    for (std::size_t c = 0; c < to.mean.size(); ++c) {
+        const double mean = sums[c] / pixels, square = sums[to.mean.size() + c] / pixels;
+        to.mean[c] = mean * unit;
         const double difference = square - mean * mean;
-        s.variance[c] = (difference < 0 ? 0.0 : difference) * unit * unit; // NaN stays NaN
+        to.variance[c] = (difference < 0 ? 0.0 : difference) * unit * unit; // NaN stays NaN
     }
 }
 
-/// out = rectify(y scale + shift + shortcut) from s.mean and s.variance; `shortcut` may be null.
+/// out = rectify(y scale + shift + shortcut) from the statistics; `shortcut` may be null.
 template <class T>
 void normalise(const stored<T>& y, norm_state<T>& s, const float* gamma, const float* beta, double epsilon,
                const stored<T>* shortcut, bool rectify, stored<T>& out, dfp_spec spec, std::string_view name,
                executor_ref exec) {
     const double unit = static_cast<double>(y.unit());
     detail::set_coefficients(s, [&](std::size_t c) {
-        const double scale = static_cast<double>(gamma[c]) / std::sqrt(s.variance[c] + epsilon);
-        return detail::coefficients{scale * unit, 0, static_cast<double>(beta[c]) - s.mean[c] * scale};
+        const double scale = static_cast<double>(gamma[c]) / std::sqrt(s.statistics.variance[c] + epsilon);
+        return detail::coefficients{scale * unit, 0, static_cast<double>(beta[c]) - s.statistics.mean[c] * scale};
     });
     const float* const a = s.a.data();
     const float* const k = s.k.data();
@@ -144,10 +146,11 @@ void normalise_sums(const stored<T>& d, const stored<T>& y, norm_state<T>& s, do
         }
     });
     const auto unit = static_cast<double>(d.unit()), y_unit = static_cast<double>(y.unit());
-    for (std::size_t c = 0; c < s.mean.size(); ++c) {
-        const double d_sum = sums[c] * unit, product = sums[s.mean.size() + c] * unit * y_unit;
+    for (std::size_t c = 0; c < s.statistics.mean.size(); ++c) {
+        const double d_sum = sums[c] * unit, product = sums[s.statistics.mean.size() + c] * unit * y_unit;
         d_beta[c] = static_cast<float>(d_sum);
-        d_gamma[c] = static_cast<float>((product - s.mean[c] * d_sum) / std::sqrt(s.variance[c] + epsilon));
+        d_gamma[c] = static_cast<float>((product - s.statistics.mean[c] * d_sum) /
+                                        std::sqrt(s.statistics.variance[c] + epsilon));
     }
 }
 
@@ -157,12 +160,13 @@ void normalise_gradient(const stored<T>& d, const stored<T>& y, norm_state<T>& s
                         const float* d_gamma, const float* d_beta, double epsilon, bool frozen,
                         const gradient_target<T>& to, dfp_spec spec, std::string_view name, executor_ref exec) {
     const auto unit = static_cast<double>(d.unit()), y_unit = static_cast<double>(y.unit()),
-               pixels = static_cast<double>(y.size / std::max<dim_t>(1, s.channels()));
+               pixels = static_cast<double>(y.size / s.channels());
     detail::set_coefficients(s, [&](std::size_t c) {
-        const double inverse = 1 / std::sqrt(s.variance[c] + epsilon), scale = static_cast<double>(gamma[c]) * inverse;
+        const double inverse = 1 / std::sqrt(s.statistics.variance[c] + epsilon),
+                     scale = static_cast<double>(gamma[c]) * inverse;
         if (frozen) return detail::coefficients{scale * unit, 0, 0};
         const double b = -scale * inverse * static_cast<double>(d_gamma[c]) / pixels;
-        const double k = -scale * static_cast<double>(d_beta[c]) / pixels - b * s.mean[c];
+        const double k = -scale * static_cast<double>(d_beta[c]) / pixels - b * s.statistics.mean[c];
         return detail::coefficients{scale * unit, b * y_unit, k};
     });
     store_pass(*to.d, s.walk, spec, name, exec, [&](dim_t first, dim_t count, dim_t place, float* __restrict v) {

@@ -26,8 +26,7 @@
 #include "intaglio/core/float_environment.hpp"
 #include "intaglio/train/arena.hpp"
 #include "intaglio/train/cross_entropy.hpp"
-#include "intaglio/train/node_groups.hpp"
-#include "intaglio/train/units.hpp"
+#include "intaglio/train/make_unit.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::train {
 
@@ -38,9 +37,9 @@ public:
     /// training. `images`: batch x height x width x channels. Throws as nn::infer_shapes does.
     plan(const nn::network& net, const extents& images, nn::parameters& parameters, const plan_options& options = {},
          executor_ref exec = {})
-        : net_(net), shapes_(nn::infer_shapes(net, images)), in_float_(options.in_float) {
+        : net_(net), shapes_(nn::infer_shapes(net, images)), options_(options) {
         const float_environment scope;
-        for (const std::string& name : in_float_) nn::find_node(net_, name);
+        for (const std::string& name : options_.in_float) nn::find_node(net_, name);
         w_.parameters = &parameters;
         w_.options = options.storage;
         w_.seed = options.seed;
@@ -93,6 +92,18 @@ public:
             }
     }
     std::span<const float> logits(std::size_t output = 0) const { return logits_[output].span(); }
+    /// The gradient by the logits, from which backward() starts. loss() writes it; so may who has another loss.
+    std::span<float> d_logits(std::size_t output = 0) { return d_logits_[output].span(); }
+
+    /// What the last step left in memory: with plan_options::keep_tensors all of it, otherwise what no later tensor
+    /// took the place of. The outputs of nodes and the gradients by them, as indices; no_tensor where a node's output
+    /// is not stored since another node rides on it, or has no gradient.
+    std::span<const stored<T>> tensors() const { return w_.tensors; }
+    std::size_t output_tensor(std::string_view node) const { return tensor_of_[nn::find_node(net_, node)]; }
+    std::size_t gradient_tensor(std::string_view node) const {
+        const std::size_t t = output_tensor(node);
+        return t == no_tensor ? no_tensor : gradient_of_[t];
+    }
 
     /// The loss of the logits of the last forward pass, auxiliary ones by their weights, and their gradients.
     /// value_error for a label that is no class.
@@ -197,9 +208,8 @@ private:
                 links.inputs.push_back(tensor_of_[in[0] == g.head ? in[1] : in[0]]);
             }
             tensor_of_[g.tail] = links.output = add_tensor(shapes_[g.tail].size());
-            const bool rectify = std::holds_alternative<nn::op::relu>(net_.nodes[g.tail].op);
-            rectified_.push_back(rectify ? 1 : 0);
-            units_.push_back(make_unit(g.head, g.tail, rectify, std::move(links)));
+            rectified_.push_back(g.is_rectified(net_) ? 1 : 0);
+            units_.push_back(make_unit<T>(net_, shapes_, g, std::move(links), options_));
         }
         logits_.reserve(net_.outputs.size()); // units keep their addresses
         for (const nn::network_output& o : net_.outputs) {
@@ -221,73 +231,6 @@ private:
             for (const std::size_t in : links_of(u).inputs)
                 if (in == tensor) return true;
         return false;
-    }
-
-    unit<T> make_unit(std::size_t head, std::size_t tail, bool rectify, unit_links links) const {
-        const std::size_t from = net_.nodes[head].inputs.empty() ? 0 : net_.nodes[head].inputs[0];
-        const extents &in = shapes_[from], &out = shapes_[tail];
-        const auto product = [&](const conv_geometry& g) {
-            const bool in_float = std::count(in_float_.begin(), in_float_.end(), net_.nodes[head].name) > 0;
-            if (in_float && !std::is_same_v<T, float>)
-                return unit<T>(product_step<T>{std::move(links), widened_product<T>(g, w_.options.operands), rectify});
-            return unit<T>(product_step<T>{std::move(links),
-                                           product_unit<T>(g, w_.options.weights, w_.options.products), rectify});
-        };
-        const auto pool = [&](pool_axis y, pool_axis x, bool is_maximum, bool counts_padding) {
-            require(!is_maximum || y.longest() * x.longest() <= 256, net_.nodes[head].name,
-                    ": a window of a max pool has at most 256 pixels here, not ", y.longest(), " x ", x.longest());
-            return unit<T>(pool_step<T>{std::move(links),
-                                        {map_shape(in), map_shape(out), std::move(y), std::move(x), counts_padding},
-                                        is_maximum});
-        };
-        const auto axis = [&](const auto& p, bool vertical) {
-            return vertical ? pool_axis::of(in[1], p.kernel.h, p.stride.h, p.padding.h, p.ceil_mode)
-                            : pool_axis::of(in[2], p.kernel.w, p.stride.w, p.padding.w, p.ceil_mode);
-        };
-        return std::visit(
-            nn::overloaded{
-                [&](const nn::op::convolution& c) { return product(nn::geometry_of(c, in)); },
-                [&](const nn::op::linear& l) { return product(nn::geometry_of(l, in)); },
-                [&](const nn::op::batch_norm& n) {
-                    return unit<T>(norm_step<T>{std::move(links), norm_state<T>(n.channels), n, rectify});
-                },
-                [&](const nn::op::relu&) {
-                    return unit<T>(sum_step<T>{std::move(links), true});
-                },
-                [&](const nn::op::add&) {
-                    return unit<T>(sum_step<T>{std::move(links), rectify});
-                },
-                [&](const nn::op::concatenate&) {
-                    concat_step<T> step{std::move(links), {}, map_shape(out)};
-                    for (const std::size_t i : net_.nodes[head].inputs) step.in.emplace_back(shapes_[i]);
-                    return unit<T>(std::move(step));
-                },
-                [&](const nn::op::max_pool& p) { return pool(axis(p, true), axis(p, false), true, false); },
-                [&](const nn::op::average_pool& p) {
-                    return pool(axis(p, true), axis(p, false), false, p.count_include_pad);
-                },
-                [&](const nn::op::adaptive_average_pool& p) {
-                    return pool(pool_axis::adaptive(in[1], p.size.h), pool_axis::adaptive(in[2], p.size.w), false,
-                                false);
-                },
-                [&](const nn::op::local_response_norm& n) {
-                    require(n.size <= 256, net_.nodes[head].name,
-                            ": a local response norm sums at most 256 channels here, not ", n.size);
-                    return unit<T>(response_step<T>{
-                        std::move(links),
-                        map_shape(in),
-                        {n.size, static_cast<float>(n.alpha), static_cast<float>(n.beta), static_cast<float>(n.k)}});
-                },
-                [&](const nn::op::dropout& d) {
-                    return unit<T>(dropout_step<T>{std::move(links), d.probability});
-                },
-                [&](const nn::op::padded_shortcut& s) {
-                    return unit<T>(shortcut_step<T>{std::move(links), map_shape(in), map_shape(out), s});
-                },
-                [&](const nn::op::input&) -> unit<T> { fail<value_error>("plan: an input is no unit"); },
-                [&](const nn::op::flatten&) -> unit<T> { fail<value_error>("plan: a flatten is no unit"); },
-            },
-            net_.nodes[head].op);
     }
 
     // --- gradients -----------------------------------------------------------------------------------------------
@@ -326,6 +269,7 @@ private:
                 }
             }
         }
+        gradient_of_ = gradient;
     }
 
     /// Whether the gradient by input i is that by the output.
@@ -368,7 +312,7 @@ private:
             touch(o.tensor, middle);
             touch_write(o.d, middle);
         }
-        arena_.settle();
+        arena_.settle(!options_.keep_tensors);
         for (std::size_t t = 0; t < w_.tensors.size(); ++t)
             w_.tensors[t].data = reinterpret_cast<T*>(arena_.data(blocks[t]));
         for (std::size_t i = 0; i < units_.size(); ++i)
@@ -385,11 +329,12 @@ private:
 
     nn::network net_;
     std::vector<extents> shapes_; ///< of each node
-    std::vector<std::string> in_float_;
+    plan_options options_;
     workspace<T> w_;
     std::vector<unit<T>> units_;
-    std::vector<std::size_t> tensor_of_; ///< of each node that ends a unit
-    std::vector<char> rectified_;        ///< of each tensor of the forward pass
+    std::vector<std::size_t> tensor_of_;   ///< of each node that ends a unit
+    std::vector<char> rectified_;          ///< of each tensor of the forward pass
+    std::vector<std::size_t> gradient_of_; ///< the whole gradient by each tensor of the forward pass
     std::vector<output_place> outputs_;
     std::vector<buffer<float>> logits_, d_logits_;
     arena arena_;

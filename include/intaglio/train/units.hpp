@@ -145,20 +145,12 @@ struct norm_step {
                                    y.size * dim_t{sizeof(T)} * static_cast<dim_t>(links.inputs.size() + 2));
         float* const mean = w.parameters->find(links.node, nn::parameter_role::running_mean);
         float* const variance = w.parameters->find(links.node, nn::parameter_role::running_variance);
-        const auto channels = static_cast<std::size_t>(norm.channels);
         if (frozen(w)) {
-            state.mean.assign(mean, mean + channels);
-            state.variance.assign(variance, variance + channels);
+            state.statistics.mean.assign(mean, mean + norm.channels);
+            state.statistics.variance.assign(variance, variance + norm.channels);
         } else {
-            batch_statistics(y, state, w.exec);
-            const auto pixels = static_cast<double>(y.size / std::max<dim_t>(1, norm.channels));
-            for (std::size_t c = 0; c < channels; ++c) {
-                const double unbiased = state.variance[c] * pixels / std::max(1.0, pixels - 1);
-                mean[c] = static_cast<float>((1 - norm.momentum) * static_cast<double>(mean[c]) +
-                                             norm.momentum * state.mean[c]);
-                variance[c] = static_cast<float>((1 - norm.momentum) * static_cast<double>(variance[c]) +
-                                                 norm.momentum * unbiased);
-            }
+            batch_statistics(y, state.walk, state.statistics, state.partial, w.exec);
+            nn::reference::move_running_statistics(norm, state.statistics, y.size / norm.channels, mean, variance);
         }
         normalise(y, state, parameter(w, nn::parameter_role::weight), parameter(w, nn::parameter_role::bias),
                   norm.epsilon, links.inputs.size() > 1 ? &w.tensors[links.inputs[1]] : nullptr, rectify,

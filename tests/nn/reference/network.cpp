@@ -2,33 +2,20 @@
 #include "intaglio/nn/reference/network.hpp"
 
 #include <cstring>
-#include <map>
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
-#include "intaglio/io/safetensors.hpp"
-#include "intaglio/models/alexnet.hpp"
-#include "intaglio/models/googlenet.hpp"
-#include "intaglio/models/resnet.hpp"
-#include "intaglio/models/vgg.hpp"
 #include "intaglio/nn/network_builder.hpp"
 #include "intaglio/nn/pytorch_layout.hpp"
 #include "support/catch.hpp"
-#include "support/files.hpp"
-#include "support/golden.hpp"
+#include "support/golden_networks.hpp"
+#include "support/golden_operations.hpp"
 #include "support/message_of.hpp"
 
 // Operations and networks against PyTorch's numbers.
 
 namespace intaglio::nn::reference {
 namespace {
-
-const io::safetensors_file& operations() {
-    static const auto file = io::safetensors_file::read(golden_file("operations.safetensors"));
-    return file;
-}
 
 /// input -> op -> flatten, for images of that shape.
 network one_operation(const extents& images, const operation& op) {
@@ -40,39 +27,6 @@ network one_operation(const extents& images, const operation& op) {
     return net;
 }
 
-struct golden_case {
-    const char* name;
-    operation op;
-    bool training = true;
-};
-
-const golden_case cases[] = {
-    {"conv_3x3", op::convolution{.in_channels = 5, .out_channels = 6, .kernel = 3, .padding = 1}},
-    {"conv_7x7_s2", op::convolution{.in_channels = 3, .out_channels = 8, .kernel = 7, .stride = 2, .padding = 3}},
-    {"conv_1x1_s2", op::convolution{.in_channels = 8, .out_channels = 4, .stride = 2}},
-    {"conv_rect",
-     op::convolution{.in_channels = 4, .out_channels = 5, .kernel = {1, 7}, .stride = {1, 2}, .padding = {0, 3}}},
-    {"conv_dilated", op::convolution{.in_channels = 4, .out_channels = 4, .kernel = 3, .padding = 2, .dilation = 2}},
-    {"conv_grouped", op::convolution{.in_channels = 8, .out_channels = 12, .kernel = 3, .padding = 1, .groups = 4}},
-    {"conv_depthwise",
-     op::convolution{.in_channels = 8, .out_channels = 8, .kernel = 3, .stride = 2, .padding = 1, .groups = 8}},
-    {"linear", op::linear{.in_features = 17, .out_features = 11}},
-    {"norm_training", op::batch_norm{.channels = 6, .epsilon = 1e-3}},
-    {"norm_evaluation", op::batch_norm{.channels = 6, .epsilon = 1e-3}, false},
-    {"relu", op::relu{}},
-    {"relu_special", op::relu{}},
-    {"max_pool", op::max_pool{.kernel = 3, .stride = 2, .padding = 1}},
-    {"max_pool_special", op::max_pool{.kernel = 3, .stride = 2, .padding = 1}},
-    {"max_pool_ceil", op::max_pool{.kernel = 3, .stride = 2, .ceil_mode = true}},
-    {"max_pool_ceil_special", op::max_pool{.kernel = 3, .stride = 2, .ceil_mode = true}},
-    {"average_pool", op::average_pool{.kernel = 3, .stride = 2, .padding = 1}},
-    {"average_pool_inside", op::average_pool{.kernel = 3, .stride = 2, .padding = 1, .count_include_pad = false}},
-    {"adaptive_pool", op::adaptive_average_pool{6}},
-    {"global_pool", op::adaptive_average_pool{1}},
-    {"response_norm", op::local_response_norm{.size = 5, .alpha = 1e-4, .beta = 0.75, .k = 2}},
-    {"response_norm_even", op::local_response_norm{.size = 4, .alpha = 1e-2, .beta = 0.75, .k = 1}},
-};
-
 bool same_bits(const tensor<float>& a, const tensor<float>& b) {
     return a.shape() == b.shape() &&
            (a.empty() || std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(float)) == 0);
@@ -81,17 +35,17 @@ bool same_bits(const tensor<float>& a, const tensor<float>& b) {
 } // namespace
 
 TEST_CASE("operations and their gradients are PyTorch's", "[golden][gradient]") {
-    const golden_case& c = GENERATE(from_range(std::begin(cases), std::end(cases)));
-    const std::string name = c.name;
-    CAPTURE(name);
-    const auto stored = [&](const std::string& part) { return operations().get<float>(name + '.' + part); };
+    const golden::golden_operation& c =
+        GENERATE(from_range(std::begin(golden::golden_operations), std::end(golden::golden_operations)));
+    CAPTURE(c.name);
+    const auto stored = [&](const std::string& part) { return c.stored(part); };
     const tensor<float> images = golden::channels_last(stored("in0"));
     const network net = one_operation(images.shape(), c.op);
     const auto layouts = pytorch_layouts(net);
     parameters weights(net);
     for (std::size_t p = 0; p < weights.count() && p < 2; ++p)
         weights[p] = from_pytorch(stored(join("in", p + 1)), layouts[p], weights.spec(p));
-    const bool norm = std::holds_alternative<op::batch_norm>(c.op);
+    const bool norm = c.is_norm();
     if (norm) {
         weights.at("it.running_mean") = stored("running_mean_before");
         weights.at("it.running_var") = stored("running_var_before");
@@ -125,14 +79,14 @@ TEST_CASE("operations and their gradients are PyTorch's", "[golden][gradient]") 
 }
 
 TEST_CASE("softmax cross-entropy is PyTorch's", "[golden][gradient]") {
-    const tensor<float> logits = operations().get<float>("cross_entropy.logits");
+    const tensor<float> logits = golden::operations_file().get<float>("cross_entropy.logits");
     const std::vector<std::int32_t> labels{0, 999, 256, 255, 500, 7};
     for (const double smoothing : {0.0, 0.1}) {
         const std::string suffix = smoothing == 0 ? "_0.0" : "_0.1";
         tensor<float> d(logits.shape());
         const double value = softmax_cross_entropy({smoothing}, logits.data(), logits.shape()[1], labels, d.data());
-        REQUIRE(value == Approx(operations().get<float>("cross_entropy.loss" + suffix)[0]).epsilon(1e-6));
-        REQUIRE(golden::difference(d, operations().get<float>("cross_entropy.d_logits" + suffix)) <= 1e-6);
+        REQUIRE(value == Approx(golden::operations_file().get<float>("cross_entropy.loss" + suffix)[0]).epsilon(1e-6));
+        REQUIRE(golden::difference(d, golden::operations_file().get<float>("cross_entropy.d_logits" + suffix)) <= 1e-6);
     }
     REQUIRE(mentions<value_error>(
         [&] {
@@ -149,107 +103,32 @@ TEST_CASE("softmax cross-entropy is PyTorch's", "[golden][gradient]") {
 }
 
 TEST_CASE("networks, their losses and gradients are torchvision's", "[golden][gradient][slow]") {
-    static const auto file = io::safetensors_file::read(golden_file("networks.safetensors"));
-    static const std::pair<const char*, network (*)()> networks[] = {
-        {"alexnet", [] { return models::alexnet(); }},
-        {"vgg16", [] { return models::vgg(16); }},
-        {"vgg16_bn", [] { return models::vgg(16, {.batch_norm = true}); }},
-        {"googlenet", [] { return models::googlenet({.batch_norm = true}); }},
-        {"resnet18", [] { return models::resnet(18); }},
-        {"resnet50", [] { return models::resnet(50); }},
-        {"resnet101", [] { return models::resnet(101); }},
-    };
-    const auto& [title, make] = GENERATE(from_range(std::begin(networks), std::end(networks)));
-    const std::string name = title;
+    const std::string name =
+        GENERATE(from_range(std::begin(golden::golden_network::names), std::end(golden::golden_network::names)));
     CAPTURE(name);
-    network net = make();
-    for (node& n : net.nodes)
-        if (auto* d = std::get_if<op::dropout>(&n.op)) d->probability = 0;
-
-    const auto layouts = pytorch_layouts(net);
-    parameters weights(net);
-    std::map<std::string, std::size_t> places;
-    dim_t count = 0;
-    for (std::size_t p = 0; p < weights.count(); ++p) {
-        const parameter_spec& spec = weights.spec(p);
-        const auto seed = 1000 + static_cast<std::uint64_t>(p);
-        tensor<float> t = golden::formula(seed, layouts[p].shape);
-        const auto fan_in = static_cast<double>(t.size() / t.shape()[0]);
-        for (float& v : t)
-            v = t.shape().rank() >= 2                           ? v * static_cast<float>(std::sqrt(6.0 / fan_in))
-                : spec.role == parameter_role::running_variance ? 1.0f + 0.2f * v
-                : spec.role == parameter_role::running_mean     ? 0.1f * v
-                : spec.role == parameter_role::weight           ? 1.0f + 0.1f * v
-                                                                : 0.05f * v;
-        weights[p] = from_pytorch(t, layouts[p], spec);
-        places[spec.name] = p;
-        if (spec.trained) count += spec.shape.size();
-    }
-    REQUIRE(std::to_string(count) == file.metadata(name + ".count").value());
-
-    const auto logits_of = [&](const activations& run) {
-        tensor<float> logits = run.values[net.outputs[0].node];
+    const golden::golden_network test(name);
+    const network& net = test.net;
+    const auto logits_of = [](const tensor<float>& values) {
+        tensor<float> logits = values;
         logits.reshape({2, 1000});
         return logits;
     };
     thread_pool pool(2);
-    const tensor<float> images = golden::channels_last(golden::formula(500, {2, 3, 224, 224}));
     {
         const network answering = evaluation_part(net);
         const activations run =
-            forward(answering, select_parameters(answering, weights), images, {.products = {.exec = pool}});
-        tensor<float> logits = run.values[answering.outputs[0].node];
-        logits.reshape({2, 1000});
-        REQUIRE(golden::difference(logits, file.get<float>(name + ".evaluation_logits")) <= 1e-3);
+            forward(answering, select_parameters(answering, test.weights), test.images, {.products = {.exec = pool}});
+        REQUIRE(golden::difference(logits_of(run.values[answering.outputs[0].node]), test.evaluation_logits()) <= 1e-3);
     }
-
     const network_mode mode{.training = true, .products = {.exec = pool}};
-    const activations run = forward(net, weights, images, mode);
-    REQUIRE(golden::difference(logits_of(run), file.get<float>(name + ".training_logits")) <= 1e-3);
+    const activations run = forward(net, test.weights, test.images, mode);
+    REQUIRE(golden::difference(logits_of(run.values[net.outputs[0].node]), test.training_logits()) <= 1e-3);
     std::vector<tensor<float>> d_outputs;
-    const double value = loss(net, run, std::vector<std::int32_t>{3, 977}, true, &d_outputs);
-    REQUIRE(value == Approx(file.get<float>(name + ".training_loss")[0]).epsilon(1e-3));
-
-    const gradients d = backward(net, weights, run, d_outputs, mode);
-    const tensor<double> digests = file.get<double>(name + ".gradients");
-    const auto rows = nlohmann::json::parse(file.metadata(name + ".parameters").value());
-    REQUIRE(digests.shape() == extents{static_cast<dim_t>(rows.size()), 5});
-    const auto after = readers(net);
-    const auto normalised = [&](std::size_t node) {
-        return !after[node].empty() && std::holds_alternative<op::batch_norm>(net.nodes[after[node].front()].op) &&
-               !std::holds_alternative<op::batch_norm>(net.nodes[node].op);
-    };
+    REQUIRE(loss(net, run, test.labels, true, &d_outputs) == Approx(test.training_loss()).epsilon(1e-3));
+    const gradients d = backward(net, test.weights, run, d_outputs, mode);
     // With every sum in double, gradients of ResNet-101 differ from PyTorch's by 1.1 %: its own rounding.
-    const double tolerance = name == "resnet101" ? 2e-2 : 1e-2;
-    double worst = 0, norm_before = 0;
-    for (std::size_t r = 0; r < rows.size(); ++r) {
-        const std::string parameter = rows[r][0];
-        CAPTURE(parameter);
-        const std::size_t p = places.at(parameter);
-        std::vector<dim_t> shape(layouts[p].shape.begin(), layouts[p].shape.end());
-        REQUIRE(rows[r][1].get<std::vector<dim_t>>() == shape);
-        const tensor<float>& g = d.parameters[p];
-        double sum = 0, magnitudes = 0, squares = 0;
-        for (const float v : g) {
-            const auto x = static_cast<double>(v);
-            sum += x, magnitudes += std::fabs(x), squares += x * x;
-        }
-        const double* const expected = digests.data() + 5 * static_cast<dim_t>(r);
-        const double norm = std::sqrt(squares), first = static_cast<double>(g[0]),
-                     last = static_cast<double>(g[g.size() - 1]);
-        if (weights.spec(p).role == parameter_role::bias && normalised(weights.spec(p).node)) {
-            REQUIRE(norm <= 1e-3 * norm_before); // zero but for rounding: the mean takes the bias away again
-            continue;
-        }
-        norm_before = norm;
-        worst = std::max(worst, std::fabs(norm / expected[2] - 1));
-        REQUIRE(norm == Approx(expected[2]).epsilon(tolerance));
-        REQUIRE(magnitudes == Approx(expected[1]).epsilon(tolerance));
-        REQUIRE(std::fabs(sum - expected[0]) <= tolerance * expected[1]);
-        REQUIRE(std::fabs(first - expected[3]) <= tolerance * expected[2]);
-        REQUIRE(std::fabs(last - expected[4]) <= tolerance * expected[2]);
-    }
-    std::printf("%s: norms of gradients within %.1e of PyTorch's\n", title, worst);
+    const double worst = test.check_gradients(d.parameters, name == "resnet101" ? 2e-2 : 1e-2, 1e-3);
+    std::printf("%s: norms of gradients within %.1e of PyTorch's\n", name.c_str(), worst);
 }
 
 TEST_CASE("a shortcut without parameters, by hand", "[unit]") {
