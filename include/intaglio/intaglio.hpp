@@ -156,6 +156,7 @@
 #include "intaglio/train/pooling.hpp"
 #include "intaglio/train/product.hpp"
 #include "intaglio/train/profile.hpp"
+#include "intaglio/train/report.hpp"
 #include "intaglio/train/response_norm.hpp"
 #include "intaglio/train/schedule.hpp"
 #include "intaglio/train/sgd.hpp"

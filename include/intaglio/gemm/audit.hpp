@@ -16,6 +16,11 @@ namespace intaglio::inline INTAGLIO_ABI {
 
 class audit {
 public:
+    /// With `sums` false chains are only listed: longest() is known, nothing is shadowed.
+    explicit audit(bool sums = true) : sums_(sums) {}
+
+    /// The longest chain, in elements of the reduction (of zeros too, where padding fills a step).
+    std::int64_t longest() const { return longest_.load(); }
     /// Sums that were shadowed, one for each output and chain.
     std::int64_t chains() const { return chains_.load(); }
     std::int64_t overflows() const { return overflows_.load(); } ///< sums that differ from their shadow
@@ -28,6 +33,8 @@ public:
     void count(const detail::lhs_panel<typename Traits::lhs_digit>& lhs, const typename Traits::rhs_digit* panel,
                const detail::chain& c, const typename Traits::lane* before, const typename Traits::lane* after,
                dim_t rows) {
+        raise(longest_, c.steps * Traits::k);
+        if (!sums_) return;
         count(tile_shape{rows, Traits::cols, Traits::k, Traits::rhs_group, Traits::lhs_planes == 2,
                          Traits::split_planes == 2},
               lhs, panel, c, before, after);
@@ -64,8 +71,11 @@ private:
             }
         chains_ += tile.rows * tile.cols;
         overflows_ += wrong;
-        std::int64_t seen = largest_.load();
-        while (most > seen && !largest_.compare_exchange_weak(seen, most)) {
+        raise(largest_, most);
+    }
+
+    static void raise(std::atomic<std::int64_t>& to, std::int64_t value) {
+        for (std::int64_t seen = to.load(); seen < value && !to.compare_exchange_weak(seen, value);) {
         }
     }
 
@@ -77,7 +87,8 @@ private:
         return static_cast<std::int64_t>(digit);
     }
 
-    std::atomic<std::int64_t> chains_{0}, overflows_{0}, largest_{0};
+    bool sums_;
+    std::atomic<std::int64_t> chains_{0}, overflows_{0}, largest_{0}, longest_{0};
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI

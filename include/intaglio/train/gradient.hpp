@@ -44,6 +44,7 @@ struct unit_stage {
     gradient_target<T> gradient{};
     dim_t row_stride = 0; ///< of the gradient's tensors, which are dense
     max_magnitude largest{};
+    loss_counter* losses = nullptr; ///< where somebody watches
 
     INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
         if (per_column)
@@ -51,6 +52,8 @@ struct unit_stage {
         if (rectify) relu{}(v, row, col, count);
         finish_gradient(gradient, v, row * row_stride + col, count);
         if (largest.result) largest(v, row, col, count);
+        if (losses) [[unlikely]]
+            losses->count(v, count);
     }
 };
 

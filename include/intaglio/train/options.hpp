@@ -22,10 +22,10 @@ struct storage_options {
 };
 
 struct plan_options {
-    storage_options storage;
-    std::vector<std::string> in_float; ///< convolutions and linear layers whose products stay FP32
-    std::uint64_t seed = 0;            ///< of dropout
-    bool keep_tensors = false;         ///< tensors share no memory, so that all can be looked at after a step
+    storage_options storage{};
+    std::vector<std::string> in_float{}; ///< convolutions and linear layers whose products stay FP32
+    std::uint64_t seed = 0;              ///< of dropout
+    bool keep_tensors = false;           ///< tensors share no memory, so that all can be looked at after a step
 };
 
 /// The names of the first and the last convolution or linear layer of a network and of its auxiliary classifiers.

@@ -65,6 +65,31 @@ public:
     const arena& memory() const { return arena_; }
     void use(executor_ref exec) { w_.exec = exec; }
     void measure(profile* times) { w_.times = times; }
+    /// From now on every pass reports what it stores (report.hpp), to rows that are made here; null: none does. The
+    /// report must outlive the plan, or be taken away before. Logits stay floats.
+    void watch(step_report* report) {
+        const auto row = [&](std::size_t tensor, std::size_t node, tensor_role role) {
+            if (tensor != no_tensor && w_.tensors[tensor].data)
+                w_.tensors[tensor].report = report ? &report->add(net_.nodes[node].name, role) : nullptr;
+        };
+        row(tensor_of_[0], 0, tensor_role::images);
+        const auto parameters = [&](unit<T>& u, tensor_role role) -> tensor_report* {
+            return report && std::holds_alternative<product_step<T>>(u) ? &report->add(links_of(u).name, role)
+                                                                        : nullptr;
+        };
+        for (unit<T>& u : units_) {
+            links_of(u).weights = parameters(u, tensor_role::weights);
+            row(links_of(u).output, node_of_[links_of(u).output], tensor_role::activation);
+        }
+        for (const output_place& o : outputs_) row(o.d.d, node_of_[o.tensor], tensor_role::gradient);
+        for (auto u = units_.rbegin(); u != units_.rend(); ++u) {
+            const unit_links& links = links_of(*u);
+            links_of(*u).weight_gradient = parameters(*u, tensor_role::weight_gradient);
+            for (std::size_t i = 0; i < links.d_input.size(); ++i)
+                row(links.d_input[i].d, node_of_[links.inputs[i]], tensor_role::gradient);
+        }
+        stale_ = true; // weights are reported when they are stored
+    }
     /// Counts steps for dropout; a resumed training goes on from its own.
     void set_step(std::uint64_t step) { w_.step = step; }
 
@@ -195,6 +220,7 @@ private:
     void make_units() {
         tensor_of_.assign(net_.nodes.size(), no_tensor);
         tensor_of_[0] = add_tensor(shapes_[0].size());
+        node_of_.assign(1, 0);
         rectified_.assign(1, 0);
         for (const node_group& g : group_nodes(net_)) {
             if (std::holds_alternative<nn::op::flatten>(net_.nodes[g.head].op)) {
@@ -209,6 +235,7 @@ private:
             }
             tensor_of_[g.tail] = links.output = add_tensor(shapes_[g.tail].size());
             rectified_.push_back(g.is_rectified(net_) ? 1 : 0);
+            node_of_.push_back(g.tail);
             units_.push_back(make_unit<T>(net_, shapes_, g, std::move(links), options_));
         }
         logits_.reserve(net_.outputs.size()); // units keep their addresses
@@ -334,6 +361,7 @@ private:
     std::vector<unit<T>> units_;
     std::vector<std::size_t> tensor_of_;   ///< of each node that ends a unit
     std::vector<char> rectified_;          ///< of each tensor of the forward pass
+    std::vector<std::size_t> node_of_;     ///< whose output each tensor of the forward pass is
     std::vector<std::size_t> gradient_of_; ///< the whole gradient by each tensor of the forward pass
     std::vector<output_place> outputs_;
     std::vector<buffer<float>> logits_, d_logits_;

@@ -124,6 +124,7 @@ void maximum(const stored<T>& in, const pool_windows& w, stored<T>& out, std::ui
                 for (dim_t c = 0; c < count; ++c) largest[at + c] = static_cast<std::uint8_t>(numbers[c]);
             }
     });
+    report_stored(out);
 }
 
 template <class T>

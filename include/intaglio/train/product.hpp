@@ -9,6 +9,7 @@
 // product is repeated with one that leaves some room. The exponents are part of a training's state (plan.hpp saves
 // them), and the results have the same bits for every number of threads.
 
+#include <optional>
 #include <vector>
 
 #include "intaglio/conv/forward.hpp"
@@ -37,22 +38,35 @@ inline quantized_view<std::int16_t> product_output(const stored<std::int16_t>& t
     return {matrix_view<std::int16_t>(to.data, rows, cols), float_power_of_two(-to.exponent)};
 }
 
-/// Runs run(largest), a product that writes `to` with to.exponent and raises *largest, until the exponent fits.
+/// Runs run(largest, losses, check), a product that writes `to` with to.exponent, raises *largest and counts where
+/// somebody watches, until the exponent fits.
 template <class T, class Run>
 void store_product(stored<T>& to, kept_exponent& kept, dfp_spec spec, std::string_view name, const Run& run) {
     if constexpr (std::is_same_v<T, float>) {
-        run(nullptr);
+        run(nullptr, nullptr, nullptr);
+        report_stored(to);
     } else {
         to.exponent = kept.exponent;
         for (;;) {
             float largest = 0;
-            run(&largest);
+            std::optional<loss_counter> losses;
+            std::optional<audit> check;
+            if (to.report) {
+                losses.emplace(to.exponent, 16);
+                check.emplace(to.report->audited);
+            }
+            run(&largest, losses ? &*losses : nullptr, check ? &*check : nullptr);
             require<value_error>(is_finite(largest), name,
                                  " has a value that is NaN or infinite; only finite values "
                                  "can be stored as integers: lower the learning rate");
             const int exact = stored_exponent(largest, spec);
-            if (kept.known && exact <= to.exponent && (to.exponent <= exact + kept_exponent::slack || largest == 0))
+            if (kept.known && exact <= to.exponent && (to.exponent <= exact + kept_exponent::slack || largest == 0)) {
+                if (to.report) {
+                    report_stored(to, losses->counts());
+                    to.report->add_product(*check);
+                }
                 break;
+            }
             // room to grow by a quarter at least
             to.exponent = std::min(stored_exponent(std::min(1.25F * largest, 0x1p127F), spec), 126);
             kept.known = true;
@@ -77,13 +91,15 @@ public:
     kept_exponent& gradient_exponent() { return kept_d_x_; }
 
     /// Takes the master weights (out_channels, kernel_h, kernel_w, in_channels / groups): stores and packs them.
-    void set_weights(const float* master, bool needs_input_gradient, std::string_view name, executor_ref exec) {
+    void set_weights(const float* master, bool needs_input_gradient, std::string_view name, executor_ref exec,
+                     tensor_report* report = nullptr) {
         if constexpr (std::is_same_v<T, float>) {
-            w_ = {const_cast<float*>(master), weights()};
+            w_ = {const_cast<float*>(master), weights(), 0, report};
+            report_stored(w_);
         } else {
             if (memory_.size() != weights()) memory_ = buffer<T>(weights(), uninitialized);
             const int guess = w_.exponent;
-            w_ = {memory_.data(), weights(), guess};
+            w_ = {memory_.data(), weights(), guess, report};
             store_pass(w_, channel_walk(1), weight_spec_, name, exec,
                        [&](dim_t first, dim_t count, dim_t, float* v) { std::copy_n(master + first, count, v); });
         }
@@ -98,33 +114,43 @@ public:
     /// y = x * weights (+ bias), rectified.
     void forward(const stored<T>& x, stored<T>& y, const float* bias, bool rectify, std::string_view name,
                  executor_ref exec) {
-        store_product(y, kept_y_, output_spec_, name, [&](float* largest) {
-            unit_stage<T> stage{.per_column = bias, .rectify = rectify};
+        store_product(y, kept_y_, output_spec_, name, [&](float* largest, loss_counter* losses, audit* check) {
+            unit_stage<T> stage{.per_column = bias, .rectify = rectify, .losses = losses};
             stage.largest.result = largest;
             conv_forward<policy>(g_, x.elements(), static_cast<double>(x.unit()), forward_,
-                                 product_output(y, g_.out_pixels(), g_.out_channels), epilogue{stage}, exec);
+                                 product_output(y, g_.out_pixels(), g_.out_channels), epilogue{stage}, exec, check);
         });
     }
     /// The same as floats, for logits.
-    void forward(const stored<T>& x, float* y, const float* bias, executor_ref exec) const {
+    void forward(const stored<T>& x, float* y, const float* bias, executor_ref exec, tensor_report* report) const {
+        std::optional<audit> check;
+        if (report && !std::is_same_v<T, float>) check.emplace(report->audited);
         conv_forward<policy>(g_, x.elements(), static_cast<double>(x.unit()), forward_,
                              matrix_view<float>(y, g_.out_pixels(), g_.out_channels),
-                             epilogue{unit_stage<T>{.per_column = bias}}, exec);
+                             epilogue{unit_stage<T>{.per_column = bias}}, exec, check ? &*check : nullptr);
+        if (report) report->elements = g_.out_pixels() * g_.out_channels;
+        if (check) report->add_product(*check);
     }
 
     void input_gradient(const stored<T>& d_y, const gradient_target<T>& to, std::string_view name, executor_ref exec) {
-        store_product(*to.d, kept_d_x_, output_spec_, name, [&](float* largest) {
-            unit_stage<T> stage{.gradient = to, .row_stride = g_.in_channels};
+        store_product(*to.d, kept_d_x_, output_spec_, name, [&](float* largest, loss_counter* losses, audit* check) {
+            unit_stage<T> stage{.gradient = to, .row_stride = g_.in_channels, .losses = losses};
             stage.largest.result = largest;
             conv_input_gradient<policy>(g_, d_y.elements(), static_cast<double>(d_y.unit()), gradient_,
-                                        product_output(*to.d, g_.in_pixels(), g_.in_channels), epilogue{stage}, exec);
+                                        product_output(*to.d, g_.in_pixels(), g_.in_channels), epilogue{stage}, exec,
+                                        check);
         });
     }
 
-    void weight_gradient(const stored<T>& x, const stored<T>& d_y, float* d_w, executor_ref exec) const {
-        conv_weight_gradient<policy>(g_, x.elements(), static_cast<double>(x.unit()), d_y.elements(),
-                                     static_cast<double>(d_y.unit()),
-                                     matrix_view<float>(d_w, g_.out_channels, g_.filter_size()), exec);
+    void weight_gradient(const stored<T>& x, const stored<T>& d_y, float* d_w, executor_ref exec,
+                         tensor_report* report = nullptr) const {
+        std::optional<audit> check;
+        if (report && !std::is_same_v<T, float>) check.emplace(report->audited);
+        conv_weight_gradient<policy>(
+            g_, x.elements(), static_cast<double>(x.unit()), d_y.elements(), static_cast<double>(d_y.unit()),
+            matrix_view<float>(d_w, g_.out_channels, g_.filter_size()), exec, check ? &*check : nullptr);
+        if (report) report->elements = weights();
+        if (check) report->add_product(*check);
     }
 
 private:
@@ -147,8 +173,9 @@ public:
     }
 
     const conv_geometry& geometry() const { return product_.geometry(); }
-    void set_weights(const float* master, bool needs_input_gradient, std::string_view name, executor_ref exec) {
-        product_.set_weights(master, needs_input_gradient, name, exec);
+    void set_weights(const float* master, bool needs_input_gradient, std::string_view name, executor_ref exec,
+                     tensor_report* report) {
+        product_.set_weights(master, needs_input_gradient, name, exec, report);
     }
     void forward(const stored<T>& x, stored<T>& y, const float* bias, bool rectify, std::string_view name,
                  executor_ref exec) {
@@ -156,16 +183,17 @@ public:
         product_.forward(widen(x, x_, exec), out, bias, rectify, name, exec);
         narrow(y_, {.d = &y}, name, exec);
     }
-    void forward(const stored<T>& x, float* y, const float* bias, executor_ref exec) {
-        product_.forward(widen(x, x_, exec), y, bias, exec);
+    void forward(const stored<T>& x, float* y, const float* bias, executor_ref exec, tensor_report* report) {
+        product_.forward(widen(x, x_, exec), y, bias, exec, report);
     }
     void input_gradient(const stored<T>& d_y, const gradient_target<T>& to, std::string_view name, executor_ref exec) {
         stored<float> d_x{x_.data(), x_.size()};
         product_.input_gradient(widen(d_y, y_, exec), {.d = &d_x}, name, exec);
         narrow(x_, to, name, exec);
     }
-    void weight_gradient(const stored<T>& x, const stored<T>& d_y, float* d_w, executor_ref exec) {
-        product_.weight_gradient(widen(x, x_, exec), widen(d_y, y_, exec), d_w, exec);
+    void weight_gradient(const stored<T>& x, const stored<T>& d_y, float* d_w, executor_ref exec,
+                         tensor_report* report) {
+        product_.weight_gradient(widen(x, x_, exec), widen(d_y, y_, exec), d_w, exec, report);
     }
 
 private:

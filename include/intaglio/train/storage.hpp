@@ -26,6 +26,7 @@
 #include "intaglio/numeric/exponent.hpp"
 #include "intaglio/quantize/convert.hpp"
 #include "intaglio/quantize/dfp.hpp"
+#include "intaglio/train/report.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::train {
 
@@ -40,6 +41,7 @@ struct stored {
     T* data = nullptr;
     dim_t size = 0;
     int exponent = 0;
+    tensor_report* report = nullptr; ///< of whoever watches
 
     std::span<const T> elements() const { return {data, static_cast<std::size_t>(size)}; }
     float unit() const {
@@ -51,6 +53,15 @@ struct stored {
 /// The exponent with which magnitudes up to `largest` (finite) are stored.
 inline int stored_exponent(float largest, dfp_spec spec) noexcept {
     return magnitude_bits(largest) == 0 ? 0 : std::max(least_exponent, dfp_exponent(largest, spec));
+}
+
+/// Tells whoever watches `t` that it was written.
+template <class T>
+void report_stored(const stored<T>& t, const quantize_counts& losses = {}) {
+    if (!t.report) return;
+    t.report->exponent = t.exponent;
+    t.report->elements = t.size;
+    t.report->losses = losses;
 }
 
 /// Elements that are computed at a time: they stay in L1 on their way to memory.
@@ -98,6 +109,7 @@ void store_pass(stored<T>& to, const channel_walk& walk, dfp_spec spec, std::str
                 i * chunk, std::min(to.size, (i + 1) * chunk),
                 [&](dim_t first, dim_t count, dim_t place) { fill(first, count, place, to.data + first); });
         });
+        report_stored(to);
     } else {
         std::atomic<std::uint32_t> largest{0};
         const auto run = [&](int exponent) {
@@ -120,6 +132,18 @@ void store_pass(stored<T>& to, const channel_walk& walk, dfp_spec spec, std::str
         const int exponent = stored_exponent(std::bit_cast<float>(largest.load()), spec);
         if (exponent != to.exponent) run(exponent);
         to.exponent = exponent;
+        if (to.report) { // computed again, to be counted
+            loss_counter losses(exponent, spec.bits);
+            exec.for_each(chunks, [&](dim_t i, int) {
+                alignas(64) float v[longest_piece];
+                walk.for_each_piece(i * chunk, std::min(to.size, (i + 1) * chunk),
+                                    [&](dim_t first, dim_t count, dim_t place) {
+                                        fill(first, count, place, v);
+                                        losses.count(v, count);
+                                    });
+            });
+            report_stored(to, losses.counts());
+        }
     }
 }
 

@@ -62,12 +62,13 @@ struct gradient_write {
 
 /// What all units have.
 struct unit_links {
-    std::size_t node = 0;                  ///< whose work it is
-    std::string name;                      ///< of that node
-    std::vector<std::size_t> inputs{};     ///< tensors
-    std::size_t output = no_tensor;        ///< tensor
-    std::size_t d_output = no_tensor;      ///< the gradient by the output; none: nothing to do
-    std::vector<gradient_write> d_input{}; ///< for each input
+    std::size_t node = 0;                                         ///< whose work it is
+    std::string name;                                             ///< of that node
+    std::vector<std::size_t> inputs{};                            ///< tensors
+    std::size_t output = no_tensor;                               ///< tensor
+    std::size_t d_output = no_tensor;                             ///< the gradient by the output; none: nothing to do
+    std::vector<gradient_write> d_input{};                        ///< for each input
+    tensor_report *weights = nullptr, *weight_gradient = nullptr; ///< of whoever watches
 };
 
 template <class T>
@@ -87,7 +88,8 @@ struct product_step {
     void set_weights(workspace<T>& w) {
         const auto watch = time_of(w.times, links.name, pass_kind::weights);
         const float* const master = w.parameters->find(links.node, nn::parameter_role::weight);
-        std::visit([&](auto& p) { p.set_weights(master, needs_input_gradient(), links.name, w.exec); }, product);
+        std::visit([&](auto& p) { p.set_weights(master, needs_input_gradient(), links.name, w.exec, links.weights); },
+                   product);
     }
     void forward(workspace<T>& w) {
         const auto watch = time(w, pass_kind::forward);
@@ -96,7 +98,7 @@ struct product_step {
         std::visit(
             [&](auto& p) {
                 if (logits)
-                    p.forward(x, logits->data(), bias, w.exec);
+                    p.forward(x, logits->data(), bias, w.exec, w.tensors[links.output].report);
                 else
                     p.forward(x, w.tensors[links.output], bias, rectify, links.name, w.exec);
             },
@@ -107,7 +109,7 @@ struct product_step {
         {
             const auto watch = time(w, pass_kind::weight_gradient);
             float* const d_w = w.gradient(links.node, nn::parameter_role::weight);
-            std::visit([&](auto& p) { p.weight_gradient(x, d_y, d_w, w.exec); }, product);
+            std::visit([&](auto& p) { p.weight_gradient(x, d_y, d_w, w.exec, links.weight_gradient); }, product);
         }
         if (float* const d_bias = w.gradient(links.node, nn::parameter_role::bias)) {
             const auto watch = time_of(w.times, links.name, pass_kind::elementwise, 0, d_y.size * dim_t{sizeof(T)});
