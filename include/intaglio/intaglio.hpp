@@ -159,8 +159,11 @@
 #include "intaglio/train/report.hpp"
 #include "intaglio/train/response_norm.hpp"
 #include "intaglio/train/schedule.hpp"
+#include "intaglio/train/score.hpp"
 #include "intaglio/train/sgd.hpp"
 #include "intaglio/train/storage.hpp"
+#include "intaglio/train/trainer.hpp"
+#include "intaglio/train/training_state.hpp"
 #include "intaglio/train/units.hpp"
 
 #include "intaglio/models/alexnet.hpp"
@@ -168,6 +171,7 @@
 #include "intaglio/models/digits_cnn.hpp"
 #include "intaglio/models/googlenet.hpp"
 #include "intaglio/models/resnet.hpp"
+#include "intaglio/models/small_cnn.hpp"
 #include "intaglio/models/squeezenet.hpp"
 #include "intaglio/models/vgg.hpp"
 
@@ -178,6 +182,7 @@
 #include "intaglio/data/image.hpp"
 #include "intaglio/data/image_folder.hpp"
 #include "intaglio/data/image_format.hpp"
+#include "intaglio/data/image_range.hpp"
 #include "intaglio/data/image_set.hpp"
 #include "intaglio/data/loader.hpp"
 #include "intaglio/data/packed_file.hpp"

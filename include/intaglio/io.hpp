@@ -12,3 +12,4 @@
 #include "intaglio/io/safetensors.hpp"
 #include "intaglio/io/safetensors_header.hpp"
 #include "intaglio/io/safetensors_writer.hpp"
+#include "intaglio/io/training_checkpoint.hpp"

@@ -23,6 +23,7 @@ struct sgd_options {
     float momentum = 0.9F;     ///< 0 <= momentum < 1
     float weight_decay = 0.0F; ///< >= 0
     bool nesterov = false;
+    bool decay_all = false; ///< biases and batch norms too, not the weights of products alone
 };
 
 class sgd {
@@ -44,7 +45,8 @@ public:
                 velocities_.size(), " parameters, got ", parameters.count(), " and ", gradients.size(), " gradients");
         for (std::size_t i = 0; i < velocities_.size(); ++i) {
             if (gradients[i].size() == 0) continue;
-            const float decay = parameters.spec(i).decays ? options_.weight_decay : 0.0F, momentum = options_.momentum;
+            const bool decays = options_.decay_all || parameters.spec(i).decays;
+            const float decay = decays ? options_.weight_decay : 0.0F, momentum = options_.momentum;
             const bool nesterov = options_.nesterov;
             float* __restrict const w = parameters[i].data();
             float* __restrict const v = velocities_[i].data();
