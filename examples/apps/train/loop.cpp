@@ -43,6 +43,7 @@ public:
         begin();
     }
 
+    dim_t steps() const { return model_->steps(); }
     dim_t saved_step() const { return saved_step_; }
 
     int run() {
@@ -56,18 +57,18 @@ public:
         progress_line line(s_.title(), s_.rates.steps, first, s_.how.batch, s_.rates.per_epoch);
         if (report_is_due() && sums_.steps > 0 && !give_report(line)) return stopped(line); // cut off in a test
         intaglio::train::profile times;
-        clock::time_point measured_from{};
+        double unmeasured_seconds = 0;
         while (model_->steps() < s_.rates.steps) {
             if (signal_that_came() != 0) return stopped(line);
             if (s_.asked.profile && model_->steps() == first + unmeasured) {
                 model_->measure(&times);
-                measured_from = clock::now();
+                unmeasured_seconds = line.seconds();
             }
             take_step(batches, line);
             if (report_is_due() && !give_report(line)) return stopped(line);
             if (seconds_since(saved_) >= 60 * s_.asked.save_minutes) save();
         }
-        const double measured = seconds_since(measured_from);
+        const double measured = line.seconds() - unmeasured_seconds;
         model_->measure(nullptr);
         line.finish();
         save();
@@ -195,7 +196,7 @@ private:
         struct rusage use {};
         getrusage(RUSAGE_SELF, &use);
         std::printf("\n%s", times.table(steps).c_str());
-        std::printf("%lld steps of %.2f ms, data, tests and checkpoints included: %.1f images/s; products are %.1f %% "
+        std::printf("%lld steps of %.2f ms, waiting for data included: %.1f images/s; products are %.1f %% "
                     "of the measured time.\n"
                     "Waited for data: %.3f ms a step, and %.1f ms for the first batch.\n"
                     "Memory: %.1f MiB of activations and gradients, %.1f MiB at most in all.\n",
@@ -221,8 +222,8 @@ int run_training(const session& s, intaglio::executor_ref exec) {
     try {
         return loop.run();
     } catch (const std::exception& fault) {
-        throw broken_training(
-            join(fault.what(), "\nThe checkpoint of step ", loop.saved_step(), " is kept: ", s.checkpoint()));
+        throw broken_training(join(fault.what(), "\nStopped after ", loop.steps(), " steps; the checkpoint of step ",
+                                   loop.saved_step(), " is kept: ", s.checkpoint()));
     }
 }
 

@@ -42,8 +42,9 @@ std::optional<options> read_options(int argc, char** argv, int& status) {
     app.footer(describe_networks() + "\n" + describe_data() + examples);
     app.get_formatter()->column_width(34);
 
-    const auto whole = CLI::Range(dim_t{1}, dim_t{1} << 40), share = CLI::Range(0.0, 1.0);
-    const auto positive = CLI::Range(0.0, 1e9);
+    const auto whole = CLI::Range(dim_t{1}, dim_t{1} << 40).description("");
+    const auto share = CLI::Range(0.0, 1.0).description(""), positive = CLI::Range(0.0, 1e9).description("");
+    const auto threads = CLI::Range(1, 1024).description("");
     app.add_option("--network", o.network, "which network; the list is below")->capture_default_str();
     app.add_option("--data", o.data, "KIND:PATH, a folder, or synthetic; the list is below");
     app.add_option("--precision", o.precision,
@@ -87,11 +88,11 @@ std::optional<options> read_options(int argc, char** argv, int& status) {
 
     const char* const running = "Running";
     app.add_option("--threads", o.threads, "of the arithmetic; results do not depend on them")
-        ->check(CLI::Range(1, 1024))
+        ->check(threads)
         ->capture_default_str()
         ->group(running);
     app.add_option("--loader-threads", o.loader_threads, "that prepare images meanwhile")
-        ->check(CLI::Range(1, 1024))
+        ->check(threads)
         ->capture_default_str()
         ->group(running);
     app.add_option("--save", o.save, "the folder; default: runs/NETWORK-DATA-PRECISION-SEED")->group(running);
@@ -108,6 +109,8 @@ std::optional<options> read_options(int argc, char** argv, int& status) {
                    "test the weights of this file instead: a checkpoint, or any safetensors file with PyTorch's names")
         ->group(running);
     app.add_flag("--profile", o.profile, "print at the end where the time of the steps went")->group(running);
+    for (CLI::Option* option : app.get_options())
+        if (option->get_type_name() == "INT" || option->get_type_name() == "UINT") option->type_name("N");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& fault) {

@@ -44,7 +44,8 @@ course course_of(const recipe& r, const options& o, dim_t images) {
         return static_cast<dim_t>(std::llround(epochs * static_cast<double>(c.per_epoch)));
     };
     c.steps = o.steps.value_or(intaglio::checked_product({r.epochs, c.per_epoch}));
-    const dim_t warmup = in_steps(r.warmup);
+    dim_t warmup = in_steps(r.warmup);
+    if (!o.warmup) warmup = std::min(warmup, c.steps / 10); // the usual one, of a training that is shorter than usual
     intaglio::require<intaglio::value_error>(warmup < c.steps, "a warm-up of ", r.warmup, " epochs, ", warmup,
                                              " steps, in a training of ", c.steps,
                                              " steps; give a shorter one with --warmup");

@@ -34,13 +34,13 @@ image_size images_of(const network_choice& choice, const data_request& request, 
 }
 
 nn::network built(const network_choice& choice, const image_size& images, dim_t classes) {
-    nn::network net = choice.build(images, classes);
     try {
+        nn::network net = choice.build(images, classes);
         nn::infer_shapes(net, 1);
+        return net;
     } catch (const intaglio::shape_error& fault) {
         intaglio::fail<value_error>(choice.name, " can't take images of ", images, ": ", fault.what());
     }
-    return net;
 }
 
 std::unique_ptr<model> made(const session& s, model_setup setup) {

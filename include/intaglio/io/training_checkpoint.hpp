@@ -93,7 +93,7 @@ inline void save_training(const std::string& path, const nn::network& net, const
     const train::training_state& state = training.state;
     const std::string spoilt = train::first_not_finite(state.parameters);
     require<value_error>(spoilt.empty(), path, ": is not replaced, since '", spoilt,
-                         "' has values that are not finite");
+                         "' has values that are not finite; lower the learning rate");
     require<value_error>(state.velocities.size() == state.parameters.count(), path, ": ", state.velocities.size(),
                          " velocities for ", state.parameters.count(), " parameters");
     safetensors_writer file;

@@ -87,12 +87,17 @@ public:
     }
 
     /// What the network answers to images: running statistics, nothing dropped. `next` gives std::optional of
-    /// labelled_images, none at the end. The training goes on as if it had not been called.
+    /// labelled_images, none at the end. It is not measured, and the training goes on as if it
+    /// had not been called.
     template <class Next>
     score evaluate(Next&& next) {
         const std::vector<std::int32_t> kept = plan_.exponents();
-        const auto put_back = [&] { plan_.set_exponents(kept); };
+        const auto put_back = [&] {
+            plan_.set_exponents(kept);
+            plan_.measure(times_);
+        };
         plan_.set_exponents(unknown_); // so that the answers depend on the parameters alone
+        plan_.measure(nullptr);
         score sum;
         try {
             while (const std::optional<labelled_images> b = next()) {
