@@ -38,7 +38,7 @@ class training_loop {
 public:
     training_loop(const session& s, intaglio::executor_ref exec)
         : s_(s), settings_(settings_of(s)), metrics_(s.folder), model_(make_model(s, exec)) {
-        const auto reports = std::max<dim_t>(1, s.rates.steps / 200);
+        const auto reports = std::max<dim_t>(1, s.rates.steps / 100);
         report_every_ = s.asked.report_every > 0 ? s.asked.report_every : std::min(reports, s.rates.per_epoch);
         begin();
     }

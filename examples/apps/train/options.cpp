@@ -100,7 +100,7 @@ std::optional<options> read_options(int argc, char** argv, int& status) {
         ->check(positive)
         ->capture_default_str()
         ->group(running);
-    app.add_option("--report-every", o.report_every, "steps; default: some two hundred reports in all")
+    app.add_option("--report-every", o.report_every, "steps; default: a hundred reports in all")
         ->check(whole)
         ->group(running);
     app.add_option("--test-every", o.test_every, "epochs")->check(whole)->capture_default_str()->group(running);

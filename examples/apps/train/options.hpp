@@ -33,7 +33,7 @@ struct options {
     int threads = 1, loader_threads = 1;
     std::string save; ///< empty: a folder named after network, data, precision and seed
     double save_minutes = 5;
-    dim_t report_every = 0; ///< steps; 0: some two hundred reports in all
+    dim_t report_every = 0; ///< steps; 0: a hundred reports in all
     dim_t test_every = 1;   ///< epochs
     bool resume = false, profile = false;
     std::string evaluate; ///< a file of weights, to test instead of training
