@@ -29,7 +29,7 @@ opened_data pair_of(std::string kind, Set train, Set test) {
     return opened;
 }
 
-opened_data open_images(const std::string& folder, const image_size& images) {
+opened_data open_images(const std::string& folder, const image_size& images, dim_t shorter_side) {
     const auto formats = data_formats::images();
     const fs::path root(folder);
     intaglio::require<intaglio::file_error>(fs::is_directory(root), folder,
@@ -63,7 +63,7 @@ opened_data open_images(const std::string& folder, const image_size& images) {
         opened = {"images", set, *set, {}, {}, {}};
     }
     opened.augmented = data::imagenet_training(images.height);
-    opened.plain = data::imagenet_evaluation(images.height, images.height * 256 / 224);
+    opened.plain = data::imagenet_evaluation(images.height, shorter_side);
     return opened;
 }
 
@@ -109,10 +109,10 @@ image_size size_of(const data_request& request) {
     return {};
 }
 
-opened_data open_data(const data_request& request, const image_size& images, dim_t classes) {
+opened_data open_data(const data_request& request, const image_size& images, dim_t classes, dim_t shorter_side) {
     const auto codecs = data_formats::codecs();
     if (request.kind == "synthetic") return open_synthetic(images, classes);
-    if (request.kind == "images") return open_images(request.path, images);
+    if (request.kind == "images") return open_images(request.path, images, shorter_side);
     opened_data opened;
     if (request.kind == "cifar10") {
         auto split = data::read_cifar10(data::data_folder(request.path, "cifar10"), codecs);

@@ -37,8 +37,9 @@ data_request parse_data(const std::string& text);
 image_size size_of(const data_request& request);
 
 /// Reads it, or lists and checks its files, for images of such a size. Throws file_error, which names file and place,
-/// for whatever is missing or damaged. `classes`: of synthetic images.
-opened_data open_data(const data_request& request, const image_size& images, dim_t classes);
+/// for whatever is missing or damaged. `classes`: of synthetic images; `shorter_side`: to
+/// which a folder's images are resized in a test.
+opened_data open_data(const data_request& request, const image_size& images, dim_t classes, dim_t shorter_side);
 
 /// For --help.
 std::string describe_data();

@@ -26,42 +26,41 @@ constexpr nn::he_options without_norms{.convolution = nn::he_fan_in, .linear = n
 
 std::vector<network_choice> all_networks() {
     std::vector<network_choice> list;
-    // chosen in tools/quickstart's training on images that were held out
-    list.push_back({"digits_cnn",
-                    {8, 8, 1},
-                    false,
-                    "digits",
-                    {.batch = 32,
-                     .epochs = 30,
-                     .schedule = schedule_kind::cosine,
-                     .rate = 0.1,
-                     .warmup = 1,
-                     .weight_decay = 2e-3,
-                     .label_smoothing = 0.1},
-                    {},
-                    [](const image_size&, dim_t) { return models::digits_cnn(); }});
+    // chosen for tools/quickstart on images that were held out
+    list.push_back({.name = "digits_cnn",
+                    .takes = {8, 8, 1},
+                    .usual_data = "digits",
+                    .how = {.batch = 32,
+                            .epochs = 30,
+                            .schedule = schedule_kind::cosine,
+                            .rate = 0.1,
+                            .warmup = 1,
+                            .weight_decay = 2e-3,
+                            .label_smoothing = 0.1},
+                    .build = [](const image_size&, dim_t) { return models::digits_cnn(); }});
     list.push_back(
-        {"small_cnn",
-         {},
-         false,
-         "fashion",
-         {.epochs = 15, .rate = 0.1},
-         {},
-         [](const image_size& images, dim_t classes) {
+        {.name = "small_cnn",
+         .usual_data = "fashion",
+         .how = {.epochs = 15, .rate = 0.1},
+         .build = [](const image_size& images, dim_t classes) {
              return models::small_cnn(
                  {.classes = classes, .height = images.height, .width = images.width, .channels = images.channels});
          }});
     for (const int depth : {8, 14, 20, 32, 44, 56, 110})
-        list.push_back(
-            {intaglio::join("resnet", depth),
-             {32, 32, 3},
-             false,
-             "cifar10",
-             {.epochs = 40, .rate = 0.3},
-             {},
-             [depth](const image_size&, dim_t classes) { return models::cifar_resnet(depth, {.classes = classes}); }});
+        list.push_back({.name = intaglio::join("resnet", depth),
+                        .takes = {32, 32, 3},
+                        .usual_data = "cifar10",
+                        .how = {.epochs = 40, .rate = 0.3},
+                        .build = [depth](const image_size&, dim_t classes) {
+                            return models::cifar_resnet(depth, {.classes = classes});
+                        }});
     const auto add = [&](const std::string& name, recipe how, const nn::he_options& first, auto build) {
-        list.push_back({name, photographs, true, "", std::move(how), first, std::move(build)});
+        list.push_back({.name = name,
+                        .takes = photographs,
+                        .any_size = true,
+                        .how = std::move(how),
+                        .first_weights = first,
+                        .build = std::move(build)});
     };
     // He et al. 2016 at 256 images: 0.1, 90 epochs; a cosine instead of the steps
     const recipe residual{.batch = 32,
@@ -75,6 +74,12 @@ std::vector<network_choice> all_networks() {
         add(intaglio::join("resnet", depth), residual, {}, [depth](const image_size& images, dim_t classes) {
             return models::resnet(depth, {.classes = classes, .image = images.height});
         });
+    // the network as published, with the values of its Caffe files, which other programs converted
+    add("resnet50-caffe", residual, {}, [](const image_size& images, dim_t classes) {
+        return models::resnet(50,
+                              {.classes = classes, .image = images.height, .stride_in_first = true, .epsilon = 1e-3});
+    });
+    list.back().values = intaglio::data::normalization{1, {123.68f, 116.779f, 103.939f}, {1}};
     // the papers' rates at 128 or 256 images, in proportion
     const recipe plain{.batch = 32,
                        .epochs = 90,

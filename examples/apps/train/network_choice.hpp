@@ -5,10 +5,12 @@
 // its weights begin.
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "intaglio/core/extents.hpp"
+#include "intaglio/data/transform.hpp"
 #include "intaglio/nn/he_initialize.hpp"
 #include "intaglio/nn/network.hpp"
 #include "recipe.hpp"
@@ -25,12 +27,13 @@ struct image_size {
 
 struct network_choice {
     std::string name;
-    image_size takes;       ///< 0 where it takes the data's
-    bool any_size = false;  ///< whether --image-size may change it
-    std::string usual_data; ///< empty: it must be given
-    recipe how;
-    intaglio::nn::he_options first_weights;
-    std::function<intaglio::nn::network(const image_size& images, dim_t classes)> build;
+    image_size takes{};       ///< 0 where it takes the data's
+    bool any_size = false;    ///< whether --image-size may change it
+    std::string usual_data{}; ///< empty: it must be given
+    recipe how{};
+    intaglio::nn::he_options first_weights{};
+    std::optional<intaglio::data::normalization> values{}; ///< of photographs, where it takes others than most
+    std::function<intaglio::nn::network(const image_size& images, dim_t classes)> build{};
 };
 
 /// value_error, which lists the names, if there is none of that name.

@@ -53,6 +53,10 @@ std::optional<options> read_options(int argc, char** argv, int& status) {
         ->check(CLI::IsMember({"dfp16", "fp32", "dfp16-paper"}))
         ->capture_default_str();
     app.add_option("--image-size", o.image_size, "pixels each way, for networks that take any")->check(whole);
+    app.add_option("--resize", o.resize,
+                   "shorter side of a folder's images before the crop in the middle of a test; "
+                   "default: 8/7 of the image size")
+        ->check(whole);
     app.add_option("--classes", o.classes, "of the network, if more than the data have")->check(whole);
     app.add_flag("!--no-augmentation", o.augment, "train on the images as they are tested: no crops, no mirror images");
 
@@ -104,6 +108,8 @@ std::optional<options> read_options(int argc, char** argv, int& status) {
         ->check(whole)
         ->group(running);
     app.add_option("--test-every", o.test_every, "epochs")->check(whole)->capture_default_str()->group(running);
+    app.add_option("--from", o.from, "begin with the weights of this file, by PyTorch's names, instead of random ones")
+        ->group(running);
     app.add_flag("--resume", o.resume, "go on from the checkpoint in the folder")->group(running);
     app.add_option("--evaluate", o.evaluate,
                    "test the weights of this file instead: a checkpoint, or any safetensors file with PyTorch's names")

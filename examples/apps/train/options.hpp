@@ -19,7 +19,7 @@ struct options {
     std::string network = "digits_cnn";
     std::string data; ///< empty: the network's usual one
     std::string precision = "dfp16";
-    std::optional<dim_t> image_size, classes;
+    std::optional<dim_t> image_size, resize, classes;
     bool augment = true;
 
     std::optional<dim_t> batch, epochs, steps;
@@ -36,6 +36,7 @@ struct options {
     dim_t report_every = 0; ///< steps; 0: a hundred reports in all
     dim_t test_every = 1;   ///< epochs
     bool resume = false, profile = false;
+    std::string from;     ///< a file of weights to begin with
     std::string evaluate; ///< a file of weights, to test instead of training
 };
 

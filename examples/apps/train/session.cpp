@@ -62,7 +62,13 @@ session open_session(const options& asked) {
     s.images = images_of(*s.choice, request, asked);
     s.how = changed(s.choice->how, asked);
     const dim_t usual_classes = s.images.height >= 64 ? 1000 : 10;
-    s.data = open_data(request, s.images, asked.classes.value_or(usual_classes));
+    require<value_error>(!asked.resize || request.kind == "images", "--resize: ", request.kind,
+                         " has images of one size; leave it out");
+    const dim_t shorter = asked.resize.value_or(s.images.height * 256 / 224);
+    require<value_error>(request.kind != "images" || shorter >= s.images.height, "--resize ", shorter, ": ",
+                         s.choice->name, " takes images of ", s.images, "; give as much at least");
+    s.data = open_data(request, s.images, asked.classes.value_or(usual_classes), shorter);
+    if (s.choice->values && request.kind == "images") s.data.plain.values = s.data.augmented.values = *s.choice->values;
     if (!asked.augment) s.data.augmented = s.data.plain;
 
     const auto found = static_cast<dim_t>(s.data.train->classes().size());
@@ -115,7 +121,10 @@ intaglio::io::training_settings settings_of(const session& s) {
 
 std::unique_ptr<model> make_model(const session& s, intaglio::executor_ref exec) {
     model_setup setup{.network = s.network, .batch = s.how.batch, .first = {}};
-    nn::he_initialize(s.network, setup.first, s.asked.seed, s.choice->first_weights, exec);
+    if (s.asked.from.empty())
+        nn::he_initialize(s.network, setup.first, s.asked.seed, s.choice->first_weights, exec);
+    else
+        setup.first = intaglio::io::load_parameters(s.asked.from, s.network, {.allow_more = true});
     setup.update = {.momentum = static_cast<float>(s.how.momentum),
                     .weight_decay = static_cast<float>(s.how.weight_decay),
                     .nesterov = s.how.nesterov,

@@ -77,8 +77,8 @@ template <class E, class... Parts>
     throw E(join(parts...));
 }
 
-/// Throws an `E` whose text is the joined parts unless `ok`. The parts are joined only when it throws. Always inlined, so
-/// that a compiler that knows the arguments sees that nothing after it runs (and does not warn of it).
+/// Throws an `E` whose text is the joined parts unless `ok`. The parts are joined only when it throws. Always inlined,
+/// so that a compiler that knows the arguments sees that nothing after it runs (and does not warn of it).
 template <class E = shape_error, class... Parts>
 [[gnu::always_inline]] inline void require(bool ok, const Parts&... parts) {
     if (!ok) [[unlikely]]

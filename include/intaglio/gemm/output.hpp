@@ -110,8 +110,8 @@ template <int Cols, class Out, class Stages>
     }
 }
 
-/// From the totals of the tile at (i0, j0), of which rows x cols exist, to the output. `lhs_scales`: of the rows of lhs,
-/// if it has such.
+/// From the totals of the tile at (i0, j0), of which rows x cols exist, to the output. `lhs_scales`: of the rows of
+/// lhs, if it has such.
 template <class Traits, class Totals, class Out, class Stages>
 void finish_tile(const output_target<Out, Stages>& to, const output_factors<Traits>& factors, const float* lhs_scales,
                  const Totals& totals, dim_t i0, dim_t rows, dim_t j0, dim_t cols) {

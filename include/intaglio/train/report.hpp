@@ -3,8 +3,8 @@
 
 // What a step does to its numbers, on request: for each tensor that it stores the exponent, how many elements were
 // clipped or became zero, and for products the longest chain and whether one overflowed. By the laws and proofs of
-// gemm/chains.hpp none does; with an audit (gemm/audit.hpp) each is shadowed in 64 bits. It costs a second computation of
-// every pass, with an audit many times the step; results stay what they are.
+// gemm/chains.hpp none does; with an audit (gemm/audit.hpp) each is shadowed in 64 bits. It costs a second computation
+// of every pass, with an audit many times the step; results stay what they are.
 //
 //   step_report report(true);
 //   training.watch(&report);
