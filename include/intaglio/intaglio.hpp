@@ -33,6 +33,7 @@
 #include "intaglio/simd/dispatch.hpp"
 #include "intaglio/simd/native.hpp"
 #include "intaglio/simd/register_tile.hpp"
+#include "intaglio/simd/square_root.hpp"
 #include "intaglio/simd/transpose.hpp"
 #include "intaglio/simd/vector.hpp"
 

@@ -68,16 +68,19 @@ auto filter_matrix(const conv_geometry& g, const Filters& filters) {
 }
 
 /// Packs filters for the forward pass. `filter.values` is filter_matrix(g, ...), scales and plane_stride as in gemm.
-/// Throws as pack_rhs does.
+/// `memory`: packed filters that are no longer needed; their places are taken where sizes agree. Throws as pack_rhs
+/// does.
 template <GemmPolicy P, class Arch = simd::native_arch>
 packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& filter,
-                                   rhs_storage stored = rhs_storage::fast, executor_ref exec = {}) {
+                                   rhs_storage stored = rhs_storage::fast, executor_ref exec = {},
+                                   packed_filter<P, Arch>&& memory = {}) {
     g.check();
     require(filter.values.rows() == g.filter_size() && filter.values.cols() == g.out_channels,
             "pack_filter: the filters are a ", filter.values.rows(), " x ", filter.values.cols(),
             " matrix, the geometry needs ", g.filter_size(), " x ", g.out_channels);
     detail::check_operand("rhs", filter, g.out_channels, g.filter_size());
-    packed_filter<P, Arch> packed;
+    packed_filter<P, Arch> packed = std::move(memory);
+    packed.groups.resize(static_cast<std::size_t>(g.groups));
     const dim_t count = g.group_out_channels();
     for (dim_t group = 0; group < g.groups; ++group) {
         rhs_view<P> part = filter;
@@ -94,9 +97,11 @@ packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& fi
             part.scales = scales;
         }
         using traits = detail::kernel_traits<P, Arch>;
-        packed.groups.push_back(pack_rhs<P, Arch>(
+        auto& place = packed.groups[static_cast<std::size_t>(group)];
+        place = pack_rhs<P, Arch>(
             part, stored, exec,
-            {g.kernel_w * g.group_in_channels(), detail::tap_segment<traits>(g, traits::can_fold_scales)}));
+            {g.kernel_w * g.group_in_channels(), detail::tap_segment<traits>(g, traits::can_fold_scales)},
+            std::move(place));
     }
     return packed;
 }

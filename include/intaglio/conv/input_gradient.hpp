@@ -88,17 +88,19 @@ struct residue_taps {
 } // namespace detail
 
 /// Packs dense filters (out_channels, kernel_h, kernel_w, in_channels / groups) for the input gradient; planar_bytes
-/// plane after plane. Throws as pack_rhs does.
+/// plane after plane. `memory` is as in pack_filter. Throws as pack_rhs does.
 template <GemmPolicy P, class Arch = simd::native_arch>
-packed_gradient_filter<P, Arch> pack_gradient_filter(const conv_geometry& g,
-                                                     std::span<const typename P::rhs::storage> filter, double scale,
-                                                     executor_ref exec = {}) {
+packed_gradient_filter<P, Arch>
+pack_gradient_filter(const conv_geometry& g, std::span<const typename P::rhs::storage> filter, double scale,
+                     executor_ref exec = {}, packed_gradient_filter<P, Arch>&& memory = {}) {
     detail::require_gradient_policy<P>();
     g.check();
     detail::require_dense<typename P::rhs::format>("the filters", filter, g.out_channels, g.filter_size());
     detail::check_reduction<P>(g.kernel_h * g.kernel_w * g.group_out_channels());
     detail::require_dense_range<typename P::rhs::format>("the filters", filter.data(), g.out_channels, g.filter_size());
-    packed_gradient_filter<P, Arch> packed;
+    packed_gradient_filter<P, Arch> packed = std::move(memory);
+    packed.products.resize(static_cast<std::size_t>(g.groups * g.stride_h * g.stride_w));
+    std::size_t product = 0;
     const dim_t filters = g.group_out_channels(), channels = g.group_in_channels();
     rhs_view<P> scale_only;
     scale_only.scale = scale;
@@ -113,8 +115,10 @@ packed_gradient_filter<P, Arch> pack_gradient_filter(const conv_geometry& g,
                 for (dim_t s = 0; s < taps.x.window.taps; ++s)
                     for (dim_t o = 0; o < filters; ++o)
                         offsets.push_back((group * filters + o) * g.filter_size() + taps.tap(g, r, s) * channels);
-            packed.products.push_back(detail::pack_rows<P, Arch>(
-                {filter.data(), 0, 1, offsets.data()}, static_cast<dim_t>(offsets.size()), channels, scale_only, exec));
+            auto& place = packed.products[product++];
+            place =
+                detail::pack_rows<P, Arch>({filter.data(), 0, 1, offsets.data()}, static_cast<dim_t>(offsets.size()),
+                                           channels, scale_only, exec, rhs_storage::fast, {}, std::move(place));
         }
     return packed;
 }

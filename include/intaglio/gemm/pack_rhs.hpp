@@ -33,9 +33,10 @@ public:
     using digit = typename traits::rhs_digit;
     using rows_type = rhs_rows<typename P::rhs::storage>;
 
+    /// `memory`: of a packed rhs that nobody needs any more.
     rhs_packer(const rows_type& rows, dim_t k, dim_t n, const rhs_view<P>& view, rhs_storage storage,
-               zero_padding padding)
-        : rows_(rows), depth_(k), view_(view), scales_(view.scales.data()), padding_(padding) {
+               zero_padding padding, packed&& memory)
+        : rows_(rows), depth_(k), view_(view), scales_(view.scales.data()), padding_(padding), out_(std::move(memory)) {
         bool folded = false;
         if constexpr (traits::can_fold_scales) folded = storage == rhs_storage::fast && scales_fold(n);
         if (traits::block > 0 && !folded) padding_ = {}; // a block of scales would be cut
@@ -47,7 +48,8 @@ public:
         const auto& layout = out_.layout_;
         if constexpr (traits::narrow_bits > 0)
             if (layout.narrow) out_.narrow_ = {layout.panels(), layout.panel_digits, layout.fives};
-        if (!layout.narrow) out_.data_ = buffer<digit>(layout.panels() * layout.panel_digits, uninitialized);
+        const dim_t digits = layout.narrow ? 0 : layout.panels() * layout.panel_digits;
+        if (out_.data_.size() != digits) out_.data_ = buffer<digit>(digits, uninitialized);
         out_.zero_runs_.assign(static_cast<std::size_t>(layout.panels() * layout.scale_rows), 0);
         out_.any_zero_run_.assign(static_cast<std::size_t>(layout.panels()), 0);
         out_.bounds_ = rhs_bounds<traits>(layout.panels());
@@ -185,8 +187,11 @@ private:
                              digit* __restrict out) {
         constexpr int k = traits::rhs_group;
         constexpr bool whole_digits = traits::cols % 8 == 0 && traits::stores_rhs_digits;
+        constexpr dim_t ahead = 32; // rows; each is a line or two in a page of its own
         for (dim_t s = 0; s < run.length; s += k, out += k * traits::cols) {
             const auto row = [&](dim_t q) { return rows.row(run.k + s + q) + first; };
+            for (dim_t q = s; q < std::min(run.length, s + k); ++q)
+                if (q + ahead < run.length) __builtin_prefetch(rows.row(run.k + q + ahead) + first);
             if (count == traits::cols && s + k <= run.length) {
                 if constexpr (whole_digits && k == 2) {
                     simd::interleave<traits::cols>(row(0), row(1), out);
@@ -249,18 +254,20 @@ private:
 /// Packs k x n elements whose rows are given one by one; of `view` the scales and the plane stride count.
 template <class P, class Arch>
 packed_rhs<P, Arch> pack_rows(const rhs_rows<typename P::rhs::storage>& rows, dim_t k, dim_t n, const rhs_view<P>& view,
-                              executor_ref exec, rhs_storage storage = rhs_storage::fast, zero_padding padding = {}) {
-    return rhs_packer<P, Arch>(rows, k, n, view, storage, padding).pack(exec);
+                              executor_ref exec, rhs_storage storage = rhs_storage::fast, zero_padding padding = {},
+                              packed_rhs<P, Arch>&& memory = {}) {
+    return rhs_packer<P, Arch>(rows, k, n, view, storage, padding, std::move(memory)).pack(exec);
 }
 
 } // namespace detail
 
 /// Packs rhs (k x n). Throws shape_error or value_error if the view is inconsistent, a reduction is too long for the
 /// policy's total, or an element is outside its format. Convolutions ask for `padding` within the reduction, which is
-/// left out where it would cut a block of scales.
+/// left out where it would cut a block of scales. `memory`: a packed rhs that is no longer needed; one of the same size
+/// is packed into its place.
 template <GemmPolicy P, class Arch = simd::native_arch>
 packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, rhs_storage stored = rhs_storage::fast, executor_ref exec = {},
-                             detail::zero_padding padding = {}) {
+                             detail::zero_padding padding = {}, packed_rhs<P, Arch>&& memory = {}) {
     detail::check_operand("rhs", rhs, rhs.values.cols(), rhs.values.rows());
     if constexpr (P::rhs::block > 0 && std::is_integral_v<typename P::total>)
         detail::check_scaled_reduction<P>(rhs);
@@ -275,7 +282,7 @@ packed_rhs<P, Arch> pack_rhs(const rhs_view<P>& rhs, rhs_storage stored = rhs_st
             detail::require_range<format>(
                 "rhs", detail::rhs_rows<storage>{rows.data + p * rhs.plane_stride, rows.row_stride, rows.col_stride}, k,
                 n);
-    auto packed = detail::pack_rows<P, Arch>(rows, k, n, rhs, exec, stored, padding);
+    auto packed = detail::pack_rows<P, Arch>(rows, k, n, rhs, exec, stored, padding, std::move(memory));
     detail::require_proven_range<P>("rhs", packed.largest(), rows, k, n);
     return packed;
 }

@@ -106,9 +106,10 @@ public:
         rhs_view<policy> filters;
         filters.values = filter_matrix(g_, w_.elements());
         filters.scale = static_cast<double>(w_.unit());
-        forward_ = pack_filter<policy>(g_, filters, rhs_storage::fast, exec);
+        forward_ = pack_filter<policy>(g_, filters, rhs_storage::fast, exec, std::move(forward_));
         if (needs_input_gradient)
-            gradient_ = pack_gradient_filter<policy>(g_, w_.elements(), static_cast<double>(w_.unit()), exec);
+            gradient_ = pack_gradient_filter<policy>(g_, w_.elements(), static_cast<double>(w_.unit()), exec,
+                                                     std::move(gradient_));
     }
 
     /// y = x * weights (+ bias), rectified.

@@ -11,6 +11,7 @@
 
 #include <cmath>
 
+#include "intaglio/simd/square_root.hpp"
 #include "intaglio/train/pixels.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::train {
@@ -22,23 +23,45 @@ struct response_norm {
     dim_t before() const { return size / 2; }
     dim_t behind() const { return (size - 1) / 2; }
 
-    /// s of channels c0 .. c1 - 1 of a pixel.
+    /// s of channels c0 .. c1 - 1 of a pixel. The squares of a window are added in ascending order, one channel of it
+    /// for all windows at a time.
     template <class T>
-    void sums(const T* pixel, float unit, dim_t channels, dim_t c0, dim_t c1, float* s) const {
-        for (dim_t c = c0; c < c1; ++c) {
-            float squares = 0;
-            for (dim_t j = std::max<dim_t>(0, c - before()); j < std::min(channels, c + behind() + 1); ++j) {
-                const float x = static_cast<float>(pixel[j]) * unit;
-                squares += x * x;
-            }
-            s[c - c0] = k + alpha / static_cast<float>(size) * squares;
+    void sums(const T* __restrict pixel, float unit, dim_t channels, dim_t c0, dim_t c1, float* __restrict s) const {
+        float squares[longest_run];
+        const dim_t first = std::max<dim_t>(0, c0 - before()), last = std::min(channels, c1 + behind());
+        for (dim_t j = first; j < last; ++j) {
+            const float x = static_cast<float>(pixel[j]) * unit;
+            squares[j - first] = x * x;
+        }
+        add_shifted(squares, first, last, -before(), behind(), c0, c1, s);
+        const float share = alpha / static_cast<float>(size);
+        for (dim_t c = 0; c < c1 - c0; ++c) s[c] = k + share * s[c];
+    }
+    /// sum[c - c0] = sum of values[j - first] over j = c + from .. c + to, those of first .. last - 1.
+    static void add_shifted(const float* __restrict values, dim_t first, dim_t last, dim_t from, dim_t to, dim_t c0,
+                            dim_t c1, float* __restrict sum) {
+        std::fill_n(sum, c1 - c0, 0.0F);
+        for (dim_t shift = from; shift <= to; ++shift) {
+            const float* const v = values + (shift - first);
+            for (dim_t c = std::max(c0, first - shift); c < std::min(c1, last - shift); ++c) sum[c - c0] += v[c];
         }
     }
-    /// s^-beta; by square roots, which round alike everywhere, for the usual 3/4.
-    float power(float s) const {
-        if (beta == 0.75F) return 1.0F / (std::sqrt(s) * std::sqrt(std::sqrt(s)));
-        return static_cast<float>(std::pow(static_cast<double>(s), -static_cast<double>(beta)));
+    /// v = v^-beta; by square roots, which round alike everywhere, for the usual 3/4.
+    void powers(float* __restrict v, dim_t count) const {
+        if (beta != 0.75F) {
+            for (dim_t i = 0; i < count; ++i)
+                v[i] = static_cast<float>(std::pow(static_cast<double>(v[i]), -static_cast<double>(beta)));
+            return;
+        }
+        float roots[longest_run];
+        simd::square_roots(v, count);
+        std::copy_n(v, count, roots);
+        simd::square_roots(roots, count);
+        for (dim_t i = 0; i < count; ++i) v[i] = 1.0F / (v[i] * roots[i]);
     }
+
+    /// A run of channels with those around it that its windows, and theirs, reach.
+    static constexpr dim_t longest_run = longest_piece + 512;
 };
 
 template <class T>
@@ -48,8 +71,9 @@ void normalise_responses(const stored<T>& in, const map_shape& map, const respon
                    [&](dim_t b, dim_t y, dim_t x, dim_t c0, dim_t c1, float* __restrict v) {
                        const T* const q = in.data + map.pixel(b, y, x);
                        norm.sums(q, in.unit(), map.channels, c0, c1, v);
-                       for (dim_t c = c0; c < c1; ++c)
-                           v[c - c0] = static_cast<float>(q[c]) * in.unit() * norm.power(v[c - c0]);
+                       norm.powers(v, c1 - c0);
+                       const float unit = in.unit();
+                       for (dim_t c = c0; c < c1; ++c) v[c - c0] *= static_cast<float>(q[c]) * unit;
                    });
 }
 
@@ -63,22 +87,19 @@ void response_norm_gradient(const stored<T>& d_out, const stored<T>& in, const m
         const float unit = in.unit(), d_unit = d_out.unit();
         // of the channels whose sums have those of the run
         const dim_t from = std::max<dim_t>(0, c0 - norm.behind()), end = std::min(map.channels, c1 + norm.before());
-        float s[longest_piece + 256], products[longest_piece + 256];
+        float s[response_norm::longest_run], powers[response_norm::longest_run], products[response_norm::longest_run];
+        const dim_t count = end - from;
         norm.sums(q, unit, map.channels, from, end, s);
-        for (dim_t j = from; j < end; ++j) {
-            const float power = norm.power(s[j - from]);
-            products[j - from] =
-                static_cast<float>(d[j]) * d_unit * (static_cast<float>(q[j]) * unit) * power / s[j - from];
-            s[j - from] = power;
-        }
+        std::copy_n(s, count, powers);
+        norm.powers(powers, count);
+        for (dim_t j = 0; j < count; ++j)
+            products[j] =
+                static_cast<float>(d[from + j]) * d_unit * (static_cast<float>(q[from + j]) * unit) * powers[j] / s[j];
+        norm.add_shifted(products, from, end, -norm.behind(), norm.before(), c0, c1, v);
         const float factor = 2 * norm.alpha * norm.beta / static_cast<float>(norm.size);
-        for (dim_t c = c0; c < c1; ++c) {
-            float sum = 0;
-            for (dim_t j = std::max(from, c - norm.behind()); j < std::min(end, c + norm.before() + 1); ++j)
-                sum += products[j - from];
-            v[c - c0] =
-                static_cast<float>(d[c]) * d_unit * s[c - from] - factor * (static_cast<float>(q[c]) * unit) * sum;
-        }
+        for (dim_t c = c0; c < c1; ++c)
+            v[c - c0] = static_cast<float>(d[c]) * d_unit * powers[c - from] -
+                        factor * (static_cast<float>(q[c]) * unit) * v[c - c0];
     });
 }
 
