@@ -29,7 +29,8 @@ opened_data pair_of(std::string kind, Set train, Set test) {
     return opened;
 }
 
-opened_data open_images(const std::string& folder, const image_size& images, dim_t shorter_side) {
+opened_data open_images(const std::string& folder, const image_size& images, dim_t shorter_side,
+                        intaglio::executor_ref exec) {
     const auto formats = data_formats::images();
     const fs::path root(folder);
     intaglio::require<intaglio::file_error>(fs::is_directory(root), folder,
@@ -43,7 +44,7 @@ opened_data open_images(const std::string& folder, const image_size& images, dim
     if (fs::exists(root / "labels.txt")) {
         const auto set = std::make_shared<const data::image_folder>(
             data::image_folder::of_list((root / "labels.txt").string(), folder, formats));
-        set->check(data::image_check::headers);
+        set->check(data::image_check::headers, exec);
         opened = {"images", set, *set, {}, {}, {}};
     } else if (fs::is_directory(root / "train")) {
         auto train = classes_of(root / "train");
@@ -54,12 +55,12 @@ opened_data open_images(const std::string& folder, const image_size& images, dim
         intaglio::require<intaglio::file_error>(train.classes == test.classes, test_folder.string(), ": its ",
                                                 test.classes.size(), " classes are not the ", train.classes.size(),
                                                 " of 'train'");
-        train.check(data::image_check::headers);
-        test.check(data::image_check::headers);
+        train.check(data::image_check::headers, exec);
+        test.check(data::image_check::headers, exec);
         opened = pair_of("images", std::move(train), std::move(test));
     } else {
         const auto set = std::make_shared<const data::image_folder>(classes_of(root));
-        set->check(data::image_check::headers);
+        set->check(data::image_check::headers, exec);
         opened = {"images", set, *set, {}, {}, {}};
     }
     opened.augmented = data::imagenet_training(images.height);
@@ -109,10 +110,11 @@ image_size size_of(const data_request& request) {
     return {};
 }
 
-opened_data open_data(const data_request& request, const image_size& images, dim_t classes, dim_t shorter_side) {
+opened_data open_data(const data_request& request, const image_size& images, dim_t classes, dim_t shorter_side,
+                      intaglio::executor_ref exec) {
     const auto codecs = data_formats::codecs();
     if (request.kind == "synthetic") return open_synthetic(images, classes);
-    if (request.kind == "images") return open_images(request.path, images, shorter_side);
+    if (request.kind == "images") return open_images(request.path, images, shorter_side, exec);
     opened_data opened;
     if (request.kind == "cifar10") {
         auto split = data::read_cifar10(data::data_folder(request.path, "cifar10"), codecs);

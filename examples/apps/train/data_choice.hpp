@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "intaglio/core/parallel.hpp"
 #include "intaglio/data/image_set.hpp"
 #include "intaglio/data/transform.hpp"
 #include "network_choice.hpp"
@@ -39,7 +40,8 @@ image_size size_of(const data_request& request);
 /// Reads it, or lists and checks its files, for images of such a size. Throws file_error, which names file and place,
 /// for whatever is missing or damaged. `classes`: of synthetic images; `shorter_side`: to
 /// which a folder's images are resized in a test.
-opened_data open_data(const data_request& request, const image_size& images, dim_t classes, dim_t shorter_side);
+opened_data open_data(const data_request& request, const image_size& images, dim_t classes, dim_t shorter_side,
+                      intaglio::executor_ref exec);
 
 /// For --help.
 std::string describe_data();

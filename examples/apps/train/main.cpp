@@ -34,7 +34,7 @@ int run_test(const session& s, intaglio::executor_ref exec) {
 int run(const options& o) {
     listen_to_signals();
     intaglio::thread_pool pool(o.threads);
-    const session s = open_session(o);
+    const session s = open_session(o, pool);
     return o.evaluate.empty() ? run_training(s, pool) : run_test(s, pool);
 }
 

@@ -52,7 +52,7 @@ std::unique_ptr<model> made(const session& s, model_setup setup) {
 
 } // namespace
 
-session open_session(const options& asked) {
+session open_session(const options& asked, intaglio::executor_ref exec) {
     session s;
     s.asked = asked;
     s.choice = &find_network(asked.network);
@@ -67,7 +67,7 @@ session open_session(const options& asked) {
     const dim_t shorter = asked.resize.value_or(s.images.height * 256 / 224);
     require<value_error>(request.kind != "images" || shorter >= s.images.height, "--resize ", shorter, ": ",
                          s.choice->name, " takes images of ", s.images, "; give as much at least");
-    s.data = open_data(request, s.images, asked.classes.value_or(usual_classes), shorter);
+    s.data = open_data(request, s.images, asked.classes.value_or(usual_classes), shorter, exec);
     if (s.choice->values && request.kind == "images") s.data.plain.values = s.data.augmented.values = *s.choice->values;
     if (!asked.augment) s.data.augmented = s.data.plain;
 

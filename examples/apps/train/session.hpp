@@ -29,7 +29,7 @@ struct session {
 };
 
 /// Throws, with the remedy in the text, for whatever does not fit.
-session open_session(const options& asked);
+session open_session(const options& asked, intaglio::executor_ref exec);
 
 /// What must be the same for the next steps to be the same, by flag.
 intaglio::io::training_settings settings_of(const session& s);
