@@ -69,7 +69,7 @@ opened_data open_images(const std::string& folder, const image_size& images, dim
 }
 
 opened_data open_synthetic(const image_size& images, dim_t classes) {
-    const dim_t count = std::max<dim_t>(1280, 2 * classes), tested = std::max<dim_t>(320, classes);
+    const dim_t count = std::max<dim_t>(1280, 2 * classes), tested = images.height < 64 ? 320 : 32;
     struct parts {
         data::synthetic_images all;
         data::image_range train, test;

@@ -128,7 +128,7 @@ private:
 
     bool test_is_due() const {
         const dim_t step = model_->steps();
-        return s_.data.test && step > 0 &&
+        return s_.data.test && s_.asked.test_every > 0 && step > 0 &&
                (step == s_.rates.steps ||
                 step % intaglio::checked_product({s_.rates.per_epoch, s_.asked.test_every}) == 0);
     }

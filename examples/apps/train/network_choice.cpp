@@ -22,7 +22,8 @@ namespace nn = intaglio::nn;
 using intaglio::train::schedule_kind;
 
 constexpr image_size photographs{224, 224, 3};
-constexpr nn::he_options without_norms{.convolution = nn::he_fan_in, .linear = nn::he_fan_in};
+// linear layers as in the papers of AlexNet and VGG
+constexpr nn::he_options without_norms{.convolution = nn::he_fan_in, .linear = nn::fixed_deviation(0.01)};
 
 std::vector<network_choice> all_networks() {
     std::vector<network_choice> list;

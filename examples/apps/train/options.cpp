@@ -107,7 +107,10 @@ std::optional<options> read_options(int argc, char** argv, int& status) {
     app.add_option("--report-every", o.report_every, "steps; default: a hundred reports in all")
         ->check(whole)
         ->group(running);
-    app.add_option("--test-every", o.test_every, "epochs")->check(whole)->capture_default_str()->group(running);
+    app.add_option("--test-every", o.test_every, "epochs; 0: no tests")
+        ->check(CLI::NonNegativeNumber.description(""))
+        ->capture_default_str()
+        ->group(running);
     app.add_option("--from", o.from, "begin with the weights of this file, by PyTorch's names, instead of random ones")
         ->group(running);
     app.add_flag("--resume", o.resume, "go on from the checkpoint in the folder")->group(running);

@@ -34,7 +34,7 @@ struct options {
     std::string save; ///< empty: a folder named after network, data, precision and seed
     double save_minutes = 5;
     dim_t report_every = 0; ///< steps; 0: a hundred reports in all
-    dim_t test_every = 1;   ///< epochs
+    dim_t test_every = 1;   ///< epochs; 0: never
     bool resume = false, profile = false;
     std::string from;     ///< a file of weights to begin with
     std::string evaluate; ///< a file of weights, to test instead of training
