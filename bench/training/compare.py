@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images per second of whole training steps, beside PyTorch: `tools/bench training [--quick]`.
+
+Each way to train is a process that is ready and waits (bench/training/main.cpp, bench/training/peer.py); they take turns
+step by step, so that a slow moment of the machine hits all. Counted is everything but the data: forward, loss, backward,
+update, in DFP16 with quantization and packing. Medians of the turns count. PyTorch is taken in the faster of its default
+and its channels-last layout, FP32 and, where the CPU has bf16 instructions, bf16 autocast. Without PyTorch the rows
+say so. Writes build/bench/training.json."""
+
+import argparse
+import json
+import math
+import pathlib
+import statistics
+import subprocess
+import sys
+
+NETWORKS = {"resnet50": 8, "googlenet": 8, "vgg16": 8, "alexnet": 16, "cifar-resnet20": 128}
+HERE = pathlib.Path(__file__).parent
+
+
+class Trainer:
+    """A process that trains when told to; made when it is ready."""
+
+    def __init__(self, *command):
+        self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.times = []
+        self.version = " ".join(self.answer().split()[1:])
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"ended early: {' '.join(self.process.args)}")
+        return line
+
+    def ask(self, order):
+        self.process.stdin.write(order + "\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def step(self, count):
+        self.times.append(float(self.ask(f"step {count}")) / count)
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def has_bf16():
+    with open("/proc/cpuinfo") as lines:
+        flags = next((line for line in lines if line.startswith("flags")), "").split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def python_with_torch():
+    """Debian's Python has Debian's PyTorch; another one may come first in the path."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        if subprocess.run([python, "-c", "import torch, torchvision"], stderr=subprocess.DEVNULL).returncode == 0:
+            return python
+    return None
+
+
+def measure(program, python, network, batch, threads, turns, seconds):
+    """The rows of one network and number of threads."""
+    ours = {p: Trainer(program, "--serve", "--network", network, "--batch", batch, "--threads", threads,
+                       "--precision", p) for p in ("dfp16", "fp32")}
+    ways = ["fp32", "fp32-channels-last"] + (["bf16", "bf16-channels-last"] if has_bf16() else [])
+    peers = {way: Trainer(python, HERE / "peer.py", network, batch, threads, way) for way in (ways if python else [])}
+    all_of_them = {**ours, **{"peer " + way: p for way, p in peers.items()}}
+    for trainer in all_of_them.values():
+        trainer.step(1)
+    counts = {name: max(1, round(seconds / t.times[0])) for name, t in all_of_them.items()}
+    for trainer in all_of_them.values():
+        trainer.times.clear()
+    for _ in range(turns):
+        for name, trainer in all_of_them.items():
+            trainer.step(counts[name])
+
+    speed = {name: batch / statistics.median(t.times) for name, t in all_of_them.items()}
+    reports = {p: json.loads(t.ask("profile 2")) for p, t in ours.items()}
+    fastest = max((w for w in peers if w.startswith("fp32")), key=lambda w: speed["peer " + w], default=None)
+    bf16 = max((speed["peer " + w] for w in peers if w.startswith("bf16")), default=0)
+    memory = float(peers[fastest].ask("memory")) if fastest else 0
+    rows = []
+    for precision, report in reports.items():
+        peer_speed = speed["peer " + fastest] if fastest else 0
+        rows.append({"network": network, "batch": batch, "threads": threads, "arch": report["arch"],
+                     "precision": precision, "images_per_second": speed[precision],
+                     "peer": f"PyTorch {peers[fastest].version} {fastest}" if fastest else "",
+                     "peer_images_per_second": peer_speed, "ratio": speed[precision] / peer_speed if fastest else 0,
+                     "bf16_images_per_second": bf16, "products_share": report["products_share"],
+                     "peak_memory_mib": report["peak_memory_mib"], "peer_peak_memory_mib": memory})
+    for trainer in all_of_them.values():
+        trainer.end()
+    return rows
+
+
+def line(row):
+    peer = f"{row['peer_images_per_second']:9.2f} {row['ratio']:5.2f} x" if row["peer"] else "   (no PyTorch)"
+    bf16 = f"{row['bf16_images_per_second']:8.2f}" if row["bf16_images_per_second"] else "       -"
+    memory = f"{row['peak_memory_mib']:7.0f} / {row['peer_peak_memory_mib']:.0f}" if row["peer"] else \
+        f"{row['peak_memory_mib']:7.0f}"
+    return (f"{row['network']:15} {row['batch']:5} {row['threads']:7}  {row['precision']:6} "
+            f"{row['images_per_second']:9.2f} {peer} {bf16}  {100 * row['products_share']:5.0f} % {memory}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program", help="training_steps, as Meson built it")
+    parser.add_argument("--quick", action="store_true", help="fewer turns: at most 6 minutes in all")
+    parser.add_argument("--network", action="append", choices=NETWORKS, help="this one only (may be repeated)")
+    parser.add_argument("--threads", type=int, action="append", help="default: 1 and 2")
+    parser.add_argument("--report", default="build/bench/training.json")
+    options = parser.parse_args()
+    python = python_with_torch()
+    if not python:
+        print("PyTorch is not here (Debian: python3-torch, python3-torchvision): our own figures only.")
+    turns, seconds = (3, 0.3) if options.quick else (7, 1.0)
+    print("Images per second of whole training steps; the peer's FP32 in its faster layout; memory in MiB, ours / its.")
+    print("network         batch threads  format      ours      peer   ratio  its bf16  products   memory", flush=True)
+    rows = []
+    for threads in options.threads or [1, 2]:
+        for network in options.network or NETWORKS:
+            for row in measure(options.program, python, network, NETWORKS[network], threads, turns, seconds):
+                rows.append(row)
+                print(line(row), flush=True)
+    for precision in ("dfp16", "fp32"):
+        for threads in options.threads or [1, 2]:
+            ratios = [r["ratio"] for r in rows if r["precision"] == precision and r["threads"] == threads and r["ratio"]]
+            if ratios:
+                mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+                print(f"geometric mean of {precision}, threads {threads}: {mean:.2f} x PyTorch FP32")
+    pathlib.Path(options.report).parent.mkdir(parents=True, exist_ok=True)
+    pathlib.Path(options.report).write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
