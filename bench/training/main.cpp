@@ -62,7 +62,8 @@ int run(int argc, char** argv) {
     int threads = 1;
     bool orders = false;
     CLI::App app{"Where the time of training steps goes"};
-    app.add_option("--network", network, "alexnet, cifar-resnet20, googlenet, resnet50 or vgg16")->capture_default_str();
+    app.add_option("--network", network, "alexnet, cifar-resnet20, googlenet, resnet50 or vgg16")
+        ->capture_default_str();
     app.add_option("--precision", precision)->check(CLI::IsMember({"fp32", "dfp16"}))->capture_default_str();
     app.add_option("--batch", batch, "images of a step")->check(CLI::PositiveNumber)->capture_default_str();
     app.add_option("--threads", threads)->check(CLI::Range(1, 1024))->capture_default_str();

@@ -36,26 +36,20 @@ struct options {
     int threads = 1;
 };
 
-void print_counts(const trained& t) {
-    const auto& lost = t.counts.lost;
+void print_losses(const losses& l) {
     const auto share = [&](std::int64_t n) {
-        return 100.0 * static_cast<double>(n) / static_cast<double>(std::max<std::int64_t>(t.counts.converted, 1));
+        return 100.0 * static_cast<double>(n) / static_cast<double>(std::max<std::int64_t>(l.values, 1));
     };
     std::printf("INT16: overflow count %lld in %lld sums of products that were checked against 64 bits. Of %lld values "
-                "converted %.2g %% were clipped and %.2g %% "
-                "flushed to zero.\n\n",
-                static_cast<long long>(t.overflows), static_cast<long long>(t.sums_checked),
-                static_cast<long long>(t.counts.converted), share(lost.clipped), share(lost.flushed_to_zero));
+                "stored %.2g %% were clipped and %.2g %% flushed to zero.\n",
+                static_cast<long long>(l.overflows), static_cast<long long>(l.chains), static_cast<long long>(l.values),
+                share(l.clipped), share(l.flushed_to_zero));
 }
 
-/// A row without a dial: training's numerics, whose weights are stored as FP32 or INT16.
-void print_trained(const char* name, const trained& t, double bits, double bits_8_8, const intaglio::data::digits& test,
-                   executor_ref exec) {
-    auto& network = const_cast<trained&>(t).network; // a forward pass writes the network's feature maps
-    const auto images = intaglio::data::digit_images(test);
-    const double ms = milliseconds_per_image(test.size(), [&] { network.forward(images, {.exec = exec}); });
+/// A row without a dial: training's numbers, whose weights are stored as FP32 or INT16.
+void print_trained(const char* name, const trained& t, double bits, double bits_8_8) {
     std::printf("  %-10s %7s %9.2f %8.2fx %11.1fx %9.2f %% %10.4f\n", name, "-", bits, bits_8_8 / bits, 1.0,
-                100 * t.test_accuracy, ms);
+                100 * t.test_accuracy, t.ms_per_image);
 }
 
 void print_dial(const std::vector<level>& levels) {
@@ -94,15 +88,16 @@ void run(const options& o) {
     std::printf("FP32:  %.2f %% of the test images right after %.1f s\n", 100 * fp32.test_accuracy, fp32.seconds);
     const trained dfp16 = train_dfp16(digits, o.how, pool);
     std::printf("DFP16: %.2f %% of the test images right after %.1f s\n", 100 * dfp16.test_accuracy, dfp16.seconds);
-    print_counts(dfp16);
+    print_losses(dfp16.lost);
 
-    std::printf("The DFP16 network with 8-bit activations and coded weights, no data used, saved, loaded and run:\n\n");
-    const auto levels = measure_dial(dfp16.network, digits.test, (directory / "digits-").string(), pool);
+    std::printf(
+        "\nThe DFP16 network with 8-bit activations and coded weights, no data used, saved, loaded and run:\n\n");
+    const auto levels = measure_dial(dfp16.parameters, digits.test, (directory / "digits-").string(), pool);
     std::printf("  %-10s %7s %9s %9s %12s %11s %10s\n", "level", "planes", "bits per", "smaller", "fewer multi-",
                 "right", "ms per");
     std::printf("  %-10s %7s %9s %9s %12s %11s %10s\n", "", "", "weight", "than 8-8", "plications", "", "image");
-    print_trained("FP32", fp32, 32, levels.front().bits_per_weight, digits.test, pool);
-    print_trained("DFP16", dfp16, 16, levels.front().bits_per_weight, digits.test, pool);
+    print_trained("FP32", fp32, 32, levels.front().bits_per_weight);
+    print_trained("DFP16", dfp16, 16, levels.front().bits_per_weight);
     print_dial(levels);
     write_report(o.report, fp32, dfp16, levels);
     std::printf("\nThe same figures: %s\n\n", o.report.c_str());

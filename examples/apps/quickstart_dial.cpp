@@ -3,10 +3,12 @@
 #include "quickstart_dial.hpp"
 
 #include "intaglio/io/coded_network_file.hpp"
+#include "intaglio/models/digits_cnn.hpp"
 #include "intaglio/nn/accounting.hpp"
 #include "intaglio/nn/encode.hpp"
 #include "intaglio/nn/integer_network.hpp"
-#include "intaglio/nn/loss.hpp"
+#include "intaglio/train/score.hpp"
+#include "milliseconds_per_image.hpp"
 
 namespace quickstart {
 namespace {
@@ -30,14 +32,15 @@ std::vector<coded_model> coded_models() {
 
 } // namespace
 
-std::vector<level> measure_dial(const intaglio::nn::sequential& network, const intaglio::data::digits& test,
+std::vector<level> measure_dial(const intaglio::nn::parameters& parameters, const intaglio::data::digits& test,
                                 const std::string& prefix, intaglio::executor_ref exec) {
     namespace nn = intaglio::nn;
     constexpr intaglio::dim_t side = intaglio::data::digits::side;
     // Pixels are multiples of 1/16: with a range of 255/16 each is stored as its own number 0 .. 16.
     constexpr float image_range = 255.0f / intaglio::data::digits::max_value;
     const auto images = intaglio::data::digit_images(test);
-    const auto folded = nn::fold(network);
+    const std::vector<std::int32_t> labels(test.labels.begin(), test.labels.end());
+    const auto folded = nn::fold(intaglio::models::digits_cnn(), parameters);
 
     std::vector<level> levels;
     nn::network_cost base;
@@ -58,9 +61,9 @@ std::vector<level> measure_dial(const intaglio::nn::sequential& network, const i
             row.size_vs_8_8 = static_cast<double>(base.bytes) / static_cast<double>(cost.bytes);
             row.multiplications_vs_8_8 =
                 static_cast<double>(base.multiplications) / static_cast<double>(cost.multiplications);
-            const auto result =
-                nn::softmax_cross_entropy(integer.run(images, planes, memory, exec), test.labels, nullptr);
-            row.test_accuracy = static_cast<double>(result.correct) / static_cast<double>(test.size());
+            intaglio::train::score score;
+            score.add(integer.run(images, planes, memory, exec).span(), labels);
+            row.test_accuracy = score.accuracy();
             row.ms_per_image = milliseconds_per_image(test.size(), [&] { integer.run(images, planes, memory, exec); });
             levels.push_back(row);
         }

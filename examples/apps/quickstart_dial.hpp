@@ -4,14 +4,12 @@
 // The inference half of the quickstart: a trained network becomes 8-bit activations and coded weights without a single
 // image, is saved, loaded again, and what was loaded is measured on the test images, level by level.
 
-#include <algorithm>
-#include <chrono>
 #include <string>
 #include <vector>
 
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/data/digits.hpp"
-#include "intaglio/nn/sequential.hpp"
+#include "intaglio/nn/parameters.hpp"
 
 namespace quickstart {
 
@@ -26,22 +24,9 @@ struct level {
     double ms_per_image = 0;           ///< all test images as one batch, best of seven runs
 };
 
-/// The average time of one image in milliseconds: best of seven runs of `run` over all `images`, after one to warm up.
-template <class Run>
-double milliseconds_per_image(intaglio::dim_t images, const Run& run) {
-    run();
-    double best = 1e30;
-    for (int i = 0; i < 7; ++i) {
-        const auto start = std::chrono::steady_clock::now();
-        run();
-        best =
-            std::min(best, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
-    }
-    return best / static_cast<double>(images);
-}
-
-/// Codes `network`, writes <prefix><name>.safetensors for each model, loads it and measures every level of its dial.
-std::vector<level> measure_dial(const intaglio::nn::sequential& network, const intaglio::data::digits& test,
+/// Codes the network for digits with these parameters, writes <prefix><name>.safetensors for each model, loads it and
+/// measures every level of its dial.
+std::vector<level> measure_dial(const intaglio::nn::parameters& parameters, const intaglio::data::digits& test,
                                 const std::string& prefix, intaglio::executor_ref exec);
 
 } // namespace quickstart

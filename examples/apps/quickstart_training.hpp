@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The training half of the quickstart: one recipe for both numerics, the same seeds, the same batches. Nothing here
-// depends on the test images.
+// The training half of the quickstart: one recipe for both storage types, the same seeds, the same batches. Nothing
+// here depends on the test images.
 
 #include <cstdint>
 
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/data/digits.hpp"
-#include "intaglio/nn/sequential.hpp"
+#include "intaglio/nn/parameters.hpp"
 
 namespace quickstart {
 
@@ -18,20 +18,25 @@ using intaglio::executor_ref;
 struct recipe {
     intaglio::dim_t epochs = 30;
     intaglio::dim_t batch = 32;
-    float rate = 0.1f;     ///< at the end of the first epoch, which warms up; a cosine to zero from there
+    double rate = 0.1;     ///< at the end of the first epoch, which warms up; a cosine to zero from there
     float momentum = 0.9f; ///< Nesterov's
     float weight_decay = 2e-3f;
-    float label_smoothing = 0.1f; ///< halves the errors on the held-out images and the spread between seeds
+    double label_smoothing = 0.1; ///< halves the errors on the held-out images and the spread between seeds
     std::uint64_t seed = 1;
 };
 
+/// What INT16 lost on the way, summed over the steps that were watched: the first of every fifth epoch.
+struct losses {
+    std::int64_t values = 0, clipped = 0, flushed_to_zero = 0; ///< turned into mantissas; of them
+    std::int64_t chains = 0, overflows = 0; ///< sums of products that were computed again in 64 bits; that differed
+};
+
 struct trained {
-    intaglio::nn::sequential network;
-    intaglio::nn::conversion_counts counts;
-    std::int64_t sums_checked = 0; ///< sums of integer products that were computed again in 64 bits
-    std::int64_t overflows = 0;    ///< those that differed
-    double test_accuracy = 0;      ///< 0 .. 1
-    double seconds = 0;            ///< of training, without the audited steps and the test
+    intaglio::nn::parameters parameters; ///< of models::digits_cnn
+    double test_accuracy = 0;            ///< 0 .. 1
+    losses lost;
+    double seconds = 0;      ///< of training, without the steps that were watched and the test
+    double ms_per_image = 0; ///< all test images as one batch, best of seven runs
 };
 
 /// Trains the digits network from scratch in FP32, or in INT16 dynamic fixed point, and tests it.

@@ -4,7 +4,6 @@
 // All of io/: files of tensors and networks. Beside what intaglio/intaglio.hpp needs this needs nlohmann_json.
 
 #include "intaglio/io/atomic_file.hpp"
-#include "intaglio/io/checkpoint.hpp"
 #include "intaglio/io/coded_network_file.hpp"
 #include "intaglio/io/element_type.hpp"
 #include "intaglio/io/line_chart.hpp"

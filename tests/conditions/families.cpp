@@ -15,12 +15,11 @@
 #include "intaglio/models/digits_cnn.hpp"
 #include "intaglio/nn/encode.hpp"
 #include "intaglio/nn/fold.hpp"
-#include "intaglio/nn/gradient_check.hpp"
-#include "intaglio/nn/initialize.hpp"
+#include "intaglio/nn/he_initialize.hpp"
 #include "intaglio/nn/integer_network.hpp"
+#include "intaglio/nn/network_builder.hpp"
+#include "intaglio/nn/reference/gradient_check.hpp"
 #include "intaglio/numeric/random.hpp"
-#include "intaglio/optim/schedule.hpp"
-#include "intaglio/optim/train_step.hpp"
 #include "intaglio/quantize/blocks.hpp"
 #include "intaglio/quantize/budget.hpp"
 #include "intaglio/quantize/dfp.hpp"
@@ -29,6 +28,7 @@
 #include "intaglio/quantize/residual.hpp"
 #include "intaglio/quantize/sensitivity.hpp"
 #include "intaglio/quantize/ternary.hpp"
+#include "intaglio/train/cross_entropy.hpp"
 
 namespace intaglio::conditions {
 /// Floats of random signs and mantissas, their exponents drawn from `range` below 2^`top`: put together as bits, so
@@ -266,81 +266,27 @@ void dfp16_convolution(executor_ref exec, bytes& out) {
 
 // Networks
 
-nn::feature_map images(dim_t count) {
-    nn::feature_map all({count, 8, 8, 1});
+tensor<float> images(dim_t count) {
+    tensor<float> all({count, 8, 8, 1});
     for (dim_t i = 0; i < all.size(); ++i)
-        all.data()[i] = static_cast<float>(random_below(17, 2, 3, static_cast<std::uint64_t>(i))) / 16; // exact
+        all[i] = static_cast<float>(random_below(17, 2, 3, static_cast<std::uint64_t>(i))) / 16; // exact
     return all;
 }
 
-void keep_parameters(nn::sequential& net, bytes& out) {
-    for (const nn::parameter* p : net.parameters()) {
-        out.add(std::span<const float>(p->value.span()));
-        out.add(std::span<const float>(p->gradient.span()));
-    }
-}
-
-template <class Numerics>
-void training(executor_ref exec, bytes& out) {
-    nn::sequential net = models::digits_cnn<Numerics>();
-    nn::initialize(net, 9);
-    const auto batch = images(8);
-    const auto labels = integers<std::uint8_t>(8, 28, 0, 9);
-    optim::sgd optimizer(net.parameters(), {.momentum = 0.9f, .weight_decay = 1e-3f, .nesterov = true});
-    const optim::warmup schedule{2, optim::cosine_schedule{.rate = 0.05f, .steps = 5}};
-    const optim::step_schedule steps{.rate = 0.1f, .milestones = {1}, .factor = 0.3f};
-    for (dim_t step = 0; step < 2; ++step) {
-        const float rate = schedule(step);
-        out.add(rate);
-        out.add(steps(step));
-        const auto result = optim::train_step(net, batch, labels, optimizer, rate, {.exec = exec}, 0.1f);
-        out.add(result.loss);
-    }
-    out.add(optim::accuracy(net, batch, labels, exec));
-    const nn::feature_map& logits = net.forward(batch, {.exec = exec}); // evaluation mode, and its gradients
-    out.add(logits.values());
-    nn::feature_map d_logits(logits.shape()), d_images;
-    for (dim_t i = 0; i < d_logits.size(); ++i) d_logits.data()[i] = static_cast<float>(i % 7 - 3);
-    net.backward(d_logits, &d_images, {.exec = exec});
-    out.add(std::span<const float>(d_images.values()));
-    keep_parameters(net, out);
-}
-
-void layers_of_denormal_numbers(executor_ref exec, bytes& out) {
-    const extents shape{2, 6, 6, 5};
-    const auto values = floats(2 * 6 * 6 * 5, 29, denormal + 4, 12);
-    nn::sequential net;
-    net.add<nn::batch_norm>("norm", 5);
-    net.add<nn::relu>();
-    net.add<nn::max_pool>(2);
-    net.add<nn::global_average_pool>();
-    nn::feature_map in(shape);
-    std::copy(values.begin(), values.end(), in.data());
-    const nn::feature_map& result = net.forward(in, {.training = true, .exec = exec});
-    out.add(result.values());
-    nn::feature_map d_out(result.shape()), d_in;
-    const auto d = floats(d_out.size(), 30, denormal + 4, 12);
-    std::copy(d.begin(), d.end(), d_out.data());
-    net.backward(d_out, &d_in, {.exec = exec});
-    out.add(std::span<const float>(d_in.values()));
-    keep_parameters(net, out);
-}
-
 void nan_and_infinity(executor_ref exec, bytes& out) { // comparisons of NaN are what a trap would catch
-    nn::feature_map in({1, 4, 4, 3}), d_in;
+    tensor<float> in({1, 4, 4, 3});
     for (dim_t i = 0; i < in.size(); ++i)
-        in.data()[i] = i % 5 == 0   ? std::numeric_limits<float>::quiet_NaN()
-                       : i % 7 == 0 ? std::numeric_limits<float>::infinity()
-                                    : static_cast<float>(i);
-    nn::sequential net;
-    net.add<nn::relu>();
-    net.add<nn::max_pool>(2);
-    net.add<nn::global_average_pool>();
-    const nn::feature_map& result = net.forward(in, {.exec = exec});
-    out.add(result.values());
-    const std::uint8_t label = 1;
-    nn::feature_map d_logits;
-    out.add(nn::softmax_cross_entropy(result, {&label, 1}, &d_logits).correct);
+        in[i] = i % 5 == 0   ? std::numeric_limits<float>::quiet_NaN()
+                : i % 7 == 0 ? std::numeric_limits<float>::infinity()
+                             : static_cast<float>(i);
+    nn::network_builder build;
+    const auto maxima = build.max_pool(build.relu(build.input(4, 4, 3)), {.kernel = 2});
+    const nn::network net = build.finish(build.flatten(build.global_average_pool(maxima)));
+    const auto run = nn::reference::forward(net, nn::parameters(net), in);
+    const std::span<const float> logits = run.values.back().span();
+    out.add(logits);
+    const std::int32_t label = 1;
+    out.add(train::softmax_cross_entropy(logits, {&label, 1}, 0, 1, {}, "logits").correct);
     std::vector<float> a(m * k, std::numeric_limits<float>::max());
     a[5] = std::numeric_limits<float>::quiet_NaN();
     const auto b = floats(k * n, 31);
@@ -351,22 +297,25 @@ void nan_and_infinity(executor_ref exec, bytes& out) { // comparisons of NaN are
 }
 
 void gradient_checks(executor_ref, bytes& out) {
-    nn::batch_norm norm("norm", 3);
-    const nn::gradient_report report = nn::check_gradients(norm, {2, 2, 3, 3});
+    nn::network_builder b;
+    const nn::network net = b.finish(b.flatten(b.batch_norm("norm", b.input(2, 3, 3))));
+    const nn::gradient_report report = nn::reference::check_gradients(net, 2);
     out.add(report.worst);
     out.add(report.compared);
 }
 
 void integer_networks(executor_ref exec, bytes& out) {
-    nn::sequential net = models::digits_cnn<nn::fp32_numerics>();
-    nn::initialize(net, 4);
+    const nn::network net = models::digits_cnn();
+    nn::parameters weights;
+    nn::he_initialize(net, weights, 4, {}, exec);
     const auto batch = images(3);
     for (const auto family :
          {nn::weight_coding::family::int8, nn::weight_coding::family::greedy, nn::weight_coding::family::locked}) {
         const std::vector codings{nn::weight_coding{family, family == nn::weight_coding::family::int8 ? 1 : 2}};
-        const nn::integer_network runner(nn::encode(nn::fold(net), codings, 0x1.7p3F, exec), exec);
+        const nn::integer_network runner(nn::encode(nn::fold(net, weights), codings, 0x1.7p3F, exec), exec);
         nn::integer_network::workspace memory;
-        out.add(std::span<const float>(runner.run(batch, runner.levels(), memory, exec).values()));
+        const tensor<float> logits = runner.run(batch, runner.levels(), memory, exec);
+        out.add(logits.span());
     }
 }
 
@@ -374,10 +323,11 @@ void deformed_digits(executor_ref, bytes& out) {
     data::digits one;
     one.pixels = integers<std::uint8_t>(64, 32, 0, 16);
     one.labels = {3};
-    nn::feature_map batch({5, 8, 8, 1});
-    for (dim_t slot = 0; slot < 5; ++slot)
-        data::place_deformed_digit(one, 0, {}, 1, static_cast<std::uint64_t>(slot), batch, slot);
-    out.add(std::span<const float>(batch.values()));
+    std::vector<float> image(64);
+    for (std::uint64_t epoch = 0; epoch < 5; ++epoch) {
+        data::deform_digit(one, 0, {}, 1, epoch, image);
+        out.add(image);
+    }
 }
 
 constexpr family all[] = {
@@ -393,9 +343,6 @@ constexpr family all[] = {
     {"product of blocks", block_product},
     {"FP32 convolution", fp32_convolution},
     {"DFP16 convolution", dfp16_convolution},
-    {"FP32 training", training<nn::fp32_numerics>},
-    {"DFP16 training", training<nn::dfp16_numerics>},
-    {"layers of denormal numbers", layers_of_denormal_numbers},
     {"NaN and infinity", nan_and_infinity},
     {"gradient check", gradient_checks},
     {"integer networks", integer_networks},

@@ -27,8 +27,8 @@ TEST_CASE("lines become images", "[unit]") {
     REQUIRE(all.labels == std::vector<std::uint8_t>{9, 0, 1});
     REQUIRE(all.pixels.size() == 3 * 64);
     const auto images = digit_images(all);
-    REQUIRE(images.data()[0] == 1.0f);
-    REQUIRE(images.data()[2 * 64] == 3.0f / 16);
+    REQUIRE(images[0] == 1.0f);
+    REQUIRE(images[2 * 64] == 3.0f / 16);
     REQUIRE(detail::parse_digits("", "digits").size() == 0);
 }
 
@@ -79,21 +79,22 @@ TEST_CASE("deformations: none is the image, and all are a function of seed, stre
     std::string text;
     for (int i = 0; i < 64; ++i) text += std::to_string(i % 17) + ",";
     const auto one = detail::parse_digits(text + "5\n" + line(2, 2), "digits");
-    nn::feature_map a({2, 8, 8, 1}), b({2, 8, 8, 1});
-    place_deformed_digit(one, 0, {.linear = 0, .shift = 0}, 1, 1, a, 1);
+    const auto deformed = [&](dim_t image, const deformation& bound) {
+        std::vector<float> to(64);
+        deform_digit(one, image, bound, 1, 1, to);
+        return to;
+    };
     const auto images = digit_images(one);
-    for (dim_t i = 0; i < 64; ++i) REQUIRE(a.data()[64 + i] == images.data()[i]);
+    const std::vector<float> image(images.begin(), images.begin() + 64);
+    REQUIRE(deformed(0, {.linear = 0, .shift = 0}) == image);
 
-    place_deformed_digit(one, 0, {}, 1, 1, a, 0);
-    place_deformed_digit(one, 1, {}, 1, 1, b, 0); // another image in between changes nothing
-    place_deformed_digit(one, 0, {}, 1, 1, b, 1);
-    bool differs = false;
-    for (dim_t i = 0; i < 64; ++i) {
-        REQUIRE(a.data()[i] == b.data()[64 + i]);
-        REQUIRE((a.data()[i] >= 0 && a.data()[i] <= 1));
-        differs = differs || a.data()[i] != images.data()[i];
-    }
-    REQUIRE(differs);
+    const std::vector<float> first = deformed(0, {});
+    REQUIRE(deformed(1, {}) != first); // another image in between changes nothing
+    REQUIRE(deformed(0, {}) == first);
+    REQUIRE(first != image);
+    for (const float v : first) REQUIRE((v >= 0 && v <= 1));
+    std::vector<float> small(63);
+    REQUIRE(mentions<shape_error>([&] { deform_digit(one, 0, {}, 1, 1, small); }, "64 pixels", "63"));
 }
 
 } // namespace intaglio::data

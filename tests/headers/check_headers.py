@@ -22,7 +22,7 @@ import sys
 
 # A header includes its own folder or a lower floor; no two folders of one floor see each other, nor do siblings.
 FLOORS = {"core": 1, "numeric": 2, "simd": 3, "tensor": 4, "quantize": 5, "gemm": 6, "conv": 7, "nn": 8, "train": 9,
-          "infer": 9, "optim": 9, "models": 10, "io": 10, "data": 10, "dist": 10}
+          "infer": 9, "models": 10, "io": 10, "data": 10, "dist": 10}
 SIBLINGS = {("gemm", "quantize")}
 ARCHES = ["portable", "sse41", "avx2", "avx_vnni", "avx512bw", "avx512_vnni", "amx", "neon", "neon_dot"]
 CONFIGURATION = {"abi.hpp", "config.hpp"}  # where macros and conditional compilation live

@@ -8,7 +8,7 @@
 
 #include "intaglio/models/digits_cnn.hpp"
 #include "intaglio/nn/encode.hpp"
-#include "intaglio/nn/initialize.hpp"
+#include "intaglio/nn/he_initialize.hpp"
 #include "support/catch.hpp"
 #include "support/message_of.hpp"
 #include "support/mutate.hpp"
@@ -21,9 +21,10 @@ using coding = nn::weight_coding;
 using family = coding::family;
 
 nn::folded_network folded_network() {
-    nn::sequential net = models::digits_cnn<nn::fp32_numerics>();
-    nn::initialize(net, 3);
-    return nn::fold(net);
+    const nn::network net = models::digits_cnn();
+    nn::parameters weights;
+    nn::he_initialize(net, weights, 3);
+    return nn::fold(net, weights);
 }
 
 nn::coded_network mixed_network() {

@@ -39,4 +39,26 @@ TEST_CASE("a maximum is NaN if there is one in the window, and sends the last on
         }
 }
 
+/// The averages of `side` x `side` images of one channel whose values are all `value`.
+template <class T>
+float average_of(dim_t images, dim_t side, T value, executor_ref exec) {
+    std::vector<T> in(static_cast<std::size_t>(images * side * side), value), out(static_cast<std::size_t>(images));
+    const stored<T> x{in.data(), images * side * side};
+    stored<T> y{out.data(), images};
+    const pool_windows w{map_shape({images, side, side, 1}), map_shape({images, 1, 1, 1}), pool_axis::adaptive(side, 1),
+                         pool_axis::adaptive(side, 1)};
+    average(x, w, y, {}, "pool", exec);
+    for (const T v : out) REQUIRE(v == out[0]);
+    return static_cast<float>(out[0]) * y.unit();
+}
+
+TEST_CASE("averages of many pixels are exact", "[unit]") {
+    thread_pool pool(3);
+    REQUIRE(average_of(1, 4200, 1.0F, {}) == 1.0F); // more than 2^24: a float sum stops there
+    REQUIRE(average_of(1, 512, 0.1F, {}) == 0.1F);
+    REQUIRE(average_of(2, 512, 0.1F, pool) == 0.1F);
+    REQUIRE(average_of<std::int16_t>(1, 512, 32767, {}) == 32767.0F); // more than 2^31
+    REQUIRE(average_of<std::int16_t>(3, 7, -5, pool) == -5.0F);
+}
+
 } // namespace intaglio::train

@@ -6,11 +6,12 @@
 
 #include <cmath>
 #include <cstdint>
+#include <span>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/error.hpp"
 #include "intaglio/core/float_environment.hpp"
 #include "intaglio/data/digits.hpp"
-#include "intaglio/nn/feature_map.hpp"
 #include "intaglio/numeric/random.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::data {
@@ -21,12 +22,15 @@ struct deformation {
     float shift = 0.7f;  ///< in pixels, both ways
 };
 
-/// Writes image `image` into place `slot` of `batch` (n x 8 x 8 x 1, values 0 .. 1). Output pixel p shows the point A
-/// (p - centre) + centre + t of the image, by linear interpolation between its four neighbours; outside the image is 0.
-inline void place_deformed_digit(const digits& from, dim_t image, const deformation& bound, std::uint64_t seed,
-                                 std::uint64_t stream, nn::feature_map& batch, dim_t slot) {
+/// Writes image `image` to `to` (8 x 8, values 0 .. 1). Output pixel p shows the point A (p - centre) + centre + t of
+/// the image, by linear interpolation between its four neighbours; outside the image is 0. shape_error unless `to` has
+/// 64 values.
+inline void deform_digit(const digits& from, dim_t image, const deformation& bound, std::uint64_t seed,
+                         std::uint64_t stream, std::span<float> to) {
     const float_environment scope;
     constexpr dim_t side = digits::side;
+    require(static_cast<dim_t>(to.size()) == side * side, "deform_digit: an image has ", side * side, " pixels, not ",
+            to.size());
     constexpr float centre = static_cast<float>(side - 1) / 2;
     const auto draw = [&](std::uint64_t i, float limit) {
         return limit * (2 * random_uniform(seed, stream, 6 * static_cast<std::uint64_t>(image) + i) - 1);
@@ -48,7 +52,7 @@ inline void place_deformed_digit(const digits& from, dim_t image, const deformat
             const float right_share = at_x - static_cast<float>(left), lower_share = at_y - static_cast<float>(top);
             const float upper = (1 - right_share) * pixel(top, left) + right_share * pixel(top, left + 1);
             const float lower = (1 - right_share) * pixel(top + 1, left) + right_share * pixel(top + 1, left + 1);
-            batch.data()[(slot * side + y) * side + x] = (1 - lower_share) * upper + lower_share * lower;
+            to[static_cast<std::size_t>(y * side + x)] = (1 - lower_share) * upper + lower_share * lower;
         }
 }
 

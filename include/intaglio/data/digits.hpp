@@ -20,7 +20,7 @@
 #include "intaglio/core/error.hpp"
 #include "intaglio/data/image_set.hpp"
 #include "intaglio/data/packed_file.hpp"
-#include "intaglio/nn/feature_map.hpp"
+#include "intaglio/tensor/tensor.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::data {
 
@@ -92,12 +92,11 @@ inline digits_split split_digits(const digits& all) {
     return split;
 }
 
-/// All images as one feature map, n x 8 x 8 x 1, values 0 .. 1.
-inline nn::feature_map digit_images(const digits& from) {
-    nn::feature_map all({from.size(), digits::side, digits::side, 1});
+/// All images, n x 8 x 8 x 1, values 0 .. 1.
+inline tensor<float> digit_images(const digits& from) {
+    tensor<float> all({from.size(), digits::side, digits::side, 1}, uninitialized);
     for (dim_t i = 0; i < all.size(); ++i)
-        all.data()[i] =
-            static_cast<float>(from.pixels[static_cast<std::size_t>(i)]) / static_cast<float>(digits::max_value);
+        all[i] = static_cast<float>(from.pixels[static_cast<std::size_t>(i)]) / static_cast<float>(digits::max_value);
     return all;
 }
 

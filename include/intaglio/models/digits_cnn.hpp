@@ -16,36 +16,10 @@
 #include <string>
 
 #include "intaglio/core/config.hpp"
-#include "intaglio/nn/batch_norm.hpp"
-#include "intaglio/nn/conv2d.hpp"
 #include "intaglio/nn/network_builder.hpp"
-#include "intaglio/nn/pooling.hpp"
-#include "intaglio/nn/relu.hpp"
-#include "intaglio/nn/sequential.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::models {
 
-/// The network, its weights zero until nn::initialize or a file fills them.
-template <class Numerics>
-nn::sequential digits_cnn() {
-    nn::sequential net;
-    const auto block = [&](const std::string& number, dim_t in, dim_t out) {
-        net.add<nn::conv2d<Numerics>>(
-            "conv" + number, nn::conv2d_shape{.in_channels = in, .out_channels = out, .kernel = 3, .padding = 1});
-        net.add<nn::batch_norm>("norm" + number, out);
-        net.add<nn::relu>();
-    };
-    block("1", 1, 32);
-    block("2", 32, 64);
-    net.add<nn::max_pool>(2);
-    block("3", 64, 64);
-    block("4", 64, 128);
-    net.add<nn::global_average_pool>();
-    net.add<nn::linear<Numerics>>("fc", 128, 10);
-    return net;
-}
-
-/// The same as data.
 inline nn::network digits_cnn() {
     nn::network_builder net;
     auto x = net.input(8, 8, 1);

@@ -12,8 +12,7 @@
 #include <vector>
 
 #include "intaglio/core/config.hpp"
-#include "intaglio/nn/conv2d.hpp"
-#include "intaglio/nn/fold.hpp"
+#include "intaglio/nn/stages.hpp"
 #include "intaglio/tensor/block_tensor.hpp"
 #include "intaglio/tensor/ternary_tensor.hpp"
 

@@ -15,6 +15,7 @@
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/float_environment.hpp"
 #include "intaglio/nn/coded_network.hpp"
+#include "intaglio/nn/fold.hpp"
 #include "intaglio/quantize/blocks.hpp"
 #include "intaglio/quantize/residual.hpp"
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The one gradient checker, for every layer and, in reference/gradient_check.hpp, every network. With random weights r
-// on the outputs, L(x, w) = sum of r * out is a scalar function, whose gradient is computed from d_out = r. It is
-// compared with the central difference
+// The one gradient checker, of any scalar that depends on tensors; reference/gradient_check.hpp asks it about networks.
+// With random weights r on the outputs, L(x, w) = sum of r * out is a scalar function, whose gradient is computed from
+// d_out = r. It is compared with the central difference
 //
 //   (L(v + step) - L(v - step)) / (2 step)      for inputs and parameters v.
 //
 // Inputs are a shuffled set of evenly spaced values, none closer to another or to zero than the spacing: where the step
-// is smaller than half of that, the kinks of ReLU and max pooling are never crossed and piecewise linear layers must
-// agree to rounding.
+// is smaller than half of that, the kinks of ReLU and max pooling are never crossed and piecewise linear operations
+// must agree to rounding.
 
 #include <algorithm>
 #include <cmath>
@@ -19,8 +19,7 @@
 #include <vector>
 
 #include "intaglio/core/config.hpp"
-#include "intaglio/core/float_environment.hpp"
-#include "intaglio/nn/layer.hpp"
+#include "intaglio/core/error.hpp"
 #include "intaglio/numeric/random.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::nn {
@@ -86,39 +85,6 @@ gradient_report compare_gradients(Scalar&& scalar, const std::vector<checked_ten
         }
     }
     return report;
-}
-
-/// Checks d_in and all trained parameters of a layer on one input of shape `in_shape`. Parameters are drawn at random
-/// first.
-inline gradient_report check_gradients(layer& checked, const extents& in_shape,
-                                       const gradient_check_options& options = {}) {
-    const float_environment scope;
-    const pass mode{.training = options.training};
-    feature_map in(in_shape), out(checked.output_shape(in_shape)), weights(out.shape()), d_in(in_shape);
-    detail::spread_values(in.values(), options.seed, 1);
-    for (dim_t i = 0; i < weights.size(); ++i)
-        weights.data()[i] = 2 * random_uniform(options.seed, 2, static_cast<std::uint64_t>(i)) - 1;
-    std::uint64_t stream = 3;
-    for (parameter* p : checked.parameters())
-        if (p->trained)
-            for (dim_t i = 0; i < p->value.size(); ++i)
-                p->value[i] = 0.5f + random_uniform(options.seed, stream++, static_cast<std::uint64_t>(i));
-
-    const auto loss = [&] {
-        checked.forward(in, out, mode);
-        double sum = 0;
-        for (dim_t i = 0; i < out.size(); ++i)
-            sum += static_cast<double>(weights.data()[i]) * static_cast<double>(out.data()[i]);
-        return sum;
-    };
-    loss();
-    checked.backward(in, out, weights, &d_in, mode);
-
-    const auto copy = [](std::span<const float> v) { return std::vector<float>(v.begin(), v.end()); };
-    std::vector<checked_tensor> tensors{{"input", in.values(), copy(d_in.values())}};
-    for (parameter* p : checked.parameters())
-        if (p->trained) tensors.push_back({p->name, p->value.span(), copy(p->gradient.span())});
-    return compare_gradients(loss, tensors, options);
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::nn

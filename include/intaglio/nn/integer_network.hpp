@@ -18,9 +18,9 @@
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/float_environment.hpp"
 #include "intaglio/nn/coded_network.hpp"
-#include "intaglio/nn/feature_map.hpp"
 #include "intaglio/numeric/rescale.hpp"
 #include "intaglio/quantize/dfp.hpp"
+#include "intaglio/tensor/tensor.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::nn {
 
@@ -49,21 +49,22 @@ public:
 
     int levels() const { return levels_; }
 
-    /// The outputs of the last layer for images (batch x height x width x channels, values >= 0) at a level 1 ..
-    /// levels() of the dial. value_error for a NaN or infinite pixel, or a level that is none.
-    feature_map run(const feature_map& images, int level, workspace& memory, executor_ref exec = {}) const {
+    /// The outputs of the last layer, batch x 1 x 1 x classes, for images (batch x height x width x channels, values >=
+    /// 0) at a level 1 .. levels() of the dial. shape_error for images of other channels, value_error for a NaN or
+    /// infinite pixel, or a level that is none.
+    tensor<float> run(const tensor<float>& images, int level, workspace& memory, executor_ref exec = {}) const {
         const float_environment scope;
         require<value_error>(level >= 1 && level <= levels_, "integer network: level ", level, " of 1 to ", levels_);
-        largest_magnitude(images.values(), "integer network: images", exec);
+        largest_magnitude(images.span(), "integer network: images", exec);
         extents shape = images.shape();
         quantize_images(images, memory.in);
-        feature_map logits;
+        tensor<float> logits;
         for (const auto& stage : stages_) {
             if (const auto* conv = std::get_if<packed_conv>(&stage)) {
                 const conv_geometry g = conv->shape.on(shape, conv->name);
                 shape = {g.batch, g.out_height(), g.out_width(), g.out_channels};
                 if (conv->out_scale == 0) {
-                    logits.resize(shape);
+                    logits = tensor<float>(shape, uninitialized);
                     convolve(*conv, g, memory.in.data(), level,
                              matrix_view<float>{logits.data(), g.out_pixels(), g.out_channels},
                              epilogue{scale_shift{conv->scale, conv->shift}}, exec);
@@ -77,7 +78,7 @@ public:
             } else if (const auto* pool = std::get_if<max_pool_stage>(&stage)) {
                 shape = take_maxima(*pool, shape, memory);
             } else {
-                shape = take_averages(shape, memory);
+                shape = take_averages(std::get<average_pool_stage>(stage), shape, memory);
             }
             std::swap(memory.in, memory.out);
         }
@@ -159,14 +160,14 @@ private:
         if (memory.size() < size) memory = buffer<std::uint8_t>(size);
     }
 
-    void quantize_images(const feature_map& images, buffer<std::uint8_t>& to) const {
+    void quantize_images(const tensor<float>& images, buffer<std::uint8_t>& to) const {
         reserve(to, images.size());
         const float inverse = 1 / std::get<packed_conv>(stages_.front()).in_scale;
-        for (dim_t i = 0; i < images.size(); ++i) to[i] = requantize<unsigned_fixed<8>>(images.data()[i], inverse);
+        for (dim_t i = 0; i < images.size(); ++i) to[i] = requantize<unsigned_fixed<8>>(images[i], inverse);
     }
 
     static extents take_maxima(const max_pool_stage& pool, const extents& in, workspace& memory) {
-        const extents out = max_pool(pool.window, pool.stride).output_shape(in);
+        const extents out = pool.output_shape(in);
         reserve(memory.out, out.size());
         const dim_t channels = in[3];
         std::uint8_t* to = memory.out.data();
@@ -186,8 +187,8 @@ private:
     }
 
     /// Rounded to the nearest step, halves up; the scale stays.
-    static extents take_averages(const extents& in, workspace& memory) {
-        const extents out = global_average_pool().output_shape(in);
+    static extents take_averages(const average_pool_stage& pool, const extents& in, workspace& memory) {
+        const extents out = pool.output_shape(in);
         reserve(memory.out, out.size());
         const dim_t pixels = in[1] * in[2], channels = in[3];
         std::vector<std::int64_t> sums(static_cast<std::size_t>(channels));

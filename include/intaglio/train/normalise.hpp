@@ -84,7 +84,7 @@ void batch_statistics(const stored<T>& y, const channel_walk& walk, nn::referenc
                 sums_of[period + i] += v * v;
             }
     });
-    const double unit = static_cast<double>(y.unit()), pixels = static_cast<double>(y.size / walk.channels);
+    const double unit = static_cast<double>(y.unit()), pixels = static_cast<double>(walk.pixels_of(y.size));
     for (std::size_t c = 0; c < to.mean.size(); ++c) {
         const double mean = sums[c] / pixels, square = sums[to.mean.size() + c] / pixels;
         to.mean[c] = mean * unit;
@@ -160,7 +160,7 @@ void normalise_gradient(const stored<T>& d, const stored<T>& y, norm_state<T>& s
                         const float* d_gamma, const float* d_beta, double epsilon, bool frozen,
                         const gradient_target<T>& to, dfp_spec spec, std::string_view name, executor_ref exec) {
     const auto unit = static_cast<double>(d.unit()), y_unit = static_cast<double>(y.unit()),
-               pixels = static_cast<double>(y.size / s.channels());
+               pixels = static_cast<double>(s.walk.pixels_of(y.size));
     detail::set_coefficients(s, [&](std::size_t c) {
         const double inverse = 1 / std::sqrt(s.statistics.variance[c] + epsilon),
                      scale = static_cast<double>(gamma[c]) * inverse;

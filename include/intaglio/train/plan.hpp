@@ -34,11 +34,13 @@ template <class T>
 class plan {
 public:
     /// `parameters` are the network's and must outlive the plan; running statistics are written by forward passes in
-    /// training. `images`: batch x height x width x channels. Throws as nn::infer_shapes does.
+    /// training. `images`: batch x height x width x channels. shape_error for a batch of no images; otherwise throws as
+    /// nn::infer_shapes does.
     plan(const nn::network& net, const extents& images, nn::parameters& parameters, const plan_options& options = {},
          executor_ref exec = {})
         : net_(net), shapes_(nn::infer_shapes(net, images)), options_(options) {
         const float_environment scope;
+        require(images[0] >= 1, "plan: a batch of ", images[0], " images; at least one is needed");
         for (const std::string& name : options_.in_float) nn::find_node(net_, name);
         w_.parameters = &parameters;
         w_.options = options.storage;

@@ -54,10 +54,10 @@ struct pool_windows {
     pool_axis y, x;
     bool counts_padding = false; ///< whether an average divides by padded pixels, too
 
-    float share(dim_t oy, dim_t ox) const {
+    double share(dim_t oy, dim_t ox) const {
         const nn::pool_window &r = y.window(oy), &c = x.window(ox);
         const dim_t pixels = counts_padding ? r.padded * c.padded : (r.end - r.begin) * (c.end - c.begin);
-        return static_cast<float>(1.0 / static_cast<double>(pixels));
+        return 1.0 / static_cast<double>(pixels);
     }
 };
 
@@ -66,7 +66,7 @@ void average(const stored<T>& in, const pool_windows& w, stored<T>& out, dfp_spe
              executor_ref exec) {
     gather_pass<T>(w.out, {.d = &out}, spec, name, exec,
                    [&](dim_t b, dim_t oy, dim_t ox, dim_t c0, dim_t c1, float* __restrict v) {
-                       // integers are exact; floats are summed by rows, which are short
+                       // integers are exact, floats are summed in double
                        using sum = sum_of<T>;
                        sum sums[longest_piece];
                        std::fill_n(sums, c1 - c0, sum{0});
@@ -75,8 +75,9 @@ void average(const stored<T>& in, const pool_windows& w, stored<T>& out, dfp_spe
                                const T* __restrict const q = in.data + w.in.pixel(b, y, x) + c0;
                                for (dim_t c = 0; c < c1 - c0; ++c) sums[c] += static_cast<sum>(q[c]);
                            }
-                       const float share = w.share(oy, ox) * in.unit();
-                       for (dim_t c = 0; c < c1 - c0; ++c) v[c] = static_cast<float>(sums[c]) * share;
+                       const double share = w.share(oy, ox) * static_cast<double>(in.unit());
+                       for (dim_t c = 0; c < c1 - c0; ++c)
+                           v[c] = static_cast<float>(static_cast<double>(sums[c]) * share);
                    });
 }
 
@@ -88,7 +89,7 @@ void average_gradient(const stored<T>& d_out, const pool_windows& w, const gradi
         const auto row = static_cast<std::size_t>(y), column = static_cast<std::size_t>(x);
         for (dim_t oy = w.y.first[row]; oy < w.y.last[row]; ++oy)
             for (dim_t ox = w.x.first[column]; ox < w.x.last[column]; ++ox) {
-                const float share = w.share(oy, ox) * d_out.unit();
+                const auto share = static_cast<float>(w.share(oy, ox) * static_cast<double>(d_out.unit()));
                 const T* __restrict const q = d_out.data + w.out.pixel(b, oy, ox) + c0;
                 for (dim_t c = 0; c < c1 - c0; ++c) v[c] += static_cast<float>(q[c]) * share;
             }

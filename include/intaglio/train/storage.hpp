@@ -73,8 +73,10 @@ struct channel_walk {
     dim_t channels;
     dim_t pixels; ///< of a period
 
-    explicit channel_walk(dim_t channels_) : channels(channels_), pixels((512 + channels_ - 1) / channels_) {}
-    dim_t period() const { return channels * pixels; }
+    explicit channel_walk(dim_t channels_) : channels(channels_), pixels((511 + wide()) / wide()) {}
+    dim_t period() const { return wide() * pixels; }
+    /// Pixels of a tensor of `size` elements; 0 where it has no channels.
+    dim_t pixels_of(dim_t size) const { return size / wide(); }
     /// Elements that a thread takes at once, a multiple of the period: about 64 Ki.
     dim_t chunk() const { return std::max<dim_t>(1, (dim_t{1} << 16) / period()) * period(); }
 
@@ -89,6 +91,9 @@ struct channel_walk {
             place = place + count == period() ? 0 : place + count;
         }
     }
+
+private:
+    dim_t wide() const { return std::max<dim_t>(1, channels); } ///< without channels there is nothing to walk over
 
     /// per_channel, repeated to a period.
     void repeat(const float* per_channel, float* out) const {

@@ -66,6 +66,9 @@ public:
         plan_.measure(times);
     }
 
+    /// From now on steps report what they do to each tensor (report.hpp), or no longer if it is null.
+    void watch(step_report* report) { plan_.watch(report); }
+
     /// One step on a batch of images (batch, height, width, channels) at learning rate `rate`. value_error, which
     /// names step and tensor, where the loss or a tensor is not finite; then the parameters are those of the last
     /// step, while running statistics may be spoilt: go back to a state from before.

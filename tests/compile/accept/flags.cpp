@@ -11,4 +11,5 @@
 #include "intaglio/models/digits_cnn.hpp"
 #include "intaglio/nn/encode.hpp"
 #include "intaglio/nn/integer_network.hpp"
-#include "intaglio/optim/train_step.hpp"
+#include "intaglio/train/plan.hpp"
+#include "intaglio/train/sgd.hpp"
