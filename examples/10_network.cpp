@@ -42,9 +42,9 @@ int main() {
     nn::he_initialize(net, first, 1);
     train::trainer<std::int16_t> training(net, 32, first); // <float>: the FP32 baseline
     intaglio::tensor<float> images({32, 8, 8, 1}), test({200, 8, 8, 1});
-    for (std::uint64_t step = 1; step <= 60; ++step) {
+    for (std::uint64_t step = 1; step <= 100; ++step) {
         const auto labels = draw(images, step);
-        training.step(images.span(), labels, 0.05);
+        training.step(images.span(), labels, 0.1);
     }
     const auto labels = draw(test, 0);
     const auto right = [&](std::span<const float> logits) { // share of the test images

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images per second of whole training steps, beside PyTorch: `tools/bench training [--quick]`.
 
-Each way to train is a process that is ready and waits (bench/training/main.cpp, bench/training/peer.py); they take turns
-step by step, so that a slow moment of the machine hits all. Counted is everything but the data: forward, loss, backward,
-update, in DFP16 with quantization and packing. Medians of the turns count. PyTorch is taken in the faster of its default
-and its channels-last layout, FP32 and, where the CPU has bf16 instructions, bf16 autocast. Without PyTorch the rows
-say so. Writes build/bench/training.json."""
+Each way to train is a process that is ready and waits (bench/training/main.cpp, bench/training/peer.py); they take
+turns step by step, so that a slow moment of the machine hits all. Counted is everything but the data: forward, loss,
+backward, update, in DFP16 with quantization and packing. Medians of the turns count. PyTorch is taken in the faster
+of its default and its channels-last layout, FP32 and, where the CPU has bf16 instructions, bf16 autocast. Without
+PyTorch the rows say so. Writes build/bench/training.json."""
 
 import argparse
 import json
@@ -23,7 +23,8 @@ class Trainer:
     """A process that trains when told to; made when it is ready."""
 
     def __init__(self, *command):
-        self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(list(map(str, command)), text=True, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE)
         self.times = []
         self.version = " ".join(self.answer().split()[1:])
 
@@ -126,7 +127,8 @@ def main():
                 print(line(row), flush=True)
     for precision in ("dfp16", "fp32"):
         for threads in options.threads or [1, 2]:
-            ratios = [r["ratio"] for r in rows if r["precision"] == precision and r["threads"] == threads and r["ratio"]]
+            ratios = [r["ratio"] for r in rows
+                      if r["precision"] == precision and r["threads"] == threads and r["ratio"]]
             if ratios:
                 mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
                 print(f"geometric mean of {precision}, threads {threads}: {mean:.2f} x PyTorch FP32")

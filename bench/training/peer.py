@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training steps of PyTorch, for compare.py: `peer.py NETWORK BATCH THREADS WAY` with WAY one of fp32, fp32-channels-last,
-bf16 and bf16-channels-last (autocast). Networks are torchvision's, those of bench/training/networks.hpp; images are
-random, the optimizer is SGD with momentum and weight decay. Takes the orders of bench/training/main.cpp."""
+"""Training steps of PyTorch, for compare.py: `peer.py NETWORK BATCH THREADS WAY` with WAY one of fp32, fp32-channels-
+last, bf16 and bf16-channels-last (autocast). Networks are torchvision's, those of bench/training/networks.hpp; images
+are random, the optimizer is SGD with momentum and weight decay. Takes the orders of bench/training/main.cpp."""
 
 import sys
 import time

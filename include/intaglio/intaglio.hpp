@@ -128,7 +128,6 @@
 #include "intaglio/nn/reference/products.hpp"
 #include "intaglio/nn/reference/response_norm.hpp"
 
-
 #include "intaglio/train/arena.hpp"
 #include "intaglio/train/cross_entropy.hpp"
 #include "intaglio/train/elementwise.hpp"

@@ -152,7 +152,8 @@ struct norm_step {
             state.statistics.variance.assign(variance, variance + norm.channels);
         } else {
             batch_statistics(y, state.walk, state.statistics, state.partial, w.exec);
-            nn::reference::move_running_statistics(norm, state.statistics, state.walk.pixels_of(y.size), mean, variance);
+            nn::reference::move_running_statistics(norm, state.statistics, state.walk.pixels_of(y.size), mean,
+                                                   variance);
         }
         normalise(y, state, parameter(w, nn::parameter_role::weight), parameter(w, nn::parameter_role::bias),
                   norm.epsilon, links.inputs.size() > 1 ? &w.tensors[links.inputs[1]] : nullptr, rectify,
