@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The networks of `bench training`, by the names that peer.py has for the same ones.
+// The networks of the benchmarks of training, by the names that peer.py has for the same ones, with their usual batch.
 
 #include <string>
 
@@ -13,15 +13,19 @@
 
 namespace intaglio::inline INTAGLIO_ABI {
 
-/// Throws value_error for another name.
-inline nn::network benchmark_network(const std::string& name) {
-    if (name == "alexnet") return models::alexnet();
-    if (name == "cifar-resnet20") return models::cifar_resnet(20);
-    if (name == "googlenet") return models::googlenet({.batch_norm = true, .auxiliary = false});
-    if (name == "resnet50") return models::resnet(50);
-    if (name == "vgg16") return models::vgg(16);
-    fail<value_error>("no network is called '", name,
-                      "'; there are alexnet, cifar-resnet20, googlenet, resnet50 and vgg16");
-}
+struct benchmark_network {
+    const char* name;
+    nn::network (*make)();
+    dim_t batch;
+};
+
+inline const benchmark_network benchmark_networks[] = {
+    {"resnet50", [] { return models::resnet(50); }, 8},
+    {"googlenet", [] { return models::googlenet({.batch_norm = true, .auxiliary = false}); }, 8},
+    {"vgg16", [] { return models::vgg(16); }, 8},
+    {"alexnet", [] { return models::alexnet(); }, 16},
+    {"cifar-resnet20", [] { return models::cifar_resnet(20); }, 128},
+    {"googlenet-paper", [] { return models::googlenet(); }, 8}, ///< as published; torchvision has none
+};
 
 } // namespace intaglio::inline INTAGLIO_ABI

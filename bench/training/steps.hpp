@@ -18,14 +18,15 @@ public:
     virtual ~timed_steps() = default;
     /// One whole step: images stored, forward, loss, backward, update.
     virtual void step() = 0;
+    virtual void use(executor_ref exec) = 0;
     virtual void measure(train::profile* to) = 0;
     /// Bytes of activations and gradients.
     virtual dim_t tensor_bytes() const = 0;
 };
 
 template <class T>
-std::unique_ptr<timed_steps> make_timed_steps(const nn::network& net, dim_t batch, executor_ref exec);
-extern template std::unique_ptr<timed_steps> make_timed_steps<float>(const nn::network&, dim_t, executor_ref);
-extern template std::unique_ptr<timed_steps> make_timed_steps<std::int16_t>(const nn::network&, dim_t, executor_ref);
+std::unique_ptr<timed_steps> make_timed_steps(const nn::network& net, dim_t batch);
+extern template std::unique_ptr<timed_steps> make_timed_steps<float>(const nn::network&, dim_t);
+extern template std::unique_ptr<timed_steps> make_timed_steps<std::int16_t>(const nn::network&, dim_t);
 
 } // namespace intaglio::inline INTAGLIO_ABI
