@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the program `train` promises, on the digits of this source tree and on synthetic images.
 
-check_train.py threads|interrupt|kill|refuse|broken|learn|evaluate|usage PROGRAM
+check_train.py threads|interrupt|kill|refuse|broken|learn|evaluate|images|usage PROGRAM
 
 `kill` ends a training at random moments, by SIGKILL twice, or twenty times where INTAGLIO_TEST_ALL is 1, and by SIGINT
 now and then. It prints its seed.
@@ -14,10 +14,12 @@ import pathlib
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 
 PROGRAM = sys.argv[2]
 PRECISIONS = ["fp32", "dfp16"]
@@ -204,10 +206,60 @@ def check_evaluate(work):
     test = run(work, "--evaluate", weights)
     expect(test.returncode == 0, test.stderr)
     expect(f"loss {last['test_loss']:.4f}, top-1 {100 * last['test_accuracy']:.2f} %" in test.stdout, last, test.stdout)
+    drawing = work / "both.svg"
+    done = run(work, "--draw", drawing, work, work)
+    expect(done.returncode == 0 and f"{work.name}, test" in drawing.read_text(), done.stderr)
     warm = work / "warm"
     trained(warm, "--from", weights, "--lr", 0, "--steps", 5)
     begun, cold = course(warm)[0]["train_loss"], course(work)[0]["train_loss"]
     expect(begun < cold, "--from begins with a loss of", begun, "a new training with", cold)
+
+
+def png(path, size, pixel):
+    """Writes an image of size x size pixels, each the three bytes that pixel(y, x) gives."""
+    rows = b"".join(b"\0" + b"".join(bytes(pixel(y, x)) for x in range(size)) for y in range(size))
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) +
+                     chunk(b"IEND", b""))
+
+
+def check_images(work):
+    """A folder of images trains and tests; one that is damaged is told before any training."""
+    data = work / "data"
+    for part, count in (("train", 6), ("val", 3)):
+        for c, name in enumerate(["down", "up"]):
+            (data / part / name).mkdir(parents=True)
+            for i in range(count):
+                png(data / part / name / f"{i}.png", 36 + i, lambda y, x: (5 * y if c else 250 - 5 * y, 9 * i, x))
+    options = ["--network", "resnet18", "--image-size", 32, "--data", data, "--batch", 4, "--steps", 4]
+    done = run(work / "one", *options)
+    if "built without" in done.stderr:
+        print("skipped: no libpng")
+        sys.exit(77)
+    expect(done.returncode == 0, done.stderr)
+    last = course(work / "one")[-1]
+    expect(last["step"] == 4 and "test_accuracy" in last, last)
+    whole = checkpoint(work / "one")
+    other = trained(work / "two", *options, "--loader-threads", 3)
+    expect(other == whole, "the threads that decode change the bits")
+    test = run(work, *options[:6], "--evaluate", work / "one" / "checkpoint.safetensors", "--batch", 4)
+    expect(test.returncode == 0 and "6 test images" in test.stdout, test.stdout, test.stderr)
+
+    broken = data / "val" / "up" / "1.png"
+    broken.write_bytes(b"this is no image")
+    done = run(work / "three", *options)
+    expect(done.returncode == 2 and str(broken) in done.stderr, done.returncode, done.stderr)
+    shutil.rmtree(data / "val" / "up")
+    done = run(work / "three", *options)
+    expect(done.returncode == 2 and "its 1 classes are not the 2 of 'train'" in done.stderr, done.stderr)
+    shutil.rmtree(data / "val")
+    done = run(work / "three", *options)
+    expect(done.returncode == 2 and "neither 'val' nor 'test'" in done.stderr, done.stderr)
+    expect(not (work / "three").exists(), "left a folder")
 
 
 def check_usage(work):
@@ -231,6 +283,9 @@ def check_usage(work):
         (["--network", "vgg16", "--data", "synthetic", "--image-size", "16"], "vgg16"),
         (["--evaluate", "/nowhere"], "/nowhere"),
         (["--unknown"], "--unknown"),
+        (["--draw", "x.svg", "/nowhere"], "/nowhere"),
+        (["--draw", "x.svg"], "--draw"),
+        (["stray"], "--draw"),
     ]:
         done = run(work / "new", *options)
         expect(done.returncode == 2, options, "ended with", done.returncode, done.stderr)

@@ -97,9 +97,9 @@ private:
             std::fprintf(stderr, "%s: goes on at step %lld of %lld\n", path.c_str(),
                          static_cast<long long>(model_->steps()), static_cast<long long>(s_.rates.steps));
         } else {
-            intaglio::require<intaglio::file_error>(
-                !fs::exists(path), path,
-                ": a training is there already; go on with it by --resume, or give another folder with --save");
+            intaglio::require<intaglio::file_error>(!fs::exists(path), path,
+                                                    ": a training is there already; go on with it by --resume, give "
+                                                    "another folder with --save, or remove it");
             fs::create_directories(s_.folder);
             save();
         }

@@ -12,6 +12,7 @@
 #include "interrupt.hpp"
 #include "intaglio/core/error.hpp"
 #include "loop.hpp"
+#include "metrics.hpp"
 #include "testing.hpp"
 
 namespace training {
@@ -32,6 +33,11 @@ int run_test(const session& s, intaglio::executor_ref exec) {
 
 /// A fault before the first step is one of what was asked for.
 int run(const options& o) {
+    if (!o.draw.empty()) {
+        intaglio::require<intaglio::value_error>(!o.folders.empty(), "--draw: of which folders?");
+        draw_together(o.draw, o.folders);
+        return 0;
+    }
     listen_to_signals();
     intaglio::thread_pool pool(o.threads);
     const session s = open_session(o, pool);

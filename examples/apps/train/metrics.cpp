@@ -55,6 +55,41 @@ std::optional<report> report_of(const std::string& line) {
     }
 }
 
+std::vector<report> read_reports(const std::string& path) {
+    std::vector<report> reports;
+    std::ifstream file(path);
+    for (std::string line; std::getline(file, line);)
+        if (const auto r = report_of(line)) reports.push_back(*r);
+    return reports;
+}
+
+/// Both panels' series of one training.
+void add_course(std::vector<intaglio::io::chart_panel>& panels, const std::string& name,
+                const std::vector<report>& reports) {
+    intaglio::io::chart_series loss[2], accuracy[2];
+    for (const report& r : reports) {
+        loss[0].points.emplace_back(r.epoch, r.train_loss);
+        accuracy[0].points.emplace_back(r.epoch, 100 * r.train_accuracy);
+        if (!r.test) continue;
+        loss[1].points.emplace_back(r.epoch, r.test->loss);
+        accuracy[1].points.emplace_back(r.epoch, 100 * r.test->accuracy);
+    }
+    for (const int tests : {0, 1}) {
+        loss[tests].name = accuracy[tests].name = name + (tests ? "test" : "training");
+        panels[0].series.push_back(loss[tests]);
+        panels[1].series.push_back(accuracy[tests]);
+    }
+}
+
+std::vector<intaglio::io::chart_panel> empty_panels(const std::string& title) {
+    return {{title + "loss", "epochs", "cross-entropy (nats)"}, {title + "accuracy", "epochs", "right (%)"}};
+}
+
+void write_drawing(const std::string& path, const std::vector<intaglio::io::chart_panel>& panels) {
+    const std::string svg = intaglio::io::line_chart(panels);
+    intaglio::io::write_file_atomically(path, {std::span<const char>(svg)});
+}
+
 } // namespace
 
 metrics::metrics(std::string folder)
@@ -68,11 +103,8 @@ void metrics::write_all() const {
 }
 
 void metrics::resume(dim_t step) {
-    reports_.clear();
-    std::ifstream file(lines_);
-    for (std::string line; std::getline(file, line);)
-        if (const auto r = report_of(line); r && r->step <= step) reports_.push_back(*r);
-    file.close();
+    reports_ = read_reports(lines_);
+    std::erase_if(reports_, [&](const report& r) { return r.step > step; });
     write_all();
 }
 
@@ -89,18 +121,20 @@ void metrics::add(const report& r) {
 }
 
 void metrics::draw(const std::string& title) const {
-    using intaglio::io::chart_panel;
-    chart_panel loss{title + ": loss", "epochs", "cross-entropy (nats)", {{"training", {}}, {"test", {}}}};
-    chart_panel accuracy{title + ": accuracy", "epochs", "right (%)", {{"training", {}}, {"test", {}}}};
-    for (const report& r : reports_) {
-        loss.series[0].points.emplace_back(r.epoch, r.train_loss);
-        accuracy.series[0].points.emplace_back(r.epoch, 100 * r.train_accuracy);
-        if (!r.test) continue;
-        loss.series[1].points.emplace_back(r.epoch, r.test->loss);
-        accuracy.series[1].points.emplace_back(r.epoch, 100 * r.test->accuracy);
+    auto panels = empty_panels(title + ": ");
+    add_course(panels, "", reports_);
+    write_drawing(drawing_, panels);
+}
+
+void draw_together(const std::string& path, const std::vector<std::string>& folders) {
+    auto panels = empty_panels("");
+    for (const std::string& folder : folders) {
+        const std::filesystem::path lines = std::filesystem::path(folder) / "metrics.jsonl";
+        const auto reports = read_reports(lines.string());
+        intaglio::require<intaglio::file_error>(!reports.empty(), lines.string(), ": has no reports of a training");
+        add_course(panels, std::filesystem::absolute(lines).parent_path().filename().string() + ", ", reports);
     }
-    const std::string svg = intaglio::io::line_chart({loss, accuracy});
-    intaglio::io::write_file_atomically(drawing_, {std::span<const char>(svg)});
+    write_drawing(path, panels);
 }
 
 } // namespace training

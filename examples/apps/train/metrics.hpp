@@ -2,7 +2,7 @@
 #pragma once
 
 // The course of a training as people look at it: a report every so many steps, kept as lines of JSON in metrics.jsonl
-// and drawn in curves.svg. A training that is resumed drops what was reported after its checkpoint, since it comes
+// and drawn in curves.svg, alone or several trainings together. A training that is resumed drops what was reported after its checkpoint, since it comes
 // again.
 
 #include <optional>
@@ -49,5 +49,9 @@ private:
     std::string lines_, drawing_; ///< paths
     std::vector<report> reports_;
 };
+
+/// Draws the courses of several folders into one file, each under the folder's name. file_error for a folder that has
+/// no reports.
+void draw_together(const std::string& path, const std::vector<std::string>& folders);
 
 } // namespace training

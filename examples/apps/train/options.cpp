@@ -27,6 +27,7 @@ Examples:
   train --network resnet50 --data DIR --epochs 90 --save runs/resnet50 --resume
   train --network vgg16 --data synthetic --steps 10 --profile        where the time goes
   train --network resnet20 --data cifar10:DIR --evaluate runs/x/checkpoint.safetensors
+  train --draw both.svg runs/a runs/b            the curves of two trainings in one drawing
 
 Ctrl-C saves and stops; --resume goes on, with the bits of a training that was never stopped. The same options give the
 same bits for any --threads. A rate that is not given is the recipe's, in proportion to --batch.
@@ -117,6 +118,9 @@ std::optional<options> read_options(int argc, char** argv, int& status) {
     app.add_option("--evaluate", o.evaluate,
                    "test the weights of this file instead: a checkpoint, or any safetensors file with PyTorch's names")
         ->group(running);
+    app.add_option("--draw", o.draw, "draw the curves of the FOLDERS of trainings into this SVG file instead")
+        ->group(running);
+    app.add_option("folders", o.folders, "of trainings, for --draw")->needs("--draw");
     app.add_flag("--profile", o.profile, "print at the end where the time of the steps went")->group(running);
     for (CLI::Option* option : app.get_options())
         if (option->get_type_name() == "INT" || option->get_type_name() == "UINT") option->type_name("N");

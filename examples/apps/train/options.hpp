@@ -36,8 +36,10 @@ struct options {
     dim_t report_every = 0; ///< steps; 0: a hundred reports in all
     dim_t test_every = 1;   ///< epochs; 0: never
     bool resume = false, profile = false;
-    std::string from;     ///< a file of weights to begin with
-    std::string evaluate; ///< a file of weights, to test instead of training
+    std::string from;                 ///< a file of weights to begin with
+    std::string draw;                 ///< a file, to draw the curves of `folders` into instead of training
+    std::vector<std::string> folders; ///< of trainings
+    std::string evaluate;             ///< a file of weights, to test instead of training
 };
 
 /// Reads the command line. None where the program should end with `status`: after --help, or with a fault that was

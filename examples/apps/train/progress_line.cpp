@@ -50,10 +50,10 @@ void progress_line::step(dim_t done, double seconds, double loss, double accurac
 void progress_line::show(const report& r) {
     if (r.test) last_test_ = r.test;
     if (terminal_) return;
-    std::string text = print("step %lld of %lld, epoch %.2f: loss %.4f, %.2f %%, rate %.4g, %.0f images/s",
+    std::string text = print("step %lld of %lld, epoch %.2f: loss %.4f, accuracy %.2f %%, rate %.4g, %.0f images/s",
                              static_cast<long long>(r.step), static_cast<long long>(steps_), r.epoch, r.train_loss,
                              100 * r.train_accuracy, r.rate, r.images_per_second);
-    if (r.test) text += print("; test: loss %.4f, %.2f %%", r.test->loss, 100 * r.test->accuracy);
+    if (r.test) text += print("; test: loss %.4f, accuracy %.2f %%", r.test->loss, 100 * r.test->accuracy);
     std::fprintf(stderr, "%s; %s\n", text.c_str(), left().c_str());
 }
 
