@@ -2,8 +2,8 @@
 #pragma once
 
 // The course of a training as people look at it: a report every so many steps, kept as lines of JSON in metrics.jsonl
-// and drawn in curves.svg, alone or several trainings together. A training that is resumed drops what was reported after its checkpoint, since it comes
-// again.
+// and drawn in curves.svg, alone or several trainings together. A training that is resumed drops what was reported
+// after its checkpoint, since it comes again.
 
 #include <optional>
 #include <string>
