@@ -100,7 +100,9 @@ void gather_rows(const Source& source, dim_t i0, dim_t i1, dim_t k0, dim_t k1, w
         if (scratch.lhs.size() < plane * Traits::lhs_planes)
             scratch.lhs = buffer<digit>(plane * Traits::lhs_planes, uninitialized);
         digit* panel = scratch.lhs.data() + (i - i0) * stride;
-        for (dim_t r = 0; r < tile_rows; ++r) {
+        const bool from_patch = Source::has_windows && !scratch.image.starts.empty();
+        if (from_patch) scratch.image.copy_rows(i, count, k0, k1, panel, stride, Traits::lhs_planes, plane);
+        for (dim_t r = from_patch ? count : 0; r < tile_rows; ++r) {
             if (r < count)
                 pack_row<Traits>(source, i + r, k0, k1, panel + r * stride, plane);
             else

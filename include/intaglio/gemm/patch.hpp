@@ -10,10 +10,11 @@
 //   (padding 1, four pixels wide)         | 0 | e | f | g | h | 0 |                                    0 e f  segment 1
 //                                         | 0 | i | j | k | l | 0 |                                    0 i j  segment 2
 //
-// Rows come in groups that are evenly spaced (the windows of one output line); a tile that crosses from one group to
-// the next is packed row by row instead (pack_lhs.hpp). A patch may also refer to memory of its source that is already
-// laid out so.
+// Rows come in groups that are evenly spaced (the windows of one output line); of a tile that crosses from one group to
+// the next, each row is copied instead, segment by segment. A patch may also refer to memory of its source that is
+// already laid out so.
 
+#include <algorithm>
 #include <vector>
 
 #include "intaglio/core/buffer.hpp"
@@ -71,6 +72,29 @@ public:
                 segments.data(),
                 segment_length,
                 live[group]};
+    }
+
+    /// Copies rows [i, i + count), elements [k0, k1), to `out`: rows `stride` apart, one plane after the other,
+    /// `plane_stride` apart.
+    void copy_rows(dim_t i, dim_t count, dim_t k0, dim_t k1, Digit* out, dim_t stride, int planes,
+                   dim_t plane_stride) const {
+        if (k0 == k1) return; // segments may be empty
+        const auto first = static_cast<std::size_t>(k0 / segment_length);
+        const dim_t skipped = k0 - static_cast<dim_t>(first) * segment_length;
+        auto group = static_cast<std::size_t>(i / rows_ - first_);
+        for (dim_t in_group = i % rows_; count > 0; --count, out += stride) {
+            const Digit* row = data_ + starts[group] + in_group * row_stride_;
+            for (int p = 0; p < planes; ++p, row += plane_stride_) {
+                Digit* to = out + p * plane_stride;
+                dim_t inside = skipped, left = k1 - k0;
+                for (std::size_t s = first; left > 0; ++s, inside = 0) {
+                    const dim_t length = std::min(segment_length - inside, left);
+                    to = std::copy_n(row + segments[s] + inside, length, to);
+                    left -= length;
+                }
+            }
+            if (++in_group == rows_) in_group = 0, ++group;
+        }
     }
 
 private:
