@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Steps on demand, so that compare.py can let them and their peers take turns. Orders come on standard input: "step N" is
-// answered by the seconds that N steps took, "profile N" by a line of JSON, anything else ends it.
+// Steps on demand, so that compare.py can let them and their peers take turns. Orders come on standard input: "step N"
+// is answered by the seconds that N steps took, "profile N" by a line of JSON, anything else ends it.
 
 #include <chrono>
 #include <fstream>
