@@ -15,8 +15,8 @@
 #include "intaglio/nn/he_initialize.hpp"
 #include "intaglio/numeric/random.hpp"
 #include "intaglio/train/schedule.hpp"
-#include "intaglio/train/trainer.hpp"
 #include "milliseconds_per_image.hpp"
+#include "train/model.hpp"
 
 namespace quickstart {
 namespace {
@@ -40,8 +40,8 @@ void add(const intaglio::train::step_report& report, losses& to) {
     }
 }
 
-template <class T>
-trained train(const char* name, const intaglio::data::digits_split& digits, const recipe& how, executor_ref exec) {
+trained train(const char* name, std::unique_ptr<training::model> make(training::model_setup),
+              const intaglio::data::digits_split& digits, const recipe& how, executor_ref exec) {
     namespace nn = intaglio::nn;
     // Streams of the counter-based generator: parameters draw from the first ones, an epoch takes two of these.
     constexpr std::uint64_t order_stream = 1'000, deformation_stream = 1'000'000;
@@ -51,9 +51,12 @@ trained train(const char* name, const intaglio::data::digits_split& digits, cons
     net.loss.label_smoothing = how.label_smoothing;
     nn::parameters first;
     nn::he_initialize(net, first, how.seed, {.convolution = nn::he_fan_in, .linear = nn::he_fan_in});
-    intaglio::train::trainer<T> training(net, how.batch, std::move(first), {},
-                                         {.momentum = how.momentum, .weight_decay = how.weight_decay, .nesterov = true},
-                                         exec);
+    const auto training =
+        make({.network = net,
+              .batch = how.batch,
+              .first = std::move(first),
+              .update = {.momentum = how.momentum, .weight_decay = how.weight_decay, .nesterov = true},
+              .exec = exec});
     const intaglio::dim_t steps = digits.train.size() / how.batch;
     const intaglio::train::schedule rate{.kind = intaglio::train::schedule_kind::cosine,
                                          .rate = how.rate,
@@ -78,40 +81,47 @@ trained train(const char* name, const intaglio::data::digits_split& digits, cons
             // an audit takes many times as long as the products themselves
             const bool watched = step == 0 && epoch % 5 == 0;
             intaglio::train::step_report report(true);
-            if (watched) training.watch(&report);
-            const auto batch = training.step(images, labels, rate(training.steps()));
+            if (watched) training->watch(&report);
+            const auto batch = training->step(images, labels, rate(training->steps()));
             if (watched) {
-                training.watch(nullptr);
+                training->watch(nullptr);
                 add(report, result.lost);
             } else {
                 result.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
             }
             char suffix[64];
             std::snprintf(suffix, sizeof suffix, "epoch %d, loss %.3f", static_cast<int>(epoch + 1), batch.loss);
-            bar.update(training.steps(), suffix);
+            bar.update(training->steps(), suffix);
         }
     }
     bar.finish();
-    result.parameters = training.parameters();
+    result.parameters = training->state().parameters;
 
     const auto test = intaglio::data::digit_images(digits.test);
     const std::vector<std::int32_t> test_labels(digits.test.labels.begin(), digits.test.labels.end());
-    intaglio::train::plan<T> answers(net, test.shape(), result.parameters, {}, exec);
-    answers.forward(test.span(), false);
-    intaglio::train::score score;
-    score.add(answers.logits(), test_labels);
-    result.test_accuracy = score.accuracy();
-    result.ms_per_image = milliseconds_per_image(digits.test.size(), [&] { answers.forward(test.span(), false); });
+    const auto answer = [&] {
+        std::size_t first_image = 0;
+        return training->evaluate([&]() -> std::optional<training::test_images> {
+            const std::size_t count = std::min(labels.size(), test_labels.size() - first_image);
+            if (count == 0) return std::nullopt;
+            std::copy_n(test.data() + first_image * pixels, count * pixels, images.data());
+            const training::test_images batch{images, std::span(test_labels).subspan(first_image, count)};
+            first_image += count;
+            return batch;
+        });
+    };
+    result.test_accuracy = answer().accuracy();
+    result.ms_per_image = milliseconds_per_image(digits.test.size(), answer);
     return result;
 }
 
 } // namespace
 
 trained train_fp32(const intaglio::data::digits_split& digits, const recipe& how, executor_ref exec) {
-    return train<float>("FP32", digits, how, exec);
+    return train("FP32", training::make_fp32_model, digits, how, exec);
 }
 trained train_dfp16(const intaglio::data::digits_split& digits, const recipe& how, executor_ref exec) {
-    return train<std::int16_t>("DFP16", digits, how, exec);
+    return train("DFP16", training::make_dfp16_model, digits, how, exec);
 }
 
 } // namespace quickstart

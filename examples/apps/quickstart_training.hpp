@@ -36,7 +36,7 @@ struct trained {
     double test_accuracy = 0;            ///< 0 .. 1
     losses lost;
     double seconds = 0;      ///< of training, without the steps that were watched and the test
-    double ms_per_image = 0; ///< all test images as one batch, best of seven runs
+    double ms_per_image = 0; ///< batches as in training, best of seven runs
 };
 
 /// Trains the digits network from scratch in FP32, or in INT16 dynamic fixed point, and tests it.

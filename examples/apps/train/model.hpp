@@ -16,6 +16,7 @@
 #include "intaglio/train/cross_entropy.hpp"
 #include "intaglio/train/options.hpp"
 #include "intaglio/train/profile.hpp"
+#include "intaglio/train/report.hpp"
 #include "intaglio/train/score.hpp"
 #include "intaglio/train/sgd.hpp"
 #include "intaglio/train/training_state.hpp"
@@ -51,6 +52,7 @@ public:
     virtual dim_t steps() const = 0;
     virtual dim_t tensor_bytes() const = 0;
     virtual void measure(intaglio::train::profile* times) = 0;
+    virtual void watch(intaglio::train::step_report* report) = 0;
 };
 
 std::unique_ptr<model> make_fp32_model(model_setup setup);

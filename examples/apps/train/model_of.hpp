@@ -31,6 +31,7 @@ public:
     dim_t steps() const override { return trainer_.steps(); }
     dim_t tensor_bytes() const override { return trainer_.tensor_bytes(); }
     void measure(intaglio::train::profile* times) override { trainer_.measure(times); }
+    void watch(intaglio::train::step_report* report) override { trainer_.watch(report); }
 
 private:
     intaglio::train::trainer<T> trainer_;
