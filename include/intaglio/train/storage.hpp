@@ -94,11 +94,6 @@ struct channel_walk {
 
 private:
     dim_t wide() const { return std::max<dim_t>(1, channels); } ///< without channels there is nothing to walk over
-
-    /// per_channel, repeated to a period.
-    void repeat(const float* per_channel, float* out) const {
-        for (dim_t p = 0; p < pixels; ++p) std::copy_n(per_channel, channels, out + p * channels);
-    }
 };
 
 /// Fills `to` by fill(first, count, place, float* v), which computes the values of a piece (channel_walk); sets
