@@ -112,36 +112,30 @@ void store_pass(stored<T>& to, const channel_walk& walk, dfp_spec spec, std::str
         report_stored(to);
     } else {
         std::atomic<std::uint32_t> largest{0};
-        const auto run = [&](int exponent) {
+        const auto run = [&](int exponent, loss_counter* losses) { // stores, or only counts
             exec.for_each(chunks, [&](dim_t i, int) {
                 alignas(64) float v[longest_piece];
                 std::uint32_t mine = 0;
                 walk.for_each_piece(
                     i * chunk, std::min(to.size, (i + 1) * chunk), [&](dim_t first, dim_t count, dim_t place) {
                         fill(first, count, place, v);
+                        if (losses) return losses->count(v, count);
                         mine = std::max(mine, intaglio::detail::convert_measured(v, to.data + first, first, count,
                                                                                  -exponent, spec.bits, nearest_even{}));
                     });
                 intaglio::detail::raise_to(largest, mine);
             });
         };
-        run(to.exponent);
+        run(to.exponent, nullptr);
         require<value_error>(largest.load() < float_infinity_bits, name, " has a value that is ",
                              largest.load() > float_infinity_bits ? "NaN" : "infinite",
                              "; only finite values can be stored as integers: lower the learning rate");
         const int exponent = stored_exponent(std::bit_cast<float>(largest.load()), spec);
-        if (exponent != to.exponent) run(exponent);
+        if (exponent != to.exponent) run(exponent, nullptr);
         to.exponent = exponent;
         if (to.report) { // computed again, to be counted
             loss_counter losses(exponent, spec.bits);
-            exec.for_each(chunks, [&](dim_t i, int) {
-                alignas(64) float v[longest_piece];
-                walk.for_each_piece(i * chunk, std::min(to.size, (i + 1) * chunk),
-                                    [&](dim_t first, dim_t count, dim_t place) {
-                                        fill(first, count, place, v);
-                                        losses.count(v, count);
-                                    });
-            });
+            run(exponent, &losses);
             report_stored(to, losses.counts());
         }
     }
