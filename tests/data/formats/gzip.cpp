@@ -9,7 +9,7 @@
 namespace intaglio::data {
 namespace {
 
-std::vector<char> packed(const std::vector<char>& bytes) {
+std::vector<char> gzipped(const std::vector<char>& bytes) {
     z_stream s{};
     REQUIRE(::deflateInit2(&s, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
     std::vector<char> out(::deflateBound(&s, bytes.size()));
@@ -23,14 +23,14 @@ std::vector<char> packed(const std::vector<char>& bytes) {
     return out;
 }
 
-constexpr checked_codec checked{gzip, packed};
+constexpr checked_codec checked_gzip{gzip, gzipped};
 
 } // namespace
 
-TEST_CASE("gzip streams are unpacked", "[unit]") { checked.unpacks_streams(); }
+TEST_CASE("gzip streams are unpacked", "[unit]") { checked_gzip.unpacks_streams(); }
 
 TEST_CASE("gzip streams that are cut, damaged or too long are refused with the offset", "[unit]") {
-    checked.refuses_what_is_broken("damaged before offset");
+    checked_gzip.refuses_what_is_broken("damaged before offset");
 }
 
 } // namespace intaglio::data

@@ -18,7 +18,7 @@
 namespace intaglio::data {
 namespace {
 
-constexpr image_format formats[] = {jpeg};
+constexpr image_format jpeg_format[] = {jpeg};
 
 /// A smooth image, which JPEG keeps nearly as it is: channel c is 40 c + 3 y + 2 x.
 std::vector<char> smooth(int height, int width, int channels, int pixel_format, int sampling) {
@@ -40,14 +40,14 @@ std::vector<char> smooth(int height, int width, int channels, int pixel_format, 
 
 TEST_CASE("JPEG images become red, green and blue", "[unit]") {
     image i;
-    decode_image(smooth(21, 34, 3, TJPF_RGB, TJSAMP_444), formats, "f", i);
+    decode_image(smooth(21, 34, 3, TJPF_RGB, TJSAMP_444), jpeg_format, "f", i);
     REQUIRE((i.view().height == 21 && i.view().width == 34 && i.view().channels == 3));
     for (dim_t y = 0; y < 21; ++y)
         for (dim_t x = 0; x < 34; ++x)
             for (dim_t c = 0; c < 3; ++c) REQUIRE(std::abs(i.view().pixel(y, x)[c] - (40 * c + 3 * y + 2 * x)) <= 3);
-    decode_image(smooth(21, 34, 1, TJPF_GRAY, TJSAMP_GRAY), formats, "f", i);
+    decode_image(smooth(21, 34, 1, TJPF_GRAY, TJSAMP_GRAY), jpeg_format, "f", i);
     for (dim_t c = 0; c < 3; ++c) REQUIRE(std::abs(i.view().pixel(20, 33)[c] - 126) <= 3);
-    decode_image(smooth(8, 8, 4, TJPF_CMYK, TJSAMP_444), formats, "f", i);
+    decode_image(smooth(8, 8, 4, TJPF_CMYK, TJSAMP_444), jpeg_format, "f", i);
     for (dim_t c = 0; c < 3; ++c) // an ink times black
         REQUIRE(std::abs(i.view().pixel(3, 4)[c] - (40 * c + 17) * (120 + 17) / 255) <= 4);
 }
@@ -57,24 +57,24 @@ TEST_CASE("JPEG images that are cut or damaged are refused by name", "[unit]") {
     image i;
     for (std::size_t size = 0; size < good.size(); size += 7) {
         CAPTURE(size);
-        REQUIRE(mentions<file_error>([&] { decode_image(std::span(good).first(size), formats, "some file", i); },
+        REQUIRE(mentions<file_error>([&] { decode_image(std::span(good).first(size), jpeg_format, "some file", i); },
                                      "some file", join(size, " bytes")));
-        decode_image(good, formats, "a good one after a bad one", i);
+        decode_image(good, jpeg_format, "a good one after a bad one", i);
     }
-    read_mutations(good, 600, 3'000, [&](std::span<const char> b) { decode_image(b, formats, "damaged", i); });
+    read_mutations(good, 600, 3'000, [&](std::span<const char> b) { decode_image(b, jpeg_format, "damaged", i); });
 }
 
 TEST_CASE("JPEG images are decoded by several threads at once", "[unit]") {
     const auto good = smooth(40, 50, 3, TJPF_RGB, TJSAMP_420);
     image expected;
-    decode_image(good, formats, "f", expected);
+    decode_image(good, jpeg_format, "f", expected);
     std::vector<std::thread> threads;
     std::vector<int> same(3);
     for (std::size_t t = 0; t < 3; ++t)
         threads.emplace_back([&, t] {
             image mine;
             for (int n = 0; n < 50; ++n) {
-                decode_image(good, formats, "f", mine);
+                decode_image(good, jpeg_format, "f", mine);
                 same[t] += std::equal(mine.row(0), mine.row(40), expected.row(0));
             }
         });
@@ -86,7 +86,7 @@ TEST_CASE("the real images have the pixels that a reference network saw", "[gold
     const std::string list = real_data({"imagenet-samples/labels.txt"});
     const std::string file = real_data({"../models/resnet50-imagenet.reference_logits.safetensors"});
     if (list.empty() || file.empty()) return;
-    const auto set = image_folder::of_list(list, std::filesystem::path(list).parent_path().string(), formats);
+    const auto set = image_folder::of_list(list, std::filesystem::path(list).parent_path().string(), jpeg_format);
     const auto pixels = io::safetensors_file::map(file).get<std::uint8_t>("input", {16, 3, 224, 224});
     image memory;
     dim_t other = 0;

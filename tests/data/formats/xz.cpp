@@ -9,7 +9,7 @@
 namespace intaglio::data {
 namespace {
 
-std::vector<char> packed(const std::vector<char>& bytes) {
+std::vector<char> xz_packed(const std::vector<char>& bytes) {
     std::vector<char> out(::lzma_stream_buffer_bound(bytes.size()));
     std::size_t size = 0;
     REQUIRE(::lzma_easy_buffer_encode(1, LZMA_CHECK_CRC64, nullptr, reinterpret_cast<const std::uint8_t*>(bytes.data()),
@@ -19,14 +19,14 @@ std::vector<char> packed(const std::vector<char>& bytes) {
     return out;
 }
 
-constexpr checked_codec checked{xz, packed};
+constexpr checked_codec checked_xz{xz, xz_packed};
 
 } // namespace
 
-TEST_CASE("xz streams are unpacked", "[unit]") { checked.unpacks_streams(); }
+TEST_CASE("xz streams are unpacked", "[unit]") { checked_xz.unpacks_streams(); }
 
 TEST_CASE("xz streams that are cut, damaged or too long are refused with the offset", "[unit]") {
-    checked.refuses_what_is_broken("not a");
+    checked_xz.refuses_what_is_broken("not a");
 }
 
 } // namespace intaglio::data
