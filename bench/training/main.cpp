@@ -23,9 +23,12 @@
 namespace {
 using namespace intaglio;
 
-std::unique_ptr<timed_steps> steps_of_network(const benchmark_network& n, const std::string& precision, dim_t batch) {
-    return precision == "fp32" ? make_timed_steps<float>(n.make(), batch)
-                               : make_timed_steps<std::int16_t>(n.make(), batch);
+std::unique_ptr<timed_steps> steps_of_network(const benchmark_network& n, const std::string& precision, dim_t batch,
+                                              int head_room) {
+    const dfp_spec operand{.bits = 16, .head_room = head_room};
+    const train::plan_options options{.storage = {.operands = operand, .weights = operand}};
+    return precision == "fp32" ? make_timed_steps<float>(n.make(), batch, options)
+                               : make_timed_steps<std::int16_t>(n.make(), batch, options);
 }
 
 /// The least time of each unit and pass.
@@ -51,13 +54,14 @@ struct options {
     std::vector<int> threads{1, 2};
     dim_t batch = 0; ///< 0: the network's usual one
     int steps = 6;
+    int head_room = train::plan_options{}.storage.operands.head_room;
     bool whole_profile = false, orders = false;
 };
 
 void measure(const benchmark_network& m, const std::string& precision, const options& o) {
     const dim_t batch = o.batch > 0 ? o.batch : m.batch;
     const double memory_before = status_mib("VmRSS");
-    const auto training = steps_of_network(m, precision, batch);
+    const auto training = steps_of_network(m, precision, batch, o.head_room);
     std::map<int, thread_pool> pools;
     for (const int n : o.threads) pools.try_emplace(n, n);
     if (o.orders) {
@@ -111,6 +115,9 @@ int main(int argc, char** argv) {
         ->check(CLI::PositiveNumber);
     app.add_option("--steps", o.steps, "of each number of threads, the first of which does not count")
         ->check(CLI::Range(2, 1000))
+        ->capture_default_str();
+    app.add_option("--head-room", o.head_room, "bits that DFP16 gives up in what products read")
+        ->check(CLI::Range(0, 8))
         ->capture_default_str();
     app.add_flag("--profile", o.whole_profile, "a line for each unit and pass");
     app.add_flag("--serve", o.orders, "take orders from standard input (compare.py)");

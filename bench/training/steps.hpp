@@ -9,6 +9,7 @@
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/nn/network.hpp"
+#include "intaglio/train/options.hpp"
 #include "intaglio/train/profile.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
@@ -25,8 +26,10 @@ public:
 };
 
 template <class T>
-std::unique_ptr<timed_steps> make_timed_steps(const nn::network& net, dim_t batch);
-extern template std::unique_ptr<timed_steps> make_timed_steps<float>(const nn::network&, dim_t);
-extern template std::unique_ptr<timed_steps> make_timed_steps<std::int16_t>(const nn::network&, dim_t);
+std::unique_ptr<timed_steps> make_timed_steps(const nn::network& net, dim_t batch, const train::plan_options& options);
+extern template std::unique_ptr<timed_steps> make_timed_steps<float>(const nn::network&, dim_t,
+                                                                     const train::plan_options&);
+extern template std::unique_ptr<timed_steps> make_timed_steps<std::int16_t>(const nn::network&, dim_t,
+                                                                            const train::plan_options&);
 
 } // namespace intaglio::inline INTAGLIO_ABI

@@ -18,10 +18,10 @@ namespace intaglio::inline INTAGLIO_ABI {
 template <class T>
 class steps_of final : public timed_steps {
 public:
-    steps_of(const nn::network& net, dim_t batch)
+    steps_of(const nn::network& net, dim_t batch, const train::plan_options& options)
         : parameters_(net), sgd_(parameters_, {.momentum = 0.9F, .weight_decay = 1e-4F}) {
         nn::he_initialize(net, parameters_, 1);
-        plan_.emplace(net, nn::image_shape(net, batch), parameters_);
+        plan_.emplace(net, nn::image_shape(net, batch), parameters_, options);
         images_.resize(static_cast<std::size_t>(plan_->images().size()));
         for (std::size_t i = 0; i < images_.size(); ++i) images_[i] = 4 * random_uniform(1, 0, i) - 2;
         for (dim_t i = 0; i < batch; ++i)
@@ -58,8 +58,8 @@ private:
 };
 
 template <class T>
-std::unique_ptr<timed_steps> make_timed_steps(const nn::network& net, dim_t batch) {
-    return std::make_unique<steps_of<T>>(net, batch);
+std::unique_ptr<timed_steps> make_timed_steps(const nn::network& net, dim_t batch, const train::plan_options& options) {
+    return std::make_unique<steps_of<T>>(net, batch, options);
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI

@@ -29,6 +29,8 @@ nn::network two_convolutions(dim_t channels) {
     return b.finish(b.linear("fc", b.flatten(x), {.out_features = 2}));
 }
 
+constexpr dfp_spec all_bits{.bits = 16, .head_room = 0};
+
 } // namespace
 
 TEST_CASE("what is lost is counted where it is stored", "[unit]") {
@@ -45,7 +47,8 @@ TEST_CASE("what is lost is counted where it is stored", "[unit]") {
     const auto flushed = static_cast<std::int64_t>((images.size() - 1) / 3);
 
     step_report report;
-    plan<std::int16_t> training(net, shape, p, {.keep_tensors = true});
+    plan<std::int16_t> training(net, shape, p,
+                                {.storage = {.operands = all_bits, .weights = all_bits}, .keep_tensors = true});
     training.watch(&report);
     thread_pool pool(3);
     training.use(pool);
@@ -91,7 +94,8 @@ TEST_CASE("chains of the largest numbers are short, and audited they do not over
     for (std::size_t i = 0; i < p.count(); ++i) std::fill(p[i].begin(), p[i].end(), 0.99999F);
     const std::vector<float> images(static_cast<std::size_t>(nn::image_shape(net, 2).size()), 0.99999F);
     step_report report(true);
-    plan<std::int16_t> training(net, nn::image_shape(net, 2), p);
+    plan<std::int16_t> training(net, nn::image_shape(net, 2), p,
+                                {.storage = {.operands = all_bits, .weights = all_bits}});
     training.watch(&report);
     training.gradients_of(images, std::vector<std::int32_t>{0, 1});
     REQUIRE(report.overflows() == 0);

@@ -49,10 +49,17 @@ std::optional<options> read_options(int argc, char** argv, int& status) {
     app.add_option("--network", o.network, "which network; the list is below")->capture_default_str();
     app.add_option("--data", o.data, "KIND:PATH, a folder, or synthetic; the list is below");
     app.add_option("--precision", o.precision,
-                   "dfp16: activations, gradients and products in INT16; dfp16-paper: with two bits of head-room, "
-                   "first layer and classifier in FP32; fp32")
+                   "dfp16: activations, gradients and products in INT16; dfp16-paper: but for the first layer and the "
+                   "classifier, which are in FP32; fp32")
         ->check(CLI::IsMember({"dfp16", "fp32", "dfp16-paper"}))
         ->capture_default_str();
+    app.add_option("--head-room", o.head_room, "bits of DFP16 that products leave unused in what they read; default 2")
+        ->check(CLI::Range(0, 8).description(""));
+    app.add_option(
+           "--bits", o.bits,
+           "of what DFP16 products read, sign and head-room included; default 16, fewer have 13 and a sign at most")
+        ->check(CLI::Range(4, 16).description(""));
+    app.add_option("--in-float", o.in_float, "layers that DFP16 leaves in FP32; ends: the first and the classifiers");
     app.add_option("--image-size", o.image_size, "pixels each way, for networks that take any")->check(whole);
     app.add_option("--resize", o.resize,
                    "shorter side of a folder's images before the crop in the middle of a test; "

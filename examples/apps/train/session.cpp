@@ -2,6 +2,7 @@
 
 #include "session.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "intaglio/core/error.hpp"
@@ -43,9 +44,30 @@ nn::network built(const network_choice& choice, const image_size& images, dim_t 
     }
 }
 
+/// How DFP16 stores, and which layers stay in FP32.
+intaglio::train::plan_options numerics(const options& asked, const nn::network& net) {
+    intaglio::train::plan_options plan;
+    if (asked.precision == "dfp16-paper") plan = intaglio::train::paper_options(net);
+    const bool changed = asked.bits || asked.head_room || !asked.in_float.empty();
+    require<value_error>(!changed || asked.precision != "fp32",
+                         "--bits, --head-room, --in-float: of DFP16, but --precision is fp32; leave them out");
+    for (intaglio::dfp_spec* const spec : {&plan.storage.operands, &plan.storage.weights}) {
+        if (asked.bits) *spec = {.bits = *asked.bits, .head_room = std::max(0, *asked.bits - 14)};
+        if (asked.head_room) spec->head_room = *asked.head_room;
+        spec->check();
+    }
+    for (const std::string& name : asked.in_float) {
+        const auto ends = intaglio::train::first_and_classifiers(net);
+        if (name == "ends")
+            plan.in_float.insert(plan.in_float.end(), ends.begin(), ends.end());
+        else
+            plan.in_float.push_back(name);
+    }
+    return plan;
+}
+
 std::unique_ptr<model> made(const session& s, model_setup setup) {
-    const intaglio::train::plan_options paper = intaglio::train::paper_options(setup.network);
-    if (s.asked.precision == "dfp16-paper") setup.plan = paper;
+    setup.plan = numerics(s.asked, setup.network);
     setup.plan.seed = s.asked.seed;
     return s.asked.precision == "fp32" ? make_fp32_model(std::move(setup)) : make_dfp16_model(std::move(setup));
 }
@@ -108,6 +130,13 @@ intaglio::io::training_settings settings_of(const session& s) {
         {"--label-smoothing", join(s.how.label_smoothing)},
         {"--seed", join(s.asked.seed)},
     };
+    if (s.asked.precision != "fp32") {
+        const auto plan = numerics(s.asked, s.network);
+        std::string text = join(plan.storage.operands.bits, " bits, head-room ", plan.storage.operands.head_room);
+        for (const std::string& name : plan.in_float)
+            text += (&name == &plan.in_float.front() ? "; in FP32: " : ", ") + name;
+        all["numerics"] = text;
+    }
     using intaglio::train::schedule_kind;
     if (s.how.schedule == schedule_kind::step) {
         std::string steps;

@@ -2,8 +2,9 @@
 #pragma once
 
 // What a training plan is told beside its network: how tensors become storage, which layers stay FP32. The defaults are
-// this library's numerics (all 15 magnitude bits, everything that multiplies in integers); paper_options are those of
-// Das et al.
+// this library's numerics: everything multiplies in integers; what products read keeps 13 magnitude bits, as in the
+// paper, since sums of 15-bit products leave INT32 every thirty products or so (docs/decisions/20-head-room.md); what
+// products write has all 15. paper_options are those of Das et al.
 
 #include <string>
 #include <variant>
@@ -16,8 +17,8 @@ namespace intaglio::inline INTAGLIO_ABI::train {
 
 /// How tensors become storage; of no meaning for floats.
 struct storage_options {
-    dfp_spec operands{.bits = 16, .head_room = 0}; ///< what products read: activations and gradients
-    dfp_spec weights{.bits = 16, .head_room = 0};
+    dfp_spec operands{.bits = 16, .head_room = 2}; ///< what products read: activations and gradients
+    dfp_spec weights{.bits = 16, .head_room = 2};
     dfp_spec products{.bits = 16, .head_room = 0}; ///< what products write
 };
 
