@@ -248,6 +248,8 @@ private:
                 !call_.check && rows == Traits::rows && cols == Traits::cols)
                 if (const auto to = place_of_tile<Traits>(call_.to, call_.factors, call_.streams, i, j))
                     return run_to_output<Traits>(lhs, digits, used, scales, totals, fresh, scaled, *to);
+        if constexpr (!Call::target_type::plain_floats)
+            if (last) call_.to.prefetch(i, rows, j);
         const int down = atoms_for<Traits>(rows);
         const bool half =
             Traits::halves && down == Traits::tile::down && 2 * cols <= Traits::cols && !scaled && !call_.check;

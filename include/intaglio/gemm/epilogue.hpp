@@ -8,7 +8,9 @@
 //
 // and then passes the stages from left to right; each stage is a small value that works on a piece of one row. Last it
 // is stored, as float (a NaN as canonical_nan) or quantized. To add a stage write a struct with an `operator()(float*
-// v, dim_t row, dim_t col, dim_t count)`, and with a `check(const stage_site&)` if it has sizes that could be wrong.
+// v, dim_t row, dim_t col, dim_t count)`; with a `check(const stage_site&)` if it has sizes that could be wrong; with a
+// `prefetch(dim_t row, dim_t col)` if it reads memory beside the sums, which are not yet there when that is called; and
+// with a `seen(const float* v, dim_t count)` if it only looks at what is stored: many values at a time, in any order.
 
 #include <atomic>
 #include <bit>
@@ -136,6 +138,18 @@ struct epilogue {
 
     INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
         std::apply([&](const Stages&... s) { (s(v, row, col, count), ...); }, stages);
+    }
+    void prefetch(dim_t row, dim_t col) const {
+        const auto one = [&](const auto& s) {
+            if constexpr (requires { s.prefetch(row, col); }) s.prefetch(row, col);
+        };
+        std::apply([&](const Stages&... s) { (one(s), ...); }, stages);
+    }
+    INTAGLIO_INLINE void seen(const float* v, dim_t count) const {
+        const auto one = [&](const auto& s) {
+            if constexpr (requires { s.seen(v, count); }) s.seen(v, count);
+        };
+        std::apply([&](const Stages&... s) { (one(s), ...); }, stages);
     }
     /// Throws where a stage that checks itself does not fit.
     void check(const stage_site& site) const {

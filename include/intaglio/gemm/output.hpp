@@ -28,6 +28,14 @@ struct output_target {
 
     const auto& view() const { return traits::view(out); }
     dim_t row(dim_t i) const { return rows ? rows[i] : i; }
+    /// Asks for the memory that the tile at (i0, j0) will read and write besides its operands.
+    void prefetch(dim_t i0, dim_t count, dim_t j0) const {
+        const auto& v = view();
+        for (dim_t i = i0; i < i0 + count; ++i) {
+            __builtin_prefetch(v.data() + row(i) * v.row_stride() + j0 * v.col_stride(), 1);
+            stages.prefetch(row(i), stage_column + j0);
+        }
+    }
     /// From each of `count` rows to the next, or 0 where they are not evenly spaced.
     dim_t row_step(dim_t first, dim_t count) const {
         if (!rows || count == 1) return 1;
@@ -98,15 +106,20 @@ template <int Rows, int Cols>
 template <int Cols, class Out, class Stages>
 [[gnu::noinline]] void store_rows(const output_target<Out, Stages>& to, float* __restrict v, dim_t i0, dim_t rows,
                                   dim_t j0, dim_t cols) {
+    if (cols == Cols) { // a constant count lets the stages vectorise without a remainder
+        for (dim_t i = 0; i < rows; ++i) {
+            const dim_t row = to.row(i0 + i);
+            to.stages(v + i * Cols, row, to.stage_column + j0, Cols);
+            store_piece(to.out, v + i * Cols, row, j0, Cols);
+        }
+        to.stages.seen(v, rows * Cols);
+        return;
+    }
     for (dim_t i = 0; i < rows; ++i, v += Cols) {
         const dim_t row = to.row(i0 + i);
-        if (cols == Cols) { // a constant count lets the stages vectorise without a remainder
-            to.stages(v, row, to.stage_column + j0, Cols);
-            store_piece(to.out, v, row, j0, Cols);
-        } else {
-            to.stages(v, row, to.stage_column + j0, cols);
-            store_piece(to.out, v, row, j0, cols);
-        }
+        to.stages(v, row, to.stage_column + j0, cols);
+        store_piece(to.out, v, row, j0, cols);
+        to.stages.seen(v, cols);
     }
 }
 

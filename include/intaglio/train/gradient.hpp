@@ -23,7 +23,7 @@ struct gradient_target {
 
 /// v = (v + addend) masked, for the elements from `first` on.
 template <class T>
-void finish_gradient(const gradient_target<T>& to, float* __restrict v, dim_t first, dim_t count) {
+INTAGLIO_INLINE void finish_gradient(const gradient_target<T>& to, float* __restrict v, dim_t first, dim_t count) {
     if (to.addend) {
         const float unit = to.addend->unit();
         const T* __restrict const q = to.addend->data + first;
@@ -51,7 +51,14 @@ struct unit_stage {
             for (dim_t e = 0; e < count; ++e) v[e] += per_column[col + e];
         if (rectify) relu{}(v, row, col, count);
         finish_gradient(gradient, v, row * row_stride + col, count);
-        if (largest.result) largest(v, row, col, count);
+    }
+    void prefetch(dim_t row, dim_t col) const {
+        const dim_t at = row * row_stride + col;
+        if (gradient.addend) __builtin_prefetch(gradient.addend->data + at);
+        if (gradient.mask) __builtin_prefetch(gradient.mask->data + at);
+    }
+    INTAGLIO_INLINE void seen(const float* v, dim_t count) const {
+        if (largest.result) largest(v, 0, 0, count);
         if (losses) [[unlikely]]
             losses->count(v, count);
     }
