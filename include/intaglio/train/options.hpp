@@ -3,7 +3,7 @@
 
 // What a training plan is told beside its network: how tensors become storage, which layers stay FP32. The defaults are
 // this library's numerics: everything multiplies in integers; what products read keeps 13 magnitude bits, as in the
-// paper, since sums of 15-bit products leave INT32 every thirty products or so (docs/decisions/20-head-room.md); what
+// paper, since sums of 15-bit products leave INT32 every thirty products or so (docs/decisions/0024-head-room.md); what
 // products write has all 15. paper_options are those of Das et al.
 
 #include <string>
