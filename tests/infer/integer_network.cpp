@@ -141,7 +141,7 @@ TEST_CASE("sums of four products that saturate elsewhere are exact", "[exact]") 
     const nn::network net = b.finish(b.linear("fc", x, {.out_features = 1}));
     coded_network coded{net,
                         {{1.0F, false}, {}},
-                        {std::nullopt, coded_product{{1.0F}, {{tensor<std::int8_t>({1, 4}), 1, {0.0F}}}}},
+                        {std::nullopt, coded_product{{1.0F, {0}}, {{tensor<std::int8_t>({1, 4}), 1, {0.0F, {0}}}}}},
                         {{0, 1}}};
     for (std::int8_t& c : coded.products[1]->planes[0].codes) c = 127;
     tensor<float> images({1, 1, 1, 4});
@@ -168,9 +168,9 @@ TEST_CASE("what does not fit is refused with its name", "[unit]") {
     };
     const std::size_t conv = nn::find_node(good.net, "a.conv1");
     REQUIRE(mentions<value_error>([&] { check(broken([&](auto& c) { c.products[conv].reset(); })); }, "a.conv1", "no"));
-    REQUIRE(
-        mentions<value_error>([&] { check(broken([&](auto& c) { c.products[conv]->steps[2] = -1; })); }, "a.conv1"));
-    REQUIRE(mentions<shape_error>([&] { check(broken([&](auto& c) { c.products[conv]->steps.pop_back(); })); },
+    REQUIRE(mentions<value_error>([&] { check(broken([&](auto& c) { c.products[conv]->steps.largest = -1; })); },
+                                  "a.conv1"));
+    REQUIRE(mentions<shape_error>([&] { check(broken([&](auto& c) { c.products[conv]->steps.falls.pop_back(); })); },
                                   "a.conv1", "7 steps", "8"));
     REQUIRE(mentions<value_error>([&] { check(broken([&](auto& c) { c.levels[1][conv] = 9; })); }, "a.conv1", "9"));
     REQUIRE(mentions<value_error>([&] { check(broken([&](auto& c) { c.formats[0].step = 0; })); }, "input"));

@@ -24,6 +24,7 @@
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
+#include "intaglio/infer/channel_values.hpp"
 #include "intaglio/nn/network.hpp"
 #include "intaglio/nn/shapes.hpp"
 #include "intaglio/tensor/tensor.hpp"
@@ -43,11 +44,11 @@ struct activation_format {
 struct weight_plane {
     tensor<std::int8_t> codes; ///< (out channels, filter size)
     int divisor = 1;           ///< of the step of the plane before; 1 for the first
-    std::vector<float> bias;   ///< (out channels), with this plane and those before it
+    channel_biases bias;       ///< (out channels), with this plane and those before it
 };
 
 struct coded_product {
-    std::vector<float> steps; ///< (out channels), of the first plane
+    channel_steps steps; ///< (out channels), of the first plane
     std::vector<weight_plane> planes;
 
     dim_t rows() const { return planes.front().codes.shape()[0]; }
@@ -74,13 +75,15 @@ struct coded_network {
 
 /// The sum of the first `planes` planes, 1 .. plane_count().
 inline channel_codes sum_of_planes(const coded_product& product, int planes) {
-    channel_codes sum{product.planes.front().codes, product.steps};
+    channel_codes sum{product.planes.front().codes, {}};
+    int divisor = 1;
     for (int p = 1; p < planes; ++p) {
         const weight_plane& next = product.planes[static_cast<std::size_t>(p)];
         for (dim_t i = 0; i < sum.codes.size(); ++i)
             sum.codes[i] = static_cast<std::int8_t>(sum.codes[i] * next.divisor + next.codes[i]);
-        for (float& s : sum.steps) s /= static_cast<float>(next.divisor);
+        divisor *= next.divisor;
     }
+    sum.steps = product.steps.values(divisor);
     return sum;
 }
 
@@ -104,8 +107,8 @@ inline void check_product(const std::string& name, const coded_product& p, const
     require<value_error>(!p.planes.empty(), name, ": has no plane of weights");
     require(static_cast<dim_t>(p.steps.size()) == g.out_channels, name, ": ", p.steps.size(), " steps for ",
             g.out_channels, " channels");
-    for (const float s : p.steps)
-        require<value_error>(s > 0 && std::isfinite(s), name, ": a step of ", s, "; steps are positive");
+    require<value_error>(p.steps.largest >= 0x1p-100F && p.steps.largest <= 0x1p100F, name, ": a largest step of ",
+                         p.steps.largest, ", expected 2^-100 to 2^100");
     std::int64_t largest = 0, divisor = 1;
     for (const weight_plane& plane : p.planes) {
         const extents expected{g.out_channels, g.filter_size()};
@@ -113,7 +116,8 @@ inline void check_product(const std::string& name, const coded_product& p, const
                 expected);
         require(static_cast<dim_t>(plane.bias.size()) == g.out_channels, name, ": ", plane.bias.size(),
                 " values of bias for ", g.out_channels, " channels");
-        for (const float b : plane.bias) require<value_error>(std::isfinite(b), name, ": a bias of ", b);
+        require<value_error>(plane.bias.step >= 0 && plane.bias.step <= 0x1p100F, name, ": biases in steps of ",
+                             plane.bias.step, ", expected 0 to 2^100");
         require<value_error>(plane.divisor >= 1 && plane.divisor <= 127, name, ": a plane divides the step by ",
                              plane.divisor, ", expected 1 to 127");
         divisor = plane.divisor;

@@ -45,7 +45,8 @@ struct weight_coding {
 
 namespace detail {
 
-inline std::vector<float> channel_steps(std::span<const float> weights, dim_t rows, double factor) {
+/// The steps of the rows of a matrix of weights: `factor` root mean squares each, or, for a factor of 0, of 8-8.
+inline channel_steps steps_of_rows(std::span<const float> weights, dim_t rows, double factor) {
     const dim_t cols = rows > 0 ? std::ssize(weights) / rows : 0;
     std::vector<double> sizes;
     for (dim_t r = 0; r < rows; ++r) {
@@ -57,14 +58,11 @@ inline std::vector<float> channel_steps(std::span<const float> weights, dim_t ro
         sizes.push_back(factor > 0 ? std::sqrt(power / static_cast<double>(std::max<dim_t>(1, cols))) * factor
                                    : largest / 127);
     }
-    const double most = sizes.empty() ? 0 : *std::max_element(sizes.begin(), sizes.end());
-    const double least = factor > 0 ? 0.05 * most : 0;
-    std::vector<float> steps;
-    for (const double s : sizes) {
-        const auto step = static_cast<float>(std::max(s, least));
-        steps.push_back(step >= 0x1p-100F ? step : 1.0F); // a channel of zeros
+    if (factor > 0) {
+        const double least = sizes.empty() ? 0 : 0.05 * *std::max_element(sizes.begin(), sizes.end());
+        for (double& s : sizes) s = std::max(s, least);
     }
-    return steps;
+    return steps_at_least(sizes);
 }
 
 /// The largest code of each plane, so that no sum of planes passes 127.
@@ -89,13 +87,15 @@ inline coded_product code_product(std::span<const float> weights, std::span<cons
                                   const input_statistics& inputs, const weight_coding& coding, executor_ref exec = {}) {
     const float_environment scope;
     const dim_t size = inputs.size, rows = std::ssize(weights) / std::max<dim_t>(1, size), each = rows / inputs.groups;
-    coded_product product{detail::channel_steps(weights, rows, coding.step), {}};
-    std::vector<float> left(weights.begin(), weights.end()), steps = product.steps;
+    coded_product product{detail::steps_of_rows(weights, rows, coding.step), {}};
+    std::vector<float> left(weights.begin(), weights.end());
+    int divisor = 1;
     const std::vector<int> limits = detail::code_limits(coding.divisors);
     for (std::size_t p = 0; p <= coding.divisors.size(); ++p) {
-        weight_plane plane{tensor<std::int8_t>({rows, size}), p == 0 ? 1 : coding.divisors[p - 1],
-                           std::vector<float>(bias.begin(), bias.end())};
-        for (float& s : steps) s /= static_cast<float>(plane.divisor);
+        weight_plane plane{tensor<std::int8_t>({rows, size}), p == 0 ? 1 : coding.divisors[p - 1], {}};
+        divisor *= plane.divisor;
+        const std::vector<float> steps = product.steps.values(divisor);
+        std::vector<double> biases(bias.begin(), bias.end());
         const bool feedback = p == 0 && coding.feedback && coding.step > 0 && !inputs.second.empty();
         for (dim_t group = 0; group < inputs.groups; ++group) {
             const dim_t first = group * each;
@@ -111,9 +111,10 @@ inline coded_product code_product(std::span<const float> weights, std::span<cons
                     w -= steps[static_cast<std::size_t>(r)] * static_cast<float>(plane.codes[r * size + k]);
                     mean += static_cast<double>(w) * static_cast<double>(inputs.mean_of(group)[k]);
                 }
-                if (coding.correct_bias) plane.bias[static_cast<std::size_t>(r)] += static_cast<float>(mean);
+                if (coding.correct_bias) biases[static_cast<std::size_t>(r)] += mean;
             }
         }
+        plane.bias = nearest_biases(biases);
         product.planes.push_back(std::move(plane));
     }
     return product;

@@ -274,7 +274,7 @@ private:
             const coded_product& product = *coded.products[i];
             const std::size_t from = net_.nodes[i].inputs[0];
             const conv_geometry g = detail::product_geometry(net_.nodes[i].op, shapes_[from]);
-            for (const weight_plane& plane : product.planes) weights_[i].bias.push_back(plane.bias);
+            for (const weight_plane& plane : product.planes) weights_[i].bias.push_back(plane.bias.values());
             for (int level = 1; level <= level_count(); ++level) {
                 const int used = planes(level, i);
                 if (weights_[i].by_planes.count(used) == 0)

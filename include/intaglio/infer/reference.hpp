@@ -131,7 +131,7 @@ private:
 
     void multiply(const conv_geometry& g) const {
         const channel_codes weights = sum_of_planes(*product, planes);
-        const std::vector<float>& bias = product->planes[static_cast<std::size_t>(planes - 1)].bias;
+        const std::vector<float> bias = product->planes[static_cast<std::size_t>(planes - 1)].bias.values();
         const dim_t channels = g.group_in_channels();
         for (dim_t b = 0; b < g.batch; ++b)
             for (dim_t y = 0; y < g.out_height(); ++y)
