@@ -120,9 +120,30 @@ inline coded_product code_product(std::span<const float> weights, std::span<cons
     return product;
 }
 
+/// Codes the weights of a node. Throws shape_error where the measurements are those of another network.
+inline coded_product code_node(const folded_network& folded, const calibration& measured, std::size_t node,
+                               const weight_coding& coding, executor_ref exec = {}) {
+    const tensor<float>& weights = folded.weights[folded.weights.place(node, nn::parameter_role::weight)];
+    const std::optional<input_statistics>& inputs = measured.inputs[node];
+    require(inputs && inputs->size * weights.shape()[0] == weights.size(), "encode: the measurements don't fit ",
+            folded.net.nodes[node].name);
+    const float* const own = folded.weights.find(node, nn::parameter_role::bias);
+    std::vector<float> bias(static_cast<std::size_t>(weights.shape()[0]), 0.0F);
+    if (own) std::copy_n(own, bias.size(), bias.begin());
+    return code_product(weights.span(), bias, *inputs, coding, exec);
+}
+
+/// The products of a folded network, in order: what a choice of codings goes through.
+inline std::vector<std::size_t> products_of(const nn::network& net) {
+    std::vector<std::size_t> list;
+    for (std::size_t i = 0; i < net.nodes.size(); ++i)
+        if (detail::is_product(net.nodes[i].op)) list.push_back(i);
+    return list;
+}
+
 /// Codes a network: `coding(node)` says how each of its products. All planes are in use at the one level that there is;
-/// whoever wants more sets them. `done` is called before each product, with how many are done and its name. Throws
-/// shape_error where the measurements are those of another network.
+/// whoever wants more sets them. `done` is called before each product, with how many are done and its name. Throws as
+/// code_node does.
 inline coded_network encode(const folded_network& folded, const calibration& measured,
                             const std::function<weight_coding(std::size_t node)>& coding, executor_ref exec = {},
                             const std::function<void(dim_t done, const std::string& name)>& done = {}) {
@@ -135,28 +156,12 @@ inline coded_network encode(const folded_network& folded, const calibration& mea
                         std::vector<std::optional<coded_product>>(count),
                         {std::vector<int>(count, 0)}};
     dim_t products = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t at = folded.weights.place(i, nn::parameter_role::weight);
-        if (at == folded.weights.count()) continue;
+    for (const std::size_t i : products_of(folded.net)) {
         if (done) done(products++, folded.net.nodes[i].name);
-        const tensor<float>& weights = folded.weights[at];
-        require(measured.inputs[i] && measured.inputs[i]->size * weights.shape()[0] == weights.size(),
-                "encode: the measurements don't fit ", folded.net.nodes[i].name);
-        const float* const own = folded.weights.find(i, nn::parameter_role::bias);
-        std::vector<float> bias(static_cast<std::size_t>(weights.shape()[0]), 0.0F);
-        if (own) std::copy_n(own, bias.size(), bias.begin());
-        coded.products[i] = code_product(weights.span(), bias, *measured.inputs[i], coding(i), exec);
+        coded.products[i] = code_node(folded, measured, i, coding(i), exec);
         coded.levels[0][i] = coded.products[i]->plane_count();
     }
     return coded;
-}
-
-/// The products of a folded network, in order: what a choice of codings goes through.
-inline std::vector<std::size_t> products_of(const nn::network& net) {
-    std::vector<std::size_t> list;
-    for (std::size_t i = 0; i < net.nodes.size(); ++i)
-        if (detail::is_product(net.nodes[i].op)) list.push_back(i);
-    return list;
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::infer
