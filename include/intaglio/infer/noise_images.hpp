@@ -5,7 +5,7 @@
 // most of it shared by the colour channels, each image with a brightness of its own. They stand in for data when
 // activations are measured (calibration.hpp): nothing else is known of what the network will see.
 //
-//   z_s, z_c   fields of random phases, amplitude 1 / f^1.2, mean 0 and variance 1 over the image
+//   z_s, z_c   fields of random phases, amplitude 1 / f^1.2 (1 at f = 0 too), variance 1 over the image
 //   v(p, c)  = mean_c + deviation_c (0.9 z_s(p) + 0.35 z_c(p) + 0.5 n),   n normal, one for each image
 //
 // clamped to what the input can be. Random numbers are counter-based: image i of a seed is the same however many there
@@ -65,7 +65,7 @@ inline double random_normal(std::uint64_t seed, std::uint64_t stream, std::uint6
     return std::sqrt(-2 * std::log(std::max(u, 1e-12))) * std::cos(2 * std::numbers::pi * v);
 }
 
-/// Two independent fields of height x width pixels, mean 0 and variance 1: the real and the imaginary part of the
+/// Two independent fields of height x width pixels, variance 1: the real and the imaginary part of the
 /// transform of complex noise.
 inline std::vector<std::complex<double>> noise_fields(dim_t height, dim_t width, double falling, std::uint64_t seed,
                                                       std::uint64_t stream) {
@@ -85,13 +85,14 @@ inline std::vector<std::complex<double>> noise_fields(dim_t height, dim_t width,
     std::vector<std::complex<double>> cut;
     for (dim_t y = 0; y < height; ++y)
         cut.insert(cut.end(), x.begin() + y * static_cast<dim_t>(n), x.begin() + y * static_cast<dim_t>(n) + width);
+    // the lowest frequency of all is kept: an image, and each of its channels, has a brightness of its own
     std::complex<double> mean = 0;
     for (const auto& c : cut) mean += c;
     mean /= static_cast<double>(cut.size());
     double real = 0, imaginary = 0;
-    for (auto& c : cut) {
-        c -= mean;
-        real += c.real() * c.real(), imaginary += c.imag() * c.imag();
+    for (const auto& c : cut) {
+        const std::complex<double> d = c - mean;
+        real += d.real() * d.real(), imaginary += d.imag() * d.imag();
     }
     const auto scale = [&](double power) { return power > 0 ? std::sqrt(static_cast<double>(cut.size()) / power) : 0; };
     for (auto& c : cut) c = {c.real() * scale(real), c.imag() * scale(imaginary)};

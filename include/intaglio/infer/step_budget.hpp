@@ -5,6 +5,7 @@
 // are the entropy of its codes and whose error is its sensitivity (sensitivity.hpp) times the square of the step. The
 // choice is the knapsack of quantize/budget.hpp.
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -28,6 +29,27 @@ inline double entropy_bytes(std::span<const std::int8_t> codes) {
     for (const double n : counts)
         if (n > 0) bits -= n * std::log2(n / static_cast<double>(codes.size()));
     return bits / 8;
+}
+
+/// What a product takes in a file beside its codes: a step and a bias for each channel, and a head (io/model_file.hpp).
+inline dim_t bytes_beside_codes(dim_t channels) { return 36 + 3 * channels; }
+
+/// The bytes for the codes of `nodes` with which all products of a network together are `size` times smaller than in 8-8,
+/// which has a step and a bias for each channel too. Products that are not in `nodes` stay 8-8.
+inline dim_t code_budget(const folded_network& folded, std::span<const std::size_t> nodes, double size) {
+    double bytes = 0, fixed = 0;
+    for (const std::size_t i : products_of(folded.net)) {
+        const tensor<float>& w = folded.weights[folded.weights.place(i, nn::parameter_role::weight)];
+        const bool coded = std::find(nodes.begin(), nodes.end(), i) != nodes.end();
+        const auto beside = static_cast<double>(bytes_beside_codes(w.shape()[0]));
+        bytes += static_cast<double>(w.size()) + beside;
+        fixed += beside + (coded ? 0 : static_cast<double>(w.size()));
+    }
+    constexpr double feedback_widens = 1.02; // codes with feedback have this much more entropy than nearest ones
+    const double budget = (bytes / size - fixed) / feedback_widens;
+    require<value_error>(budget > 0, "size ", size, ": what is not coded takes ", fixed, " of ", bytes / size,
+                         " bytes");
+    return static_cast<dim_t>(budget);
 }
 
 /// From the finest to the coarsest that are worth a choice.
