@@ -97,6 +97,20 @@ void classify_files(const classify_options& asked, const io::loaded_model& file,
     }
 }
 
+/// The classes of the largest logits in a file of them; of "logits_all" if there is such a tensor, else of "logits".
+std::vector<dim_t> answers_in(const std::string& path) {
+    if (path.empty()) return {};
+    const auto file = io::safetensors_file::map(path);
+    const auto logits = file.get<float>(file.contains("logits_all") ? "logits_all" : "logits");
+    require<intaglio::file_error>(logits.shape().rank() == 2 && logits.size() > 0, path, ": its logits are ",
+                                  logits.shape(), ", expected images x classes");
+    std::vector<dim_t> answers;
+    const dim_t classes = logits.shape()[1];
+    for (dim_t i = 0; i < logits.size(); i += classes)
+        answers.push_back(std::max_element(logits.data() + i, logits.data() + i + classes) - logits.data() - i);
+    return answers;
+}
+
 void classify_data(const classify_options& asked, const io::loaded_model& file, const infer::integer_network& net,
                    intaglio::executor_ref exec) {
     const intaglio::extents one = net.image_shape(1);
@@ -110,8 +124,10 @@ void classify_data(const classify_options& asked, const io::loaded_model& file, 
     how.values = {about.scale, about.mean, about.deviation};
     const auto classes = static_cast<std::size_t>(net.classes());
     std::vector<float> logits(static_cast<std::size_t>(asked.batch) * classes);
+    const std::vector<dim_t> others = answers_in(asked.reference);
     std::vector<std::vector<dim_t>> answers;
-    table t({"level", "top-1", "top-5", "as the last level", "file, bytes", "ms an image"});
+    table t({"level", "top-1", "top-5", others.empty() ? "as the last level" : "as the reference", "file, bytes",
+             "ms an image"});
     const std::vector<int> levels = levels_of(asked.level, file);
     std::vector<std::int32_t> labels;
     for (auto l = levels.rbegin(); l != levels.rend(); ++l) { // the finest first: the others are compared with it
@@ -145,8 +161,11 @@ void classify_data(const classify_options& asked, const io::loaded_model& file, 
         }
         bar.finish();
         const auto n = static_cast<double>(answer.size());
+        const std::vector<dim_t>& compared = others.empty() ? answers.front() : others;
+        require<value_error>(compared.size() >= answer.size(), asked.reference, ": has logits of ", compared.size(),
+                             " images, the data have ", answer.size());
         dim_t same = 0;
-        for (std::size_t i = 0; i < answer.size(); ++i) same += answer[i] == answers.front()[i] ? 1 : 0;
+        for (std::size_t i = 0; i < answer.size(); ++i) same += answer[i] == compared[i] ? 1 : 0;
         t.add({about.levels[static_cast<std::size_t>(*l - 1)], fixed(100 * static_cast<double>(right) / n, 2) + " %",
                fixed(100 * static_cast<double>(in_five) / n, 2) + " %",
                fixed(100 * static_cast<double>(same) / n, 2) + " %", intaglio::join(bytes_until(file, *l)),

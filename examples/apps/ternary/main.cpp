@@ -84,6 +84,10 @@ int main(int argc, char** argv) {
     classify->add_option("MODEL", c.model, "a file that ternarize wrote")->required()->check(CLI::ExistingFile);
     classify->add_option("IMAGES", c.images, "JPEG or PNG files")->check(CLI::ExistingFile);
     classify->add_option("--data", c.data, "labelled images instead: KIND:PATH or a folder; the list is below");
+    classify
+        ->add_option("--reference", c.reference,
+                     "logits of the data by another program (safetensors): how often the answers agree")
+        ->check(CLI::ExistingFile);
     classify->add_option("--level", c.level, "a number, a name, last or all")->capture_default_str();
     classify->add_option("--limit", c.limit, "at most so many images of the data")->check(whole);
     classify->add_option("--batch", c.batch, "images at once")->check(whole)->capture_default_str();

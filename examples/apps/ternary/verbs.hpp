@@ -33,7 +33,7 @@ struct ternarize_options {
 struct classify_options {
     std::string model;
     std::vector<std::string> images;
-    std::string data, level = "last";
+    std::string data, reference, level = "last";
     dim_t limit = 0, batch = 8;
     int top = 5, threads = 1;
     bool confusion = false;

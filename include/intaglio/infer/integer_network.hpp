@@ -32,7 +32,10 @@
 
 namespace intaglio::inline INTAGLIO_ABI::infer {
 
-class integer_network {
+/// A template, so that kernels are compiled only where it is used. `integer_network` is the one for the instruction set
+/// of the translation unit.
+template <class Arch = simd::native_arch>
+class basic_integer_network {
 public:
     /// The memory of a request: one for each that runs at the same time.
     class workspace {
@@ -41,12 +44,12 @@ public:
         dim_t bytes() const { return memory_.size(); }
 
     private:
-        friend class integer_network;
+        friend class basic_integer_network;
         buffer<std::byte> memory_;
     };
 
     /// Throws as check() does.
-    explicit integer_network(const coded_network& coded, executor_ref exec = {})
+    explicit basic_integer_network(const coded_network& coded, executor_ref exec = {})
         : net_(coded.net), formats_(coded.formats), shapes_(check(coded)), levels_(coded.levels),
           weights_(net_.nodes.size()) {
         const float_environment scope;
@@ -117,7 +120,7 @@ public:
     }
 
 private:
-    using kernels = product_kernels<simd::native_arch>;
+    using kernels = product_kernels<Arch>;
     static constexpr std::size_t none = static_cast<std::size_t>(-1);
 
     /// What passes over memory at once; nodes by their numbers.
@@ -128,7 +131,7 @@ private:
         std::size_t out = 0;
     };
     struct product_weights {
-        std::map<int, kernels::packed> by_planes;
+        std::map<int, typename kernels::packed> by_planes;
         std::vector<std::vector<float>> bias; ///< for each number of planes
     };
     struct place {
@@ -293,5 +296,6 @@ private:
     memory_plan memory_;
     std::vector<product_weights> weights_; ///< of each node
 };
+using integer_network = basic_integer_network<>;
 
 } // namespace intaglio::inline INTAGLIO_ABI::infer

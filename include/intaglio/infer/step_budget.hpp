@@ -43,7 +43,13 @@ inline dim_t code_budget(const folded_network& folded, std::span<const std::size
         const bool coded = std::find(nodes.begin(), nodes.end(), i) != nodes.end();
         const auto beside = static_cast<double>(bytes_beside_codes(w.shape()[0]));
         bytes += static_cast<double>(w.size()) + beside;
-        fixed += beside + (coded ? 0 : static_cast<double>(w.size()));
+        fixed += beside;
+        if (coded) continue;
+        const channel_steps steps = detail::steps_of_rows(w.span(), w.shape()[0], 0);
+        std::vector<std::int8_t> codes(static_cast<std::size_t>(w.size()));
+        code_rows(w.data(), w.shape()[0], std::ssize(codes) / std::max<dim_t>(1, w.shape()[0]), steps.values(), 127,
+                  nullptr, codes.data());
+        fixed += entropy_bytes(codes); // 8-8 is entropy-coded in the file too
     }
     constexpr double feedback_widens = 1.02; // codes with feedback have this much more entropy than nearest ones
     const double budget = (bytes / size - fixed) / feedback_widens;
