@@ -62,15 +62,16 @@ private:
 
     void print(int percent, double seconds, std::string_view suffix) const {
         const int tail = static_cast<int>(suffix.size());
+        const char* const text = tail > 0 ? suffix.data() : "";
         if (!terminal_) {
             std::fprintf(file_, "%s: %3d %% after %.1f s%s%.*s\n", label_.c_str(), percent, seconds, tail ? ", " : "",
-                         tail, suffix.data());
+                         tail, text);
         } else {
             constexpr int width = 30;
             const std::string filled(static_cast<std::size_t>(width * percent / 100), '#');
             const double left = percent > 0 ? seconds * (100 - percent) / percent : 0;
             std::fprintf(file_, "\r%s [%-*s] %3d %% %.0f s, %.0f s left %.*s\033[K", label_.c_str(), width,
-                         filled.c_str(), percent, seconds, left, tail, suffix.data());
+                         filled.c_str(), percent, seconds, left, tail, text);
         }
         std::fflush(file_);
     }

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// `ternary ternarize`: reads a network with PyTorch's names, converts it, writes the file, and prints a table per layer.
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "../train/data_choice.hpp"
+#include "../train/network_choice.hpp"
+#include "intaglio/core/file.hpp"
+#include "intaglio/core/parallel.hpp"
+#include "intaglio/core/progress.hpp"
+#include "intaglio/data/loader.hpp"
+#include "intaglio/infer/convert.hpp"
+#include "intaglio/io/model_file.hpp"
+#include "intaglio/io/parameters_file.hpp"
+#include "table.hpp"
+#include "verbs.hpp"
+
+namespace ternary {
+namespace {
+
+namespace infer = intaglio::infer;
+namespace io = intaglio::io;
+using intaglio::file_error;
+using intaglio::require;
+using intaglio::value_error;
+
+/// Scale, mean, deviation and class names, from the model's description, as ../shared/models has one beside each.
+void take_json(const std::string& path, io::model_description& about) {
+    const intaglio::file_bytes bytes = intaglio::read_file(path);
+    const auto all = nlohmann::json::parse(bytes.span().begin(), bytes.span().end(), nullptr, false);
+    require<file_error>(all.is_object(), path, ": is not a JSON object");
+    if (all.contains("classes") && all["classes"].is_array())
+        for (const auto& name : all["classes"])
+            if (name.is_string()) about.classes.push_back(name.get<std::string>());
+    if (!all.contains("input")) return;
+    const auto& input = all["input"];
+    const auto numbers = [&](const char* key, std::vector<float>& to) {
+        if (!input.contains(key)) return;
+        require<file_error>(input[key].is_array(), path, ": input.", key, " is no list");
+        to.clear();
+        for (const auto& v : input[key]) {
+            require<file_error>(v.is_number(), path, ": input.", key, " has what is no number");
+            to.push_back(v.get<float>());
+        }
+    };
+    numbers("mean", about.mean), numbers("std", about.deviation);
+    // the formula says whether bytes are divided
+    if (input.contains("preprocessing") && input["preprocessing"].is_string())
+        about.scale = input["preprocessing"].get<std::string>().find("/ 255") != std::string::npos &&
+                              input["preprocessing"].get<std::string>().find("no division") == std::string::npos
+                          ? 1.0F / 255
+                          : 1.0F;
+}
+
+/// What the values of each channel are like, if bytes are about 118 +- 62, as those of photographs are.
+std::vector<infer::channel_values> channel_values_of(const io::model_description& about, dim_t channels) {
+    std::vector<infer::channel_values> list;
+    for (dim_t c = 0; c < channels; ++c) {
+        const auto of = [&](const std::vector<float>& v) {
+            return v.size() == 1 ? v[0] : v.at(static_cast<std::size_t>(c));
+        };
+        const auto value = [&](float byte) { return (byte * about.scale - of(about.mean)) / of(about.deviation); };
+        list.push_back({value(118), 62 * about.scale / of(about.deviation), value(0), value(255)});
+    }
+    return list;
+}
+
+void print_table(const io::loaded_model& file, const infer::conversion& made) {
+    const infer::coded_network& network = file.model.network;
+    table t({"layer", "weights", "step", "bits", "bytes", "sensitivity"});
+    for (std::size_t i = 0; i < network.net.nodes.size(); ++i) {
+        if (!network.products[i]) continue;
+        dim_t bytes = 0;
+        for (const io::plane_entry& p : file.planes)
+            if (p.head.node == i) bytes += p.record_bytes;
+        const dim_t weights = network.products[i]->planes.front().codes.size();
+        t.add({network.net.nodes[i].name, intaglio::join(weights), made.steps[i] > 0 ? fixed(made.steps[i], 2) : "8-8",
+               fixed(8.0 * static_cast<double>(bytes) / static_cast<double>(weights), 2), intaglio::join(bytes),
+               made.sensitivity.empty() ? "" : fixed(made.sensitivity[i], 5)});
+    }
+    t.print(stdout);
+}
+
+} // namespace
+
+int ternarize(const ternarize_options& asked) {
+    const training::network_choice& choice = training::find_network(asked.network);
+    training::image_size size = choice.takes;
+    if (size.height == 0) size = {28, 28, 1};
+    const dim_t classes = asked.classes > 0 ? asked.classes : size.height >= 64 ? 1000 : 10;
+    const intaglio::nn::network net = choice.build(size, classes);
+    const intaglio::nn::parameters weights =
+        io::load_parameters(asked.model, intaglio::nn::evaluation_part(net), {.allow_more = true});
+
+    io::integer_model model;
+    io::model_description& about = model.description;
+    about.name = asked.network;
+    const auto normal = choice.values        ? *choice.values
+                        : size.channels == 3 ? intaglio::data::imagenet_values()
+                        : size.height == 8   ? intaglio::data::normalization{1.0F / 16, {0}, {1}}
+                                             : intaglio::data::normalization{1.0F / 255, {0.286F}, {0.353F}};
+    about.scale = normal.scale, about.mean = normal.mean, about.deviation = normal.deviation;
+    if (!asked.json.empty()) take_json(asked.json, about);
+    if (asked.values.scale) about.scale = *asked.values.scale;
+    if (!asked.values.mean.empty()) about.mean = asked.values.mean;
+    if (!asked.values.deviation.empty()) about.deviation = asked.values.deviation;
+    const auto channels = static_cast<std::size_t>(size.channels);
+    for (const std::vector<float>* v : {&about.mean, &about.deviation})
+        require<value_error>(v->size() == 1 || v->size() == channels, v->size(), " means or deviations for ", channels,
+                             " channels; give one, or one for each");
+    for (const float d : about.deviation) require<value_error>(d > 0, "a deviation of ", d, "; give one above 0");
+
+    intaglio::thread_pool pool(asked.threads);
+    infer::convert_options options{.input = channel_values_of(about, size.channels),
+                                   .size = asked.size,
+                                   .step = asked.step,
+                                   .levels = asked.levels,
+                                   .ends_in_bytes = asked.ends_in_bytes,
+                                   .feedback = asked.feedback,
+                                   .correct_bias = asked.correct_bias,
+                                   .noise = asked.noise};
+    training::opened_data data;
+    std::unique_ptr<intaglio::data::loader> images;
+    if (!asked.calibrate.empty()) {
+        data = training::open_data(training::parse_data(asked.calibrate), size, classes, size.height * 256 / 224, pool);
+        data.plain.values = {about.scale, about.mean, about.deviation};
+        const bool large = size.height > 64;
+        images = std::make_unique<intaglio::data::loader>(
+            data.train.value(), intaglio::data::loader_options{
+                                    .batch = large ? 1 : 10, .transform = data.plain, .shuffle = true, .epochs = 1});
+        options.images = [&, left = large ? 40 : 25]() mutable -> std::optional<intaglio::tensor<float>> {
+            if (left-- == 0 || !images->has_next()) return std::nullopt;
+            return images->next().images;
+        };
+    }
+    std::unique_ptr<intaglio::progress> bar;
+    std::string shown;
+    options.progress = [&](const std::string& phase, dim_t done, dim_t total) {
+        if (phase != shown) bar = std::make_unique<intaglio::progress>(shown = phase, total);
+        bar->update(done);
+    };
+    infer::conversion made = infer::convert(net, weights, options, pool);
+    bar.reset();
+
+    model.network = std::move(made.network);
+    about.coding = asked.size > 0   ? intaglio::join("steps for ", asked.size, "x")
+                   : asked.step > 0 ? intaglio::join("step ", asked.step)
+                                    : "8-8";
+    for (int level = 1; level <= model.network.level_count(); ++level)
+        about.levels.push_back(level == model.network.level_count() ? "all" : intaglio::join("level ", level));
+    io::save_model(asked.output, model);
+
+    const io::loaded_model file = io::load_model(asked.output);
+    print_table(file, made);
+    print_levels(file);
+    std::printf("wrote %s\n", asked.output.c_str());
+    return 0;
+}
+
+} // namespace ternary

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What the program can do: each verb with its options, which main.cpp reads.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "intaglio/core/extents.hpp"
+
+namespace ternary {
+
+using intaglio::dim_t;
+
+/// What the user says about images; the network's own values otherwise.
+struct image_values {
+    std::optional<float> scale;
+    std::vector<float> mean, deviation; ///< in units of scaled bytes
+};
+
+struct ternarize_options {
+    std::string model, network, output, json;
+    double size = 0, step = 0; ///< at most one is given; both 0: 8-8
+    int levels = 1;
+    dim_t noise = 0, classes = 0;
+    std::string calibrate; ///< a folder, or data as train takes them
+    bool feedback = true, correct_bias = true, ends_in_bytes = true;
+    int threads = 1;
+    image_values values;
+};
+
+struct classify_options {
+    std::string model;
+    std::vector<std::string> images;
+    std::string data, reference, level = "last";
+    dim_t limit = 0, batch = 8;
+    int top = 5, threads = 1;
+    bool confusion = false;
+};
+
+struct inspect_options {
+    std::string model;
+};
+
+int ternarize(const ternarize_options& asked);
+int classify(const classify_options& asked);
+int inspect(const inspect_options& asked);
+
+} // namespace ternary

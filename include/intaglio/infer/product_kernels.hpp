@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The products of a coded network: convolutions and linear layers on 8-bit activations, with all that follows until the
+// result is stored. One type of epilogue and one entry for each kind of input and output, so that a program compiles the
+// kernels once: every unit but one says
+//
+//   extern template struct intaglio::infer::product_kernels<intaglio::simd::native_arch>;
+//
+// behind its includes, and that one the same without `extern`.
+
+#include <span>
+#include <utility>
+#include <variant>
+
+#include "intaglio/conv/forward.hpp"
+#include "intaglio/core/config.hpp"
+#include "intaglio/core/parallel.hpp"
+#include "intaglio/gemm/presets.hpp"
+#include "intaglio/infer/activation.hpp"
+#include "intaglio/simd/native.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::infer {
+
+/// v + bias, + the shortcut if there is one, then max(v, 0) if asked for.
+struct product_end {
+    const float* bias = nullptr;
+    activation shortcut{}; ///< codes of as many pixels and channels as the product; data null: none
+    bool rectify = false;
+
+    INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
+        const float* const b = bias + col;
+        for (dim_t e = 0; e < count; ++e) v[e] += b[e];
+        if (shortcut.data)
+            detail::with_code_type(shortcut.format, [&](auto type) {
+                const auto* const s = shortcut.pixel<decltype(type)>(row) + col;
+                const float step = shortcut.format.step;
+                for (dim_t e = 0; e < count; ++e) v[e] += static_cast<float>(s[e]) * step;
+            });
+        if (rectify) relu{}(v, row, col, count);
+    }
+};
+
+template <class Arch = simd::native_arch>
+struct product_kernels {
+    using packed =
+        std::variant<packed_filter<int8_inference, Arch>, packed_filter<int8_signed, Arch>>; ///< by the input's sign
+
+    static packed pack(const conv_geometry& g, const channel_codes& weights, bool signed_input, executor_ref exec) {
+        const auto of = [&]<class P>(P) -> packed {
+            const rhs_view<P> filter{.values = filter_matrix(g, weights.codes.span()), .scales = weights.steps};
+            return pack_filter<P, Arch>(g, filter, rhs_storage::fast, exec);
+        };
+        return signed_input ? of(int8_signed{}) : of(int8_inference{});
+    }
+    static dim_t bytes(const packed& weights) {
+        return std::visit([](const auto& w) { return w.bytes(); }, weights);
+    }
+
+    static void run(const conv_geometry& g, const activation& in, const packed& weights, const product_end& end,
+                    const activation& out, executor_ref exec) {
+        const auto to = [&](auto view) {
+            const auto step = static_cast<double>(in.format.step);
+            const auto size = static_cast<std::size_t>(g.in_pixels() * g.in_channels);
+            if (const auto* w = std::get_if<0>(&weights))
+                conv_forward<int8_inference, Arch>(g, {in.pixel<std::uint8_t>(0), size}, step, *w, view, epilogue{end},
+                                                   exec);
+            else
+                conv_forward<int8_signed, Arch>(g, {in.pixel<std::int8_t>(0), size}, step, std::get<1>(weights), view,
+                                                epilogue{end}, exec);
+        };
+        if (!out.format.is_stored())
+            return to(matrix_view<float>(out.reals(0), out.pixels(), out.channels(), out.stride));
+        detail::with_code_type(out.format, [&](auto type) {
+            using code = decltype(type);
+            to(quantized_view<code>{{out.pixel<code>(0), out.pixels(), out.channels(), out.stride},
+                                    1 / out.format.step});
+        });
+    }
+};
+
+} // namespace intaglio::inline INTAGLIO_ABI::infer

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "intaglio/infer/integer_network.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "infer/odd_graphs.hpp"
+#include "intaglio/infer/encode.hpp"
+#include "intaglio/infer/reference.hpp"
+#include "intaglio/nn/reference/network.hpp"
+#include "support/catch.hpp"
+#include "support/message_of.hpp"
+
+namespace intaglio::infer {
+namespace {
+
+bool same_bits(const tensor<float>& a, const tensor<float>& b) {
+    return a.shape() == b.shape() &&
+           std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(float)) == 0;
+}
+
+calibration measure(const folded_network& folded, dim_t images = 8) {
+    calibrator c(folded, 16);
+    const extents shape = nn::image_shape(folded.net, images);
+    c.add(random_images(shape));
+    return std::move(c).finish();
+}
+
+/// Three levels: products take one to three planes, each another number.
+coded_network code(const nn::network& net) {
+    const folded_network folded = fold(net, random_parameters(net));
+    coded_network coded = encode(folded, measure(folded), [](std::size_t node) {
+        return node % 3 == 0 ? weight_coding{} : weight_coding{.step = 0.9, .divisors = {3, 2}};
+    });
+    const std::vector<int> all = coded.levels.front();
+    for (const int most : {2, 1}) {
+        coded.levels.insert(coded.levels.begin(), all);
+        for (std::size_t i = 0; i < all.size(); ++i)
+            coded.levels.front()[i] = std::min(all[i], i % 2 == 0 ? most : most - 1 + static_cast<int>(all[i] > 0));
+        for (std::size_t i = 0; i < all.size(); ++i)
+            coded.levels.front()[i] = std::max(coded.levels.front()[i], all[i] > 0 ? 1 : 0);
+    }
+    return coded;
+}
+
+double distance(const tensor<float>& result, const tensor<float>& expected) {
+    double error = 0, power = 0;
+    for (dim_t i = 0; i < expected.size(); ++i) {
+        const double e = static_cast<double>(expected[i]), d = static_cast<double>(result[i]) - e;
+        error += d * d, power += e * e;
+    }
+    return std::sqrt(error / power);
+}
+
+} // namespace
+
+TEST_CASE("a folded network computes what the network does", "[unit]") {
+    for (const auto& [name, net] : odd::all()) {
+        CAPTURE(name);
+        const nn::parameters weights = random_parameters(net);
+        const folded_network folded = fold(net, weights);
+        const auto images = random_images(nn::image_shape(net, 3));
+        const tensor<float> expected =
+            nn::reference::forward(nn::evaluation_part(net), nn::select_parameters(nn::evaluation_part(net), weights),
+                                   images)
+                .values.back();
+        const tensor<float> got = nn::reference::forward(folded.net, folded.weights, images).values.back();
+        REQUIRE(distance(got, expected) < 1e-5);
+        for (const nn::node& n : folded.net.nodes) REQUIRE(nn::kind_of(n.op) != "batch_norm");
+    }
+}
+
+TEST_CASE("the engine equals the scalar meaning bit for bit", "[exact]") {
+    thread_pool two(2), three(3);
+    for (const auto& [name, net] : odd::all()) {
+        CAPTURE(name);
+        const coded_network coded = code(net);
+        const integer_network engine(coded);
+        REQUIRE(engine.level_count() == 3);
+        integer_network::workspace memory = engine.make_workspace(2);
+        for (const dim_t batch : {dim_t{1}, dim_t{3}})
+            for (int level = 1; level <= 3; ++level) {
+                CAPTURE(batch, level);
+                const auto images = random_images(nn::image_shape(net, batch), 77);
+                const tensor<float> expected = reference_logits(coded, images, level);
+                REQUIRE(same_bits(engine.run(images, level, memory), expected));
+                REQUIRE(same_bits(engine.run(images, level, memory, two), expected));
+                REQUIRE(same_bits(engine.run(images, level, memory, three), expected));
+            }
+    }
+}
+
+TEST_CASE("integers follow the network, closer at each level", "[unit]") {
+    for (const auto& [name, net] : odd::all()) {
+        CAPTURE(name);
+        const nn::parameters weights = random_parameters(net);
+        const folded_network folded = fold(net, weights);
+        const auto images = random_images(nn::image_shape(net, 32), 78);
+        const tensor<float> expected = nn::reference::forward(folded.net, folded.weights, images).values.back();
+        const calibration measured = measure(folded);
+        const auto error = [&](const weight_coding& coding) {
+            const integer_network engine(encode(folded, measured, [&](std::size_t) { return coding; }));
+            integer_network::workspace memory;
+            tensor<float> logits = engine.run(images, 1, memory);
+            logits.reshape(expected.shape());
+            return distance(logits, expected);
+        };
+        const double bytes = error({}), coarse = error({.step = 0.9}), two = error({.step = 0.9, .divisors = {3}});
+        CAPTURE(bytes, coarse, two);
+        REQUIRE(bytes < 0.08);
+        REQUIRE(two < 0.3);
+        REQUIRE(two < coarse);
+    }
+}
+
+TEST_CASE("concurrent requests at different levels don't disturb each other", "[exact]") {
+    const coded_network coded = code(odd::residual());
+    const integer_network engine(coded);
+    const auto images = random_images(nn::image_shape(coded.net, 2), 79);
+    std::vector<tensor<float>> expected;
+    for (int level = 1; level <= 3; ++level) expected.push_back(reference_logits(coded, images, level));
+    std::vector<int> wrong(6, 0);
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 6; ++t)
+        threads.emplace_back([&, t] {
+            integer_network::workspace memory;
+            for (int i = 0; i < 20; ++i)
+                if (!same_bits(engine.run(images, t % 3 + 1, memory), expected[static_cast<std::size_t>(t % 3)]))
+                    ++wrong[static_cast<std::size_t>(t)];
+        });
+    for (std::thread& t : threads) t.join();
+    REQUIRE(wrong == std::vector<int>(6, 0));
+}
+
+TEST_CASE("sums of four products that saturate elsewhere are exact", "[exact]") {
+    // 255 x 127 twice is beyond int16: instructions that add pairs in int16 give 32767 instead of 64770
+    nn::network_builder b;
+    const auto x = b.input(1, 1, 4);
+    const nn::network net = b.finish(b.linear("fc", x, {.out_features = 1}));
+    coded_network coded{net,
+                        {{1.0F, false}, {}},
+                        {std::nullopt, coded_product{{1.0F, {0}}, {{tensor<std::int8_t>({1, 4}), 1, {0.0F, {0}}}}}},
+                        {{0, 1}}};
+    for (std::int8_t& c : coded.products[1]->planes[0].codes) c = 127;
+    tensor<float> images({1, 1, 1, 4});
+    for (float& v : images) v = 255;
+    integer_network::workspace memory;
+    REQUIRE(integer_network(coded).run(images, 1, memory)[0] == 4 * 255 * 127);
+}
+
+TEST_CASE("what does not fit is refused with its name", "[unit]") {
+    const coded_network good = code(odd::residual());
+    const integer_network engine(good);
+    integer_network::workspace memory;
+    auto images = random_images(nn::image_shape(good.net, 1));
+    REQUIRE(mentions<value_error>([&] { engine.run(images, 4, memory); }, "level 4", "3"));
+    REQUIRE(mentions<value_error>([&] { engine.run(images, 0, memory); }, "level 0"));
+    REQUIRE(mentions<shape_error>([&] { engine.run(random_images({1, 9, 11, 3}), 1, memory); }, "1 x 9 x 11 x 3"));
+    images[5] = std::nanf("");
+    REQUIRE(mentions<value_error>([&] { engine.run(images, 1, memory); }, "element 5"));
+
+    const auto broken = [&](auto change) {
+        coded_network bad = good;
+        change(bad);
+        return bad;
+    };
+    const std::size_t conv = nn::find_node(good.net, "a.conv1");
+    REQUIRE(mentions<value_error>([&] { check(broken([&](auto& c) { c.products[conv].reset(); })); }, "a.conv1", "no"));
+    REQUIRE(mentions<value_error>([&] { check(broken([&](auto& c) { c.products[conv]->steps.largest = -1; })); },
+                                  "a.conv1"));
+    REQUIRE(mentions<shape_error>([&] { check(broken([&](auto& c) { c.products[conv]->steps.falls.pop_back(); })); },
+                                  "a.conv1", "7 steps", "8"));
+    REQUIRE(mentions<value_error>([&] { check(broken([&](auto& c) { c.levels[1][conv] = 9; })); }, "a.conv1", "9"));
+    REQUIRE(mentions<value_error>([&] { check(broken([&](auto& c) { c.formats[0].step = 0; })); }, "input"));
+    REQUIRE(mentions<value_error>([&] { check(broken([&](auto& c) { c.products[conv]->planes[0].codes[0] = -128; })); },
+                                  "a.conv1"));
+    REQUIRE(mentions<value_error>([&] { fold(odd::residual(), nn::parameters(odd::branches())); }, "conv1"));
+}
+
+} // namespace intaglio::infer

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program that converts and classifies, from outside.
+
+    check_ternary.py WHAT PROGRAM SOURCE_ROOT
+
+dial       convert a network, look inside, classify at every level; a cut file is a lower level
+refuse     files and options that can't be are refused with a reason and status 2
+usage      --help of every verb
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+
+def run(program, *words, status=0):
+    done = subprocess.run([program, *map(str, words)], capture_output=True, text=True)
+    if done.returncode != status:
+        sys.exit(f"{words}: status {done.returncode}, expected {status}\n{done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
+
+
+def expect(text, *words):
+    for word in words:
+        if word not in text:
+            sys.exit(f"expected '{word}' in:\n{text}")
+
+
+def shared(root, *path):
+    """A file beside the source tree, or in the folder of INTAGLIO_DATA; skips the test without it."""
+    for base in (root.parent / "shared", pathlib.Path(os.environ.get("INTAGLIO_DATA", "."))):
+        found = base.joinpath(*path)
+        if found.exists():
+            return found
+    print(f"skipped: {'/'.join(path)} is not there")
+    sys.exit(77)
+
+
+def dial(program, root, folder):
+    model = shared(root, "models", "resnet20-cifar10.safetensors")
+    data = shared(root, "data", "cifar10")
+    out = folder / "dial.safetensors"
+    text = run(program, "ternarize", model, "--network", "resnet20", "--size", "3.5x", "--levels", 3, "--noise", 20,
+               "--threads", 1, "-o", out)
+    expect(text, "layer3.2.conv2", "level 1", "against 8-8")
+    text = run(program, "inspect", out)
+    expect(text, "resnet20", "layer1.0.conv1", "checksum", "level 2", "in memory")
+    text = run(program, "classify", out, "--data", f"cifar10:{data}", "--limit", 200, "--level", "all", "--threads", 1)
+    expect(text, "200 images", "level 1", "level 2", "all")
+    for line in text.splitlines():
+        if line.startswith(("level ", "all")) and "%" in line and float(line.split("%")[0].split()[-1]) < 80:
+            sys.exit(f"too few images are right:\n{text}")
+    whole = out.read_bytes()
+    (folder / "cut.safetensors").write_bytes(whole[:-100])
+    text = run(program, "inspect", folder / "cut.safetensors")
+    expect(text, "level 2")
+    if "all" in text.split("against 8-8")[1]:
+        sys.exit(f"a level that is cut is still there:\n{text}")
+
+
+def refuse(program, root, folder):
+    nothing = folder / "nothing.safetensors"
+    nothing.write_bytes(b"not a model")
+    expect(run(program, "inspect", nothing, status=2), "nothing.safetensors")
+    expect(run(program, "inspect", folder / "missing", status=2), "missing")
+    expect(run(program, "classify", nothing, status=2), "classify")
+    expect(run(program, "ternarize", nothing, "--network", "resnet21", "-o", folder / "x", status=2), "resnet21",
+           "resnet20")
+    expect(run(program, "ternarize", nothing, "--network", "resnet20", "--size", "banana", "-o", folder / "x", status=2),
+           "banana")
+    expect(run(program, "ternarize", nothing, "--network", "resnet20", "-o", folder / "x", status=2),
+           "nothing.safetensors")
+    run(program, status=2)
+
+
+def usage(program, root, folder):
+    expect(run(program, "--help"), "ternarize", "classify", "inspect")
+    expect(run(program, "ternarize", "--help"), "--size", "--levels", "resnet50-caffe")
+    expect(run(program, "classify", "--help"), "--level", "cifar10:DIR")
+    expect(run(program, "inspect", "--help"), "MODEL")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as temporary:
+        {"dial": dial, "refuse": refuse, "usage": usage}[sys.argv[1]](sys.argv[2], pathlib.Path(sys.argv[3]),
+                                                                    pathlib.Path(temporary))
+    print("1 passed, 0 failed, 0 skipped")
