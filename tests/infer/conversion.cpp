@@ -156,7 +156,7 @@ TEST_CASE("moments promise what networks keep", "[unit]") {
     REQUIRE(std::fabs(half.mean[0] - 0.3989423) < 1e-6);
     REQUIRE(std::fabs(half.variance[0] - (0.5 - 0.3989423 * 0.3989423)) < 1e-6);
     const nn::network net = odd::residual();
-    const folded_network folded = fold(net, random_parameters(net));
+    const folded_network folded = infer::fold(net, random_parameters(net));
     const auto ranges = promised_ranges(folded);
     for (std::size_t i = 1; i < ranges.size(); ++i) {
         CAPTURE(folded.net.nodes[i].name);
@@ -166,7 +166,7 @@ TEST_CASE("moments promise what networks keep", "[unit]") {
         REQUIRE(ranges[i]->high > 0);
     }
     // nothing is promised without batch norm
-    const folded_network plain = fold(odd::branches(), random_parameters(odd::branches()));
+    const folded_network plain = infer::fold(odd::branches(), random_parameters(odd::branches()));
     REQUIRE(!promised_ranges(plain)[1].has_value());
 }
 
@@ -181,7 +181,7 @@ TEST_CASE("a conversion meets its size, and its dial's levels refine each other"
         REQUIRE(made.network.level_count() == 3);
         const integer_network engine(made.network);
         integer_network::workspace memory;
-        const folded_network folded = fold(net, weights);
+        const folded_network folded = infer::fold(net, weights);
         const tensor<float> images =
             noise_images(100, 24, nn::image_shape(net, 1)[1], nn::image_shape(net, 1)[2], o.input);
         const tensor<float> expected = nn::reference::forward(folded.net, folded.weights, images).values.back();
@@ -204,7 +204,7 @@ TEST_CASE("a conversion meets its size, and its dial's levels refine each other"
 
 TEST_CASE("budgets are kept and monotone", "[unit]") {
     const nn::network net = odd::residual();
-    const folded_network folded = fold(net, random_parameters(net));
+    const folded_network folded = infer::fold(net, random_parameters(net));
     const std::vector<std::size_t> nodes = products_of(folded.net);
     std::vector<double> sensitivity(folded.net.nodes.size(), 0);
     for (std::size_t k = 0; k < nodes.size(); ++k) sensitivity[nodes[k]] = 0.01 / static_cast<double>(1 + k);

@@ -30,7 +30,7 @@ calibration measure(const folded_network& folded, dim_t images = 8) {
 
 /// Three levels: products take one to three planes, each another number.
 coded_network code(const nn::network& net) {
-    const folded_network folded = fold(net, random_parameters(net));
+    const folded_network folded = infer::fold(net, random_parameters(net));
     coded_network coded = encode(folded, measure(folded), [](std::size_t node) {
         return node % 3 == 0 ? weight_coding{} : weight_coding{.step = 0.9, .divisors = {3, 2}};
     });
@@ -60,7 +60,7 @@ TEST_CASE("a folded network computes what the network does", "[unit]") {
     for (const auto& [name, net] : odd::all()) {
         CAPTURE(name);
         const nn::parameters weights = random_parameters(net);
-        const folded_network folded = fold(net, weights);
+        const folded_network folded = infer::fold(net, weights);
         const auto images = random_images(nn::image_shape(net, 3));
         const tensor<float> expected =
             nn::reference::forward(nn::evaluation_part(net), nn::select_parameters(nn::evaluation_part(net), weights),
@@ -96,7 +96,7 @@ TEST_CASE("integers follow the network, closer at each level", "[unit]") {
     for (const auto& [name, net] : odd::all()) {
         CAPTURE(name);
         const nn::parameters weights = random_parameters(net);
-        const folded_network folded = fold(net, weights);
+        const folded_network folded = infer::fold(net, weights);
         const auto images = random_images(nn::image_shape(net, 32), 78);
         const tensor<float> expected = nn::reference::forward(folded.net, folded.weights, images).values.back();
         const calibration measured = measure(folded);
@@ -176,7 +176,7 @@ TEST_CASE("what does not fit is refused with its name", "[unit]") {
     REQUIRE(mentions<value_error>([&] { check(broken([&](auto& c) { c.formats[0].step = 0; })); }, "input"));
     REQUIRE(mentions<value_error>([&] { check(broken([&](auto& c) { c.products[conv]->planes[0].codes[0] = -128; })); },
                                   "a.conv1"));
-    REQUIRE(mentions<value_error>([&] { fold(odd::residual(), nn::parameters(odd::branches())); }, "conv1"));
+    REQUIRE(mentions<value_error>([&] { infer::fold(odd::residual(), nn::parameters(odd::branches())); }, "conv1"));
 }
 
 } // namespace intaglio::infer

@@ -68,8 +68,8 @@ def refuse(program, root, folder):
     expect(run(program, "classify", nothing, status=2), "classify")
     expect(run(program, "ternarize", nothing, "--network", "resnet21", "-o", folder / "x", status=2), "resnet21",
            "resnet20")
-    expect(run(program, "ternarize", nothing, "--network", "resnet20", "--size", "banana", "-o", folder / "x", status=2),
-           "banana")
+    expect(run(program, "ternarize", nothing, "--network", "resnet20", "--size", "banana", "-o", folder / "x",
+               status=2), "banana")
     expect(run(program, "ternarize", nothing, "--network", "resnet20", "-o", folder / "x", status=2),
            "nothing.safetensors")
     run(program, status=2)

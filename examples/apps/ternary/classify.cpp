@@ -51,9 +51,17 @@ std::string name_of(const io::model_description& about, dim_t c) {
     return c < std::ssize(about.classes) ? about.classes[static_cast<std::size_t>(c)] : intaglio::join("class ", c);
 }
 
-data::transform transform_of(const io::model_description& about, const intaglio::extents& image) {
+dim_t shorter_side(const classify_options& asked, const intaglio::extents& image) {
+    const dim_t shorter = asked.resize > 0 ? asked.resize : image[1] * 256 / 224;
+    require<value_error>(shorter >= image[1], "--resize ", shorter, ": the network takes images of ", image[1],
+                         " pixels a side; give as much at least");
+    return shorter;
+}
+
+data::transform transform_of(const classify_options& asked, const io::model_description& about,
+                             const intaglio::extents& image) {
     data::transform t;
-    if (image[1] > 64) t = data::imagenet_evaluation(image[1], image[1] * 256 / 224);
+    if (image[1] > 64) t = data::imagenet_evaluation(image[1], shorter_side(asked, image));
     t.values = {about.scale, about.mean, about.deviation};
     return t;
 }
@@ -78,7 +86,7 @@ void classify_files(const classify_options& asked, const io::loaded_model& file,
     const intaglio::extents one = net.image_shape(1);
     require<value_error>(one[3] == 3, "images of files have three channels, the network takes ", one[3],
                          "; use --data");
-    data::transform how = transform_of(about, one);
+    data::transform how = transform_of(asked, about, one);
     if (one[1] <= 64) how.steps = {data::resize_to{one[1], one[2]}};
     const auto formats = data_formats::images();
     const data::normalizer values(how.values, one[3]);
@@ -117,7 +125,7 @@ void classify_data(const classify_options& asked, const io::loaded_model& file, 
     const io::model_description& about = file.model.description;
     const training::data_request request = training::parse_data(asked.data);
     const training::opened_data opened =
-        training::open_data(request, {one[1], one[2], one[3]}, net.classes(), one[1] * 256 / 224, exec);
+        training::open_data(request, {one[1], one[2], one[3]}, net.classes(), shorter_side(asked, one), exec);
     const data::image_source& images = opened.tested();
     const dim_t count = asked.limit > 0 ? std::min(asked.limit, images.size()) : images.size();
     data::transform how = opened.plain;

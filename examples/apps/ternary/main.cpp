@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// From a trained network to a small one that runs in integers, and what to do with it. Three verbs: ternarize, classify,
+// From a trained network to a small one that runs in integers, and what to do with it. Three verbs: ternarize,
+// classify,
 // inspect; `ternary VERB --help` says how, docs/ternary.md tells more.
 //
 // Ends with 0, or with 2 for what can't be: options, files, data.
@@ -89,6 +90,10 @@ int main(int argc, char** argv) {
                      "logits of the data by another program (safetensors): how often the answers agree")
         ->check(CLI::ExistingFile);
     classify->add_option("--level", c.level, "a number, a name, last or all")->capture_default_str();
+    classify
+        ->add_option("--resize", c.resize,
+                     "shorter side of large images before the crop in the middle; default: 8/7 of the network's")
+        ->check(whole);
     classify->add_option("--limit", c.limit, "at most so many images of the data")->check(whole);
     classify->add_option("--batch", c.batch, "images at once")->check(whole)->capture_default_str();
     classify->add_option("--top", c.top, "classes to print")

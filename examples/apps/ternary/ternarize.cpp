@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// `ternary ternarize`: reads a network with PyTorch's names, converts it, writes the file, and prints a table per layer.
+// `ternary ternarize`: reads a network with PyTorch's names, converts it, writes the file, and prints a table per
+// layer.
 
 #include <algorithm>
 #include <cstdio>

@@ -35,6 +35,7 @@ struct classify_options {
     std::vector<std::string> images;
     std::string data, reference, level = "last";
     dim_t limit = 0, batch = 8;
+    dim_t resize = 0; ///< shorter side of images before the crop in the middle; 0: 8/7 of the network's
     int top = 5, threads = 1;
     bool confusion = false;
 };

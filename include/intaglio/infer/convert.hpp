@@ -87,7 +87,7 @@ inline conversion convert(const nn::network& net, const nn::parameters& weights,
                          " levels; 1 to 16 are supported");
     require<value_error>(options.step >= 0 && options.size >= 0, "convert: a step of ", options.step, ", a size of ",
                          options.size);
-    const folded_network folded = fold(net, weights);
+    const folded_network folded = infer::fold(net, weights);
     const extents one = nn::image_shape(folded.net, 1);
     require(static_cast<dim_t>(options.input.size()) == one[3], "convert: values of ", options.input.size(),
             " channels, images have ", one[3]);

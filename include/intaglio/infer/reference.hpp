@@ -6,7 +6,8 @@
 // computed where it is not:
 //
 //   convolution, linear   t = sum of in codes * weight codes, exact;
-//                         v = output_value(t, output_factor<int32>(in step * weight step)) + bias    (numeric/rescale.hpp)
+//                         v = output_value(t, output_factor<int32>(in step * weight step)) + bias
+//                         (numeric/rescale.hpp)
 //   add, relu             v = a + b, v = max(a, 0), in float
 //   average pools         t = sum of codes; v = output_value(t, output_factor<int32>(in step / pixels))
 //   response norm         v = nn/reference/response_norm.hpp of the real values
