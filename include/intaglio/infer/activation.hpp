@@ -2,9 +2,8 @@
 #pragma once
 
 // An activation in memory while a coded network runs: batch x height x width x channels codes of one byte each,
-// channels
-// last, the pixels `stride` bytes apart (more than their channels where a concatenation is written in place), or the
-// real numbers of an output. passes.hpp computes on them, product_kernels.hpp too.
+// channels last, the pixels `stride` bytes apart (more than their channels where a concatenation is written in place),
+// or the real numbers of an output. passes.hpp computes on them, product_kernels.hpp too.
 
 #include <cstddef>
 #include <cstdint>

@@ -2,9 +2,8 @@
 #pragma once
 
 // What a product has for each output channel, in the form in which it is stored, so that a file holds exactly what
-// runs:
-// steps of weights on a geometric grid, one byte each, and biases as 16-bit multiples of one number. The grid costs
-// nothing, since codes are chosen for the step that there is; a bias is off by at most 2^-16 of the largest one.
+// runs: steps of weights on a geometric grid, one byte each, and biases as 16-bit multiples of one number. The grid
+// costs nothing, since codes are chosen for the step that there is; a bias is off by at most 2^-16 of the largest one.
 
 #include <algorithm>
 #include <cmath>

@@ -8,8 +8,7 @@
 //   activations  value = step * code, one step for the whole tensor, codes 0 .. 255 or -127 .. 127. A node that is not
 //                stored (step 0) hands real numbers to the one node that reads it: a convolution to its add or relu.
 //   weights      weight(o, k) = step_o * code(o, k), one step for each output channel, codes -127 .. 127. They are a
-//   sum
-//                of planes, the dial: with P planes in use
+//                sum of planes, the dial: with P planes in use
 //                  code = (..(plane_1 * d_2 + plane_2) * d_3 ..) + plane_P,   step_o = step_1o / (d_2 .. d_P),
 //                and each number of planes has a bias of its own.
 //   levels       how many planes each product uses; the first level is the coarsest
@@ -141,8 +140,7 @@ inline void check_product(const std::string& name, const coded_product& p, const
 } // namespace detail
 
 /// Throws shape_error or value_error, which name the node, unless the parts of the network fit each other. Whoever
-/// takes
-/// a coded network from elsewhere calls it first; returns the shapes of an image's activations.
+/// takes a coded network from elsewhere calls it first; returns the shapes of an image's activations.
 inline std::vector<extents> check(const coded_network& coded) {
     const std::size_t count = coded.net.nodes.size();
     const std::vector<extents> shapes = nn::infer_shapes(coded.net, 1);

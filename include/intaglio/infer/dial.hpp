@@ -2,10 +2,9 @@
 #pragma once
 
 // The levels of a dial. All products have their first plane; which ones have their finer plane too is what levels
-// differ
-// in. Finer planes are ranked by what they bring for what they cost, the share of the error that goes over the bytes of
-// its codes; a level is a prefix of that list. The lowest level has none of them, the highest all, and those between
-// divide the bytes evenly.
+// differ in. Finer planes are ranked by what they bring for what they cost, the share of the error that goes over the
+// bytes of its codes; a level is a prefix of that list. The lowest level has none of them, the highest all, and those
+// between divide the bytes evenly.
 
 #include <algorithm>
 #include <cstddef>

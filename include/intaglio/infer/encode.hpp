@@ -8,8 +8,7 @@
 //               8-8      largest weight / 127
 //               steps    c times the root mean square of the channel's weights, of at least 5 % of the largest
 //                        channel's; codes have no limit but 127. Wide tails cost more than coarse steps, and small
-//                        codes
-//                        cost little where files are entropy-coded
+//                        codes cost little where files are entropy-coded
 //             each column's rounding error is fed back to the columns behind it (error_feedback.hpp), and the mean of
 //             what is left, (W - codes) times the mean input, goes into the bias
 //   planes    further planes code what the sum of those before left, in steps of a fraction, each with its own bias

@@ -2,8 +2,7 @@
 #pragma once
 
 // Coding with error feedback: what rounding one weight gets wrong is made up for by the weights that are coded after
-// it,
-// as far as their inputs go together (the column order and update of OBQ and GPTQ, here in the equal form of QuIP's
+// it, as far as their inputs go together (the column order and update of OBQ and GPTQ, here in the equal form of QuIP's
 // LDLQ). With the second moments H of the inputs, an error e of a row of weights costs e^T H e. Factor H, its columns
 // ordered by falling diagonal, as
 //
@@ -11,8 +10,7 @@
 //   e^T H e = sum over k of D_k (e_k + sum over j < k of U(j, k) e_j)^2
 //
 // so the best that column k can do after columns 0 .. k - 1 is to round w_k + sum over j < k of U(j, k) e_j, where e_j
-// =
-// w_j - step code_j. All in FP32 by the library's kernels, but for blocks on the diagonal, in double.
+// = w_j - step code_j. All in FP32 by the library's kernels, but for blocks on the diagonal, in double.
 
 #include <algorithm>
 #include <cmath>

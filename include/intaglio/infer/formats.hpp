@@ -4,8 +4,7 @@
 // From the ranges of all activations to their formats (coded_network.hpp):
 //
 //   - what only the epilogue of a product needs is not stored: a product before its add or relu, an add before its
-//   relu.
-//     Of two products that are added, the later one takes the other's stored outputs along.
+//     relu. Of two products that are added, the later one takes the other's stored outputs along.
 //   - codes are unsigned where no value is negative, otherwise signed; the largest magnitude is code 255 or 127
 //   - what only a concatenation reads takes the concatenation's format, so that it can be written in place; whatever
 //     reads the concatenation sees it in these steps anyway

@@ -3,8 +3,7 @@
 
 // The products of a coded network: convolutions and linear layers on 8-bit activations, with all that follows until the
 // result is stored. One type of epilogue and one entry for each kind of input and output, so that a program compiles
-// the
-// kernels once: every unit but one says
+// the kernels once: every unit but one says
 //
 //   extern template struct intaglio::infer::product_kernels<intaglio::simd::native_arch>;
 //

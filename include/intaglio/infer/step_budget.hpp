@@ -35,8 +35,7 @@ inline double entropy_bytes(std::span<const std::int8_t> codes) {
 inline dim_t bytes_beside_codes(dim_t channels) { return 36 + 3 * channels; }
 
 /// The bytes for the codes of `nodes` with which all products of a network together are `size` times smaller than in
-/// 8-8,
-/// which has a step and a bias for each channel too. Products that are not in `nodes` stay 8-8.
+/// 8-8, which has a step and a bias for each channel too. Products that are not in `nodes` stay 8-8.
 inline dim_t code_budget(const folded_network& folded, std::span<const std::size_t> nodes, double size) {
     double bytes = 0, fixed = 0;
     for (const std::size_t i : products_of(folded.net)) {

@@ -6,10 +6,8 @@
 //
 //   metadata "intaglio.model"   JSON: graph, formats of activations, levels, images, classes (model_graph.hpp)
 //   tensor "level.K"            bytes, K = 1, 2 ..: the planes of weights that level K adds to level K - 1, each a
-//   record
-//                               of a fixed head, steps, biases and entropy-coded codes, behind each other, then zeros
-//                               up
-//                               to a multiple of 64 bytes. The order in the file is that of the levels.
+//                               record of a fixed head, steps, biases and entropy-coded codes, behind each other, then
+//                               zeros up to a multiple of 64 bytes. The order in the file is that of the levels.
 //
 // A file that was cut where a level ends is a model with fewer levels. Loading trusts nothing: sizes, checksums, tables
 // and the whole network are checked, and memory is taken only for codes that the graph has room for.

@@ -4,8 +4,7 @@
 // The text of a model file: all of it but the weights, as JSON.
 //
 //   {"version": 1, "name": s, "coding": s,
-//    "nodes": [["input", "input", [], {"height": 32, ..}, -0.02], ["conv1", "convolution", [0], {"out_channels": 16,
-//    ..}],
+//    "nodes": [["input", "input", [], {"height": 32, ..}, -0.02], ["conv1", "convolution", [0], {..}],
 //              ...],                             name, operation, inputs, options, step of its outputs
 //    "output": 51,
 //    "levels": [{"name": s, "planes": [1, 1, ..]}, ..],        planes in use of each node that has weights, in order

@@ -6,16 +6,15 @@
 // 2^12 and takes about log2(2^12 / f_i) bits. Four states take turns, so that a decoder works on four codes at once.
 //
 //   coding a code with frequency f from `first` on    x' = (x / f) 2^12 + first + x mod f
-//   decoding                                          slot = x mod 2^12 tells the code; x' = f (x / 2^12) + slot -
-//   first
+//   decoding                                          slot = x mod 2^12 tells the code;
+//                                                     x' = f (x / 2^12) + slot - first
 //
 // A state stays in 2^16 .. 2^32: before it would grow beyond, its low 16 bits go out as a word, and come back when it
 // has fallen below. What is written, little-endian:
 //
 //   4 bytes    number of codes in the table, n: 1 .. 255
 //   3 n bytes  each code (signed byte) and its frequency (16 bits), ascending codes, frequencies of 1 .. 2^12 that sum
-//   to
-//              2^12
+//              to 2^12
 //   16 bytes   the four states where the decoder begins
 //   the rest   words of 16 bits
 //
@@ -117,8 +116,7 @@ inline std::vector<std::byte> rans_encode(std::span<const std::int8_t> codes) {
 }
 
 /// Decodes as many codes as `codes` has. Throws file_error, which begins with `name`, for bytes that rans_encode did
-/// not
-/// make; `codes` is undefined then.
+/// not make; `codes` is undefined then.
 inline void rans_decode(std::span<const std::byte> bytes, const std::string& name, std::span<std::int8_t> codes) {
     using namespace detail;
     const auto refuse = [&](bool good, const char* fault) {
