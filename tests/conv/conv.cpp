@@ -15,6 +15,7 @@
 
 #include "intaglio/conv/reference.hpp"
 #include "support/catch.hpp"
+#include "support/pattern.hpp"
 #include "support/planes.hpp"
 
 using namespace intaglio;
@@ -32,14 +33,6 @@ constexpr conv_geometry shape{.batch = 2,
                               .pad_h = 1,
                               .pad_w = 1,
                               .groups = 2};
-
-template <class T>
-std::vector<T> pattern(std::ptrdiff_t count, int low, int high) {
-    std::vector<T> v(static_cast<std::size_t>(count));
-    for (std::size_t i = 0; i < v.size(); ++i)
-        v[i] = static_cast<T>(low + static_cast<int>((i * 7919U + i / 13U) % static_cast<unsigned>(high - low + 1)));
-    return v;
-}
 
 } // namespace
 

@@ -15,7 +15,7 @@ using namespace intaglio;
 
 namespace {
 
-std::vector<std::int16_t> pattern(std::ptrdiff_t count, unsigned seed) {
+std::vector<std::int16_t> mixed_codes(std::ptrdiff_t count, unsigned seed) {
     std::vector<std::int16_t> v(static_cast<std::size_t>(count));
     for (std::size_t i = 0; i < v.size(); ++i)
         v[i] = static_cast<std::int16_t>(static_cast<int>((i * 2654435761U + seed * 40503U) >> 7 & 255) - 127);
@@ -87,8 +87,9 @@ TEST_CASE("stride, padding, dilation and groups: the gradients follow from the f
          .groups = 5},
     };
     for (const conv_geometry& g : shapes) {
-        const auto x = pattern(g.in_pixels() * g.in_channels, 1), w = pattern(g.out_channels * g.filter_size(), 2);
-        const auto d_out = pattern(g.out_pixels() * g.out_channels, 3);
+        const auto x = mixed_codes(g.in_pixels() * g.in_channels, 1),
+                   w = mixed_codes(g.out_channels * g.filter_size(), 2);
+        const auto d_out = mixed_codes(g.out_pixels() * g.out_channels, 3);
         std::vector<std::int64_t> out(d_out.size()), d_x(x.size()), d_w(w.size());
         reference_conv_forward<dfp16_training>(
             g, x, 1, {matrix_view<const std::int16_t>(w.data(), g.out_channels, g.filter_size()).transposed()},

@@ -19,20 +19,13 @@
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/gemm/reference.hpp"
 #include "support/catch.hpp"
+#include "support/pattern.hpp"
 #include "support/planes.hpp"
 
 using namespace intaglio;
 using Catch::Matchers::Contains;
 
 namespace {
-
-template <class T>
-std::vector<T> pattern(std::size_t count, int low, int high) {
-    std::vector<T> v(count);
-    for (std::size_t i = 0; i < count; ++i)
-        v[i] = static_cast<T>(low + static_cast<int>((i * 7919U + i / 13U) % static_cast<unsigned>(high - low + 1)));
-    return v;
-}
 
 template <class T>
 bool untouched(const std::vector<T>& v, T expected) {
