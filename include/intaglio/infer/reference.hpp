@@ -27,6 +27,7 @@
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/float_environment.hpp"
 #include "intaglio/infer/coded_network.hpp"
+#include "intaglio/nn/reference/elementwise.hpp"
 #include "intaglio/nn/reference/pooling.hpp"
 #include "intaglio/nn/reference/response_norm.hpp"
 #include "intaglio/numeric/format.hpp"
