@@ -119,6 +119,27 @@ std::vector<dim_t> answers_in(const std::string& path) {
     return answers;
 }
 
+/// The twenty classes that are most often taken for another, and for which.
+void print_mistakes(const io::model_description& about, std::span<const std::int32_t> labels,
+                    std::span<const dim_t> answers, dim_t classes) {
+    struct mistake {
+        dim_t count, label, answer;
+    };
+    std::vector<dim_t> counts(static_cast<std::size_t>(classes * classes));
+    for (std::size_t i = 0; i < labels.size(); ++i)
+        if (labels[i] >= 0 && labels[i] < classes) ++counts[static_cast<std::size_t>(labels[i] * classes + answers[i])];
+    std::vector<mistake> mistakes;
+    for (dim_t a = 0; a < classes; ++a)
+        for (dim_t b = 0; b < classes; ++b)
+            if (const dim_t count = counts[static_cast<std::size_t>(a * classes + b)]; a != b && count > 0)
+                mistakes.push_back({count, a, b});
+    std::stable_sort(mistakes.begin(), mistakes.end(),
+                     [](const mistake& a, const mistake& b) { return a.count > b.count; });
+    for (const mistake& m : std::span(mistakes).first(std::min<std::size_t>(20, mistakes.size())))
+        std::printf("%5lld x %s taken for %s\n", static_cast<long long>(m.count), name_of(about, m.label).c_str(),
+                    name_of(about, m.answer).c_str());
+}
+
 void classify_data(const classify_options& asked, const io::loaded_model& file, const infer::integer_network& net,
                    intaglio::executor_ref exec) {
     const intaglio::extents one = net.image_shape(1);
@@ -181,21 +202,7 @@ void classify_data(const classify_options& asked, const io::loaded_model& file, 
     }
     std::printf("%zu images, %s\n", answers.front().size(), about.name.c_str());
     t.print(stdout);
-    if (!asked.confusion) return;
-    std::vector<std::pair<dim_t, std::pair<dim_t, dim_t>>> mistakes;
-    std::vector<dim_t> counts(classes * classes);
-    for (std::size_t i = 0; i < labels.size(); ++i)
-        if (static_cast<std::size_t>(labels[i]) < classes)
-            ++counts[static_cast<std::size_t>(labels[i]) * classes + static_cast<std::size_t>(answers.front()[i])];
-    for (std::size_t a = 0; a < classes; ++a)
-        for (std::size_t b = 0; b < classes; ++b)
-            if (a != b && counts[a * classes + b] > 0)
-                mistakes.push_back({counts[a * classes + b], {static_cast<dim_t>(a), static_cast<dim_t>(b)}});
-    std::stable_sort(mistakes.begin(), mistakes.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-    for (std::size_t k = 0; k < std::min<std::size_t>(20, mistakes.size()); ++k)
-        std::printf("%5lld x %s taken for %s\n", static_cast<long long>(mistakes[k].first),
-                    name_of(about, mistakes[k].second.first).c_str(),
-                    name_of(about, mistakes[k].second.second).c_str());
+    if (asked.confusion) print_mistakes(about, labels, answers.front(), net.classes());
 }
 
 } // namespace

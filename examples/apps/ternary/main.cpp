@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // From a trained network to a small one that runs in integers, and what to do with it. Three verbs: ternarize,
-// classify,
-// inspect; `ternary VERB --help` says how, docs/ternary.md tells more.
+// classify, inspect; `ternary VERB --help` says how, docs/ternary.md tells more.
 //
 // Ends with 0, or with 2 for what can't be: options, files, data.
 

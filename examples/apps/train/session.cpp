@@ -56,13 +56,10 @@ intaglio::train::plan_options numerics(const options& asked, const nn::network& 
         if (asked.head_room) spec->head_room = *asked.head_room;
         spec->check();
     }
-    for (const std::string& name : asked.in_float) {
-        const auto ends = intaglio::train::first_and_classifiers(net);
-        if (name == "ends")
-            plan.in_float.insert(plan.in_float.end(), ends.begin(), ends.end());
-        else
-            plan.in_float.push_back(name);
-    }
+    for (const std::string& name : asked.in_float)
+        for (const std::string& layer :
+             name == "ends" ? intaglio::train::first_and_classifiers(net) : std::vector{name})
+            plan.in_float.push_back(layer);
     return plan;
 }
 

@@ -4,8 +4,8 @@
 // Runs a coded network (coded_network.hpp) in integers from end to end. Once, from the graph:
 //
 //   steps     a product with the add and the relu that ride on it, or one pass of any other operation
-//   places    of activations in one block of memory (memory_plan.hpp); what only a concatenation reads, in steps of the
-//             same size, is written where it belongs in there
+//   places    of activations in one block of memory (core/memory_plan.hpp); what only a concatenation reads, in steps
+//             of the same size, is written where it belongs in there
 //   weights   packed for each number of planes that a level uses
 //
 // All of that is constant: any number of threads may run requests at once, each with its own workspace and at its own
@@ -24,9 +24,9 @@
 #include "intaglio/core/buffer.hpp"
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/float_environment.hpp"
+#include "intaglio/core/memory_plan.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/infer/coded_network.hpp"
-#include "intaglio/infer/memory_plan.hpp"
 #include "intaglio/infer/passes.hpp"
 #include "intaglio/infer/product_kernels.hpp"
 
@@ -242,10 +242,11 @@ private:
             const std::size_t home = places_[i].home;
             dim_t last = i == output() ? static_cast<dim_t>(count) : time[i];
             for (const std::size_t reader : readers[i]) last = std::max(last, time[reader]);
-            if (places_[home].block == none)
-                places_[home].block = memory_.add(shapes_[home].size(), time[i], last);
-            else
-                memory_.extend(places_[home].block, last);
+            if (places_[home].block == none) {
+                places_[home].block = memory_.add(shapes_[home].size());
+                memory_.touch(places_[home].block, time[i]);
+            }
+            memory_.touch(places_[home].block, last);
         }
         for (place& p : places_) p.block = places_[p.home].block;
         memory_.settle();

@@ -12,8 +12,8 @@
 
 namespace intaglio::inline INTAGLIO_ABI::io {
 
-/// 0xCBF43926 for "123456789". Four bytes at a time by four tables.
-inline std::uint32_t crc32(std::span<const std::byte> bytes) {
+/// 0xCBF43926 for "123456789"; goes on from the sum of what is `before`. Four bytes at a time by four tables.
+inline std::uint32_t crc32(std::span<const std::byte> bytes, std::uint32_t before = 0) {
     static constexpr auto tables = [] {
         std::array<std::array<std::uint32_t, 256>, 4> t{};
         for (std::uint32_t i = 0; i < 256; ++i) {
@@ -25,7 +25,7 @@ inline std::uint32_t crc32(std::span<const std::byte> bytes) {
             for (std::size_t i = 0; i < 256; ++i) t[k][i] = t[k - 1][i] >> 8 ^ t[0][t[k - 1][i] & 255];
         return t;
     }();
-    std::uint32_t c = ~std::uint32_t{0};
+    std::uint32_t c = ~before;
     const auto byte = [&](std::size_t i) { return static_cast<std::uint32_t>(bytes[i]); };
     std::size_t i = 0;
     for (; i + 4 <= bytes.size(); i += 4) {

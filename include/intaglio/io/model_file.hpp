@@ -152,17 +152,16 @@ private:
         codes_ += static_cast<dim_t>(count);
         refuse(codes_ <= most_codes_a_byte * loaded_.file_bytes, "more than ", most_codes_a_byte,
                " codes for each byte of the file");
-        std::vector<std::byte> copy(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
         plane_head blank = head;
         blank.checksum = 0;
-        std::memcpy(copy.data(), &blank, sizeof blank);
-        const std::uint32_t sum = crc32(copy);
+        const std::uint32_t sum =
+            crc32(bytes.first(size).subspan(sizeof head), crc32(std::as_bytes(std::span(&blank, 1))));
         refuse(sum == head.checksum, "its checksum is ", head.checksum, ", its bytes sum to ", sum);
 
         std::size_t at = sizeof head;
         const auto take = [&](auto& values, std::size_t how_many) {
             values.resize(how_many);
-            std::memcpy(values.data(), copy.data() + at, how_many * sizeof values[0]);
+            std::memcpy(values.data(), bytes.data() + at, how_many * sizeof values[0]);
             at += how_many * sizeof values[0];
         };
         std::optional<infer::coded_product>& product = network().products[node];
@@ -174,7 +173,7 @@ private:
         infer::weight_plane p{tensor<std::int8_t>({g.out_channels, g.filter_size()}, uninitialized), head.divisor, {}};
         p.bias.step = head.bias_step;
         take(p.bias.codes, rows);
-        const std::span<const std::byte> coded = std::span(copy).subspan(at);
+        const std::span<const std::byte> coded = bytes.first(size).subspan(at);
         if (head.coding == 0)
             std::memcpy(p.codes.data(), coded.data(), count);
         else
@@ -192,13 +191,11 @@ private:
     const std::vector<extents>& shapes_;
 };
 
-/// The bytes of a file that was cut behind a section, with those that are missing as zeros; how many are there.
-inline std::vector<char> completed(std::span<const char> bytes, const std::string& name, std::size_t& there) {
-    there = bytes.size();
-    std::vector<char> whole(bytes.begin(), bytes.end());
+/// The bytes of a file that was cut behind a section, with those that are missing as zeros; nothing where none are.
+inline std::vector<char> completed(std::span<const char> bytes, const std::string& name) {
     std::uint64_t header = 0;
     if (bytes.size() >= 8) std::memcpy(&header, bytes.data(), 8);
-    if (bytes.size() < 8 || header > bytes.size() - 8) return whole;
+    if (bytes.size() < 8 || header > bytes.size() - 8) return {};
     // where the last section ends: its offsets are the largest number of the header's "data_offsets"
     const std::string_view text(bytes.data() + 8, static_cast<std::size_t>(header));
     std::uint64_t most = 0;
@@ -214,10 +211,10 @@ inline std::vector<char> completed(std::span<const char> bytes, const std::strin
     }
     // nothing is taken for a claim beyond what planes of bytes could fill: a cut file keeps its first level
     constexpr std::uint64_t largest_growth = 64;
-    if (most + 8 + header > bytes.size() && most <= largest_growth * bytes.size()) {
-        require<file_error>(most < std::uint64_t{1} << 40, name, ": claims ", most, " bytes of data");
-        whole.resize(static_cast<std::size_t>(most + 8 + header));
-    }
+    if (most + 8 + header <= bytes.size() || most > largest_growth * bytes.size()) return {};
+    require<file_error>(most < std::uint64_t{1} << 40, name, ": claims ", most, " bytes of data");
+    std::vector<char> whole(bytes.begin(), bytes.end());
+    whole.resize(static_cast<std::size_t>(most + 8 + header));
     return whole;
 }
 
@@ -259,14 +256,13 @@ inline void save_model(const std::string& path, const integer_model& model) {
 /// are left out, if there is one that is. Throws file_error, which names the file and the place, for everything else
 /// that save_model did not write.
 inline loaded_model parse_model(std::span<const char> bytes, const std::string& name) {
-    std::size_t there = 0;
-    const std::vector<char> whole = detail::completed(bytes, name, there);
-    const auto file = safetensors_file::parse(whole, name);
+    const std::vector<char> completed = detail::completed(bytes, name);
+    const auto file = safetensors_file::parse(completed.empty() ? bytes : std::span(completed), name);
     const auto text = file.metadata(detail::model_key);
     require<file_error>(text.has_value(), name, ": the metadata have no '", detail::model_key,
                         "'; is it a model that was converted?");
     loaded_model loaded;
-    loaded.file_bytes = static_cast<dim_t>(there);
+    loaded.file_bytes = std::ssize(bytes);
     try {
         detail::parse_model_text(*text, name, loaded.model.network, loaded.model.description);
         const std::vector<extents> shapes = nn::infer_shapes(loaded.model.network.net, 1);
@@ -277,7 +273,7 @@ inline loaded_model parse_model(std::span<const char> bytes, const std::string& 
         int complete = 0;
         for (int level = 1; level <= levels; ++level) {
             const tensor_info& section = file.at(join("level.", level));
-            if (static_cast<std::size_t>(section.end) > there) break;
+            if (static_cast<std::size_t>(section.end) > bytes.size()) break;
             const std::span<const std::byte> data = file.bytes(section.name);
             reader.read(data, level);
             loaded.level_bytes.push_back(static_cast<dim_t>(data.size()));

@@ -1,77 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// One block of memory for all tensors of a step. Each tensor says from which moment to which it is needed; two that are
-// never needed at once may lie in the same place. Places are found once, the largest tensor first, each as low as those
-// that overlap it in time allow; a step allocates nothing.
+// One block of memory for all tensors of a step, each at its place in a plan (core/memory_plan.hpp): a step allocates
+// nothing.
 
-#include <algorithm>
-#include <limits>
-#include <numeric>
-#include <vector>
+#include <cstddef>
 
 #include "intaglio/core/buffer.hpp"
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/memory_plan.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::train {
 
 class arena {
 public:
     /// A tensor of so many bytes; needed when it is touched.
-    std::size_t add(dim_t bytes) {
-        blocks_.push_back({.bytes = (bytes + 63) / 64 * 64 + static_cast<dim_t>(buffer<std::byte>::slack)});
-        return blocks_.size() - 1;
-    }
+    std::size_t add(dim_t bytes) { return plan_.add(bytes); }
     /// The tensor is needed at `moment`.
-    void touch(std::size_t tensor, dim_t moment) {
-        block& b = blocks_[tensor];
-        b.first = b.last < 0 ? moment : std::min(b.first, moment);
-        b.last = std::max(b.last, moment);
-    }
+    void touch(std::size_t tensor, dim_t moment) { plan_.touch(tensor, moment); }
 
     /// Finds the places and takes the memory. Unless it is `shared`, every tensor has a place of its own.
     void settle(bool shared = true) {
-        if (!shared)
-            for (block& b : blocks_)
-                if (b.last >= 0) b.first = 0, b.last = std::numeric_limits<dim_t>::max();
-        std::vector<std::size_t> order(blocks_.size());
-        std::iota(order.begin(), order.end(), std::size_t{0});
-        std::stable_sort(order.begin(), order.end(),
-                         [&](std::size_t a, std::size_t b) { return blocks_[a].bytes > blocks_[b].bytes; });
-        std::vector<const block*> placed; // by place
-        dim_t size = 0;
-        for (const std::size_t i : order) {
-            block& b = blocks_[i];
-            if (b.last < 0) continue;
-            b.place = 0;
-            for (const block* other : placed)
-                if (other->first <= b.last && b.first <= other->last) {
-                    if (b.place + b.bytes <= other->place) break;
-                    b.place = std::max(b.place, other->place + other->bytes);
-                }
-            size = std::max(size, b.place + b.bytes);
-            placed.insert(std::upper_bound(placed.begin(), placed.end(), &b,
-                                           [](const block* x, const block* y) { return x->place < y->place; }),
-                          &b);
-        }
-        memory_ = buffer<std::byte>(size);
+        plan_.settle(shared);
+        memory_ = buffer<std::byte>(plan_.bytes());
     }
 
-    std::byte* data(std::size_t tensor) { return memory_.data() + blocks_[tensor].place; }
+    std::byte* data(std::size_t tensor) { return memory_.data() + plan_.place(tensor); }
     dim_t bytes() const { return memory_.size(); }
     /// What the tensors would take if none shared its place with another.
-    dim_t bytes_unshared() const {
-        return std::accumulate(blocks_.begin(), blocks_.end(), dim_t{0},
-                               [](dim_t sum, const block& b) { return sum + b.bytes; });
-    }
+    dim_t bytes_unshared() const { return plan_.bytes_unshared(); }
 
 private:
-    struct block {
-        dim_t bytes = 0;
-        dim_t first = 0, last = -1;
-        dim_t place = 0;
-    };
-    std::vector<block> blocks_;
+    memory_plan plan_;
     buffer<std::byte> memory_;
 };
 
