@@ -77,6 +77,9 @@ inline conv_geometry geometry_of(const conv_shape& s) {
     return {s.batch,    s.height,   s.width, s.in_channels, s.out_channels, s.kernel_h,   s.kernel_w,
             s.stride_h, s.stride_w, s.pad_h, s.pad_w,       s.dilation_h,   s.dilation_w, s.groups};
 }
+inline conv_form form_of(const conv_shape& s) {
+    return {.how = static_cast<algorithm>(s.algorithm), .or_direct = true};
+}
 
 template <class T>
 matrix_view<T> matrix_of(const output_data& out) {
@@ -175,7 +178,8 @@ struct operations {
         void* packed = nullptr;
         guarded(result, [&] {
             packed = new packed_filter<P>(::intaglio::pack_filter<P>(geometry_of(shape), view_of<rhs_view<P>>(filter),
-                                                                     storage_of(stored), pool_of(threads)));
+                                                                     storage_of(stored), pool_of(threads), {},
+                                                                     form_of(shape)));
         });
         return packed;
     }
@@ -211,8 +215,8 @@ struct operations {
         void* packed = nullptr;
         guarded(result, [&] {
             const conv_geometry g = geometry_of(shape);
-            packed = new packed_gradient_filter<P>(
-                ::intaglio::pack_gradient_filter<P>(g, filters(g, filter), scale, pool_of(threads)));
+            packed = new packed_gradient_filter<P>(::intaglio::pack_gradient_filter<P>(
+                g, filters(g, filter), scale, pool_of(threads), {}, form_of(shape)));
         });
         return packed;
     }

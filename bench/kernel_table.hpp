@@ -64,10 +64,11 @@ struct gemm_call {
     int threads = 1; ///< 1 runs serially, more through a pool that the unit keeps
 };
 
-/// conv_geometry, member for member.
+/// conv_geometry, member for member, and how it is computed.
 struct conv_shape {
     std::ptrdiff_t batch = 1, height = 0, width = 0, in_channels = 0, out_channels = 0, kernel_h = 1, kernel_w = 1,
                    stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0, dilation_h = 1, dilation_w = 1, groups = 1;
+    int algorithm = 0; ///< as in conv/algorithm.hpp; direct where it can't be exact
 };
 
 struct conv_call {

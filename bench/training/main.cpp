@@ -24,9 +24,10 @@ namespace {
 using namespace intaglio;
 
 std::unique_ptr<timed_steps> steps_of_network(const benchmark_network& n, const std::string& precision, dim_t batch,
-                                              int head_room) {
+                                              int head_room, algorithm convolutions) {
     const dfp_spec operand{.bits = 16, .head_room = head_room};
-    const train::plan_options options{.storage = {.operands = operand, .weights = operand}};
+    const train::plan_options options{.storage = {.operands = operand, .weights = operand},
+                                      .convolutions = convolutions};
     return precision == "fp32" ? make_timed_steps<float>(n.make(), batch, options)
                                : make_timed_steps<std::int16_t>(n.make(), batch, options);
 }
@@ -55,13 +56,14 @@ struct options {
     dim_t batch = 0; ///< 0: the network's usual one
     int steps = 6;
     int head_room = train::plan_options{}.storage.operands.head_room;
+    algorithm convolutions = algorithm::automatic;
     bool whole_profile = false, orders = false;
 };
 
 void measure(const benchmark_network& m, const std::string& precision, const options& o) {
     const dim_t batch = o.batch > 0 ? o.batch : m.batch;
     const double memory_before = status_mib("VmRSS");
-    const auto training = steps_of_network(m, precision, batch, o.head_room);
+    const auto training = steps_of_network(m, precision, batch, o.head_room, o.convolutions);
     std::map<int, thread_pool> pools;
     for (const int n : o.threads) pools.try_emplace(n, n);
     if (o.orders) {
@@ -119,6 +121,9 @@ int main(int argc, char** argv) {
     app.add_option("--head-room", o.head_room, "bits that DFP16 gives up in what products read")
         ->check(CLI::Range(0, 8))
         ->capture_default_str();
+    app.add_option("--convolutions", o.convolutions, "how they are computed: automatic, direct")
+        ->transform(CLI::CheckedTransformer(
+            std::map<std::string, algorithm>{{"automatic", algorithm::automatic}, {"direct", algorithm::direct}}));
     app.add_flag("--profile", o.whole_profile, "a line for each unit and pass");
     app.add_flag("--serve", o.orders, "take orders from standard input (compare.py)");
     CLI11_PARSE(app, argc, argv);

@@ -90,6 +90,7 @@
 #include "intaglio/gemm/source.hpp"
 #include "intaglio/gemm/totals.hpp"
 
+#include "intaglio/conv/algorithm.hpp"
 #include "intaglio/conv/forward.hpp"
 #include "intaglio/conv/geometry.hpp"
 #include "intaglio/conv/input_gradient.hpp"
@@ -99,6 +100,10 @@
 #include "intaglio/conv/sources.hpp"
 #include "intaglio/conv/weight_gradient.hpp"
 #include "intaglio/conv/window_squares.hpp"
+#include "intaglio/conv/winograd.hpp"
+#include "intaglio/conv/winograd_choice.hpp"
+#include "intaglio/conv/winograd_filter.hpp"
+#include "intaglio/conv/winograd_product.hpp"
 
 #include "intaglio/nn/accounting.hpp"
 #include "intaglio/nn/activation_range.hpp"
@@ -156,6 +161,7 @@
 #include "intaglio/train/node_groups.hpp"
 #include "intaglio/train/normalise.hpp"
 #include "intaglio/train/options.hpp"
+#include "intaglio/train/pass_choice.hpp"
 #include "intaglio/train/pixels.hpp"
 #include "intaglio/train/plan.hpp"
 #include "intaglio/train/pooling.hpp"

@@ -26,6 +26,7 @@ struct drawn_conv {
     dim_t out_rows = 0, out_cols = 0, out_padding;
     int pack_threads;
     kernel_tables::storage storage;
+    algorithm how = algorithm::automatic;
 
     drawn_conv(source& random, const conv_geometry& g, pass which)
         : geometry(g), lhs_kind(draw_magnitudes<typename P::lhs::format>(random)),
@@ -73,11 +74,13 @@ void compare(tally& count, const char* policy, pass which, const drawn_conv<P>& 
         kernel_tables::outcome result;
         kernel_tables::conv_call call;
         call.shape = shape_of(conv.geometry);
+        call.shape.algorithm = static_cast<int>(conv.how);
         void* packed = nullptr;
         if (which == pass::forward)
             packed = kernel.pack_filter(call.shape, conv.filter.data, conv.storage, conv.pack_threads, result);
         // others from dense filters
-        else if (which == pass::input_gradient && conv.storage != kernel_tables::storage::fast)
+        else if (which == pass::input_gradient &&
+                 (conv.storage != kernel_tables::storage::fast || conv.how == algorithm::winograd))
             packed =
                 kernel.pack_gradient_filter(call.shape, conv.rhs.data(), conv.rhs_scale, conv.pack_threads, result);
         if (result.kind != kernel_tables::outcome::ok)
@@ -134,9 +137,8 @@ void compare_with_stages(tally& count, source& random, const char* policy, const
 }
 
 template <GemmPolicy P>
-void check_pass(tally& count, source& random, const char* policy, const conv_geometry& g, pass which,
-                bool with_stages = false) {
-    const drawn_conv<P> conv(random, g, which);
+void check_drawn(tally& count, source& random, const char* policy, const drawn_conv<P>& conv, pass which,
+                 bool with_stages = false) {
     if constexpr (std::is_integral_v<typename P::total>) {
         drawn_output<typename P::total> totals(conv.out_rows, conv.out_cols, conv.out_padding);
         conv.reference(which, totals.view);
@@ -154,6 +156,12 @@ void check_pass(tally& count, source& random, const char* policy, const conv_geo
         compare_with_stages<P, std::int16_t>(count, random, policy, conv, values, output_data::int16,
                                              stage_data::normalized);
     }
+}
+
+template <GemmPolicy P>
+void check_pass(tally& count, source& random, const char* policy, const conv_geometry& g, pass which,
+                bool with_stages = false) {
+    check_drawn(count, random, policy, drawn_conv<P>(random, g, which), which, with_stages);
 }
 
 /// The shapes that a network has, and those that a careless kernel gets wrong.
@@ -341,6 +349,33 @@ conv_geometry draw_shape(source& random, dim_t most_macs, dim_t longest) {
     }
 }
 
+conv_geometry draw_winograd_shape(source& random) {
+    for (;;) {
+        conv_geometry g{.kernel_h = 3, .kernel_w = 3};
+        g.batch = random.pick<dim_t>({1, 1, 2, 5});
+        g.height = random.between(1, 9);
+        g.width = random.chance(50) ? g.height : random.between(1, 19);
+        g.groups = random.pick<dim_t>({1, 1, 1, 2});
+        g.in_channels = g.groups * random.pick<dim_t>({1, 2, 3, 7, 8, 9, 16, 17, 31, 33, 64, 70, 144});
+        g.out_channels = g.groups * random.pick<dim_t>({1, 2, 5, 16, 17, 32, 33, 65});
+        g.pad_h = random.between(0, 3);
+        g.pad_w = random.between(0, 3);
+        if (g.out_height() > 0 && g.out_width() > 0 && g.macs() <= 600'000) return g;
+    }
+}
+
+/// Numbers up to `most` in magnitude: any, the largest of either sign, one sign, few.
+void draw_small(source& random, std::vector<std::int16_t>& values, std::int64_t most) {
+    const int kind = static_cast<int>(random.between(0, 4));
+    for (auto& v : values) {
+        const std::int64_t sign = kind == 2 || random.chance(50) ? 1 : -1;
+        v = static_cast<std::int16_t>(kind == 0                         ? random.between(-most, most)
+                                      : kind <= 2                       ? sign * most
+                                      : kind == 3 && !random.chance(10) ? 0
+                                                                        : random.between(-most / 64, most / 64));
+    }
+}
+
 template <GemmPolicy P>
 void check_geometry(tally& count, source& random, const char* policy, const conv_geometry& g, bool with_stages) {
     check_pass<P>(count, random, policy, g, pass::forward, with_stages);
@@ -375,4 +410,21 @@ TEST_CASE("convolutions give the bits of the scalar text on every arch, for ever
                                   d % 5 == 0);
         }
     });
+}
+
+TEST_CASE("3 x 3 kernels by Winograd's products give the bits of the scalar text", "[exact]") {
+    tally count{"conv, Winograd"};
+    source random(7);
+    for (int d = 0; d < (run_whole() ? 400 : 60); ++d) {
+        const conv_geometry g = draw_winograd_shape(random);
+        for (const pass which : {pass::forward, pass::input_gradient}) {
+            drawn_conv<dfp16_training> conv(random, g, which);
+            conv.how = algorithm::winograd;
+            // now and then one that doesn't fit: then it is computed directly
+            draw_small(random, conv.lhs, random.pick<std::int64_t>({8191, 8191, 8191, 8192}));
+            draw_small(random, which == pass::forward ? conv.filter.values : conv.rhs,
+                       random.pick<std::int64_t>({3640, 3640, 4095, 8191, 8192, 32767}));
+            check_drawn(count, random, "dfp16_training", conv, which, which == pass::forward && d % 5 == 0);
+        }
+    }
 }

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "gemm/exactness.hpp"
+#include "intaglio/conv/algorithm.hpp"
 #include "intaglio/conv/geometry.hpp"
 #include "intaglio/conv/reference.hpp"
 

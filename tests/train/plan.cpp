@@ -179,6 +179,18 @@ TEMPLATE_TEST_CASE("a training has the same bits for any number of threads", "[u
     }
 }
 
+TEST_CASE("the algorithm of convolutions changes no bit of a training, while it is tried or after", "[unit][exact]") {
+    const nn::network net = everything();
+    nn::parameters direct = drawn(net);
+    const std::vector<double> losses = train<std::int16_t>(net, direct, 6, {}, {.convolutions = algorithm::direct});
+    for (const algorithm how : {algorithm::winograd, algorithm::automatic}) {
+        nn::parameters other = drawn(net);
+        REQUIRE(train<std::int16_t>(net, other, 6, {}, {.convolutions = how}) == losses);
+        for (std::size_t i = 0; i < direct.count(); ++i)
+            for (dim_t e = 0; e < direct[i].size(); ++e) REQUIRE(other[i].data()[e] == direct[i].data()[e]);
+    }
+}
+
 TEST_CASE("a plan that takes up another's exponents goes on with the same bits", "[unit][exact]") {
     const nn::network net = everything();
     nn::parameters p = drawn(net);

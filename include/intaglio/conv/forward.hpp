@@ -10,16 +10,18 @@
 #include <vector>
 
 #include "intaglio/conv/pass.hpp"
+#include "intaglio/conv/winograd_choice.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
 /// Filters (out_channels, kernel_h, kernel_w, in_channels / groups) of a policy, packed for the forward pass: one
-/// packed rhs per group.
+/// packed rhs per group, or Winograd's products, or both, where the choice depends on the input.
 template <GemmPolicy P, class Arch = simd::native_arch>
 struct packed_filter {
     std::vector<packed_rhs<P, Arch>> groups;
+    detail::winograd_filters<P, Arch> winograd;
     dim_t bytes() const {
-        return std::accumulate(groups.begin(), groups.end(), dim_t{0},
+        return std::accumulate(groups.begin(), groups.end(), winograd.bytes(),
                                [](dim_t sum, const auto& g) { return sum + g.bytes(); });
     }
 };
@@ -43,8 +45,9 @@ template <GemmPolicy P, class Arch>
                                      const packed_filter<P, Arch>& filter) {
     g.check();
     require_dense<typename P::lhs::format>("the input", x, g.in_pixels(), g.in_channels);
-    require(static_cast<dim_t>(filter.groups.size()) == g.groups, "conv_forward: the packed filters are ",
-            filter.groups.size(), " groups, the geometry needs ", g.groups);
+    filter.winograd.check("conv_forward", g, g.group_in_channels(), g.group_out_channels());
+    require(static_cast<dim_t>(filter.groups.size()) == g.groups || (filter.groups.empty() && !filter.winograd.empty()),
+            "conv_forward: the packed filters are ", filter.groups.size(), " groups, the geometry needs ", g.groups);
     for (const auto& packed : filter.groups) {
         const dim_t k = g.kernel_h * tap_segment<kernel_traits<P, Arch>>(g, packed.folded());
         require(packed.k() == k && packed.n() == g.group_out_channels(),
@@ -68,18 +71,31 @@ auto filter_matrix(const conv_geometry& g, const Filters& filters) {
 }
 
 /// Packs filters for the forward pass. `filter.values` is filter_matrix(g, ...), scales and plane_stride as in gemm.
-/// `memory`: packed filters that are no longer needed; their places are taken where sizes agree. Throws as pack_rhs
-/// does.
+/// `memory`: packed filters that are no longer needed; their places are taken where sizes agree. `form` says how the
+/// pass will be computed, and what is known of its input. Throws as pack_rhs does, value_error where
+/// algorithm::winograd is asked for and can't be exact.
 template <GemmPolicy P, class Arch = simd::native_arch>
 packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& filter,
                                    rhs_storage stored = rhs_storage::fast, executor_ref exec = {},
-                                   packed_filter<P, Arch>&& memory = {}) {
+                                   packed_filter<P, Arch>&& memory = {}, conv_form form = {}) {
     g.check();
     require(filter.values.rows() == g.filter_size() && filter.values.cols() == g.out_channels,
             "pack_filter: the filters are a ", filter.values.rows(), " x ", filter.values.cols(),
             " matrix, the geometry needs ", g.filter_size(), " x ", g.out_channels);
     detail::check_operand("rhs", filter, g.out_channels, g.filter_size());
     packed_filter<P, Arch> packed = std::move(memory);
+    if constexpr (detail::has_winograd<P, Arch>) {
+        const auto& v = filter.values;
+        const bool dense = v.row_stride() == 1 && v.col_stride() == g.filter_size();
+        const auto* const w = dense ? v.data() : nullptr;
+        const bool whole = packed.winograd.pack("pack_filter", g, false, w, filter, form, exec);
+        if (whole) {
+            packed.groups.clear();
+            return packed;
+        }
+    } else {
+        detail::refuse_winograd("pack_filter", form);
+    }
     packed.groups.resize(static_cast<std::size_t>(g.groups));
     const dim_t count = g.group_out_channels();
     for (dim_t group = 0; group < g.groups; ++group) {
@@ -119,10 +135,17 @@ void conv_forward(const conv_geometry& g, std::span<const typename P::lhs::stora
     detail::check_forward<P, Arch>(g, x, filter);
     const auto written = detail::check_output<P>("conv_forward", out, g.out_pixels(), g.out_channels, stages);
     detail::require_apart("conv_forward", "the input", overlap(detail::footprint(x), written));
+    const bool by_winograd = filter.winograd.takes("conv_forward", x, !filter.groups.empty(), exec, check);
     for (dim_t group = 0; group < g.groups; ++group) {
         const dim_t count = g.group_in_channels(), first = group * g.group_out_channels();
         const detail::image_view<typename P::lhs::storage> image{x.data(),      g.batch,       g.height, g.width,
                                                                  g.in_channels, group * count, count};
+        if constexpr (detail::has_winograd<P, Arch>)
+            if (by_winograd) {
+                const Out part = detail::columns_from(out, first, g.group_out_channels());
+                filter.winograd.run(group, image, detail::forward_grid(g), x_scale, part, stages, first, exec, check);
+                continue;
+            }
         const auto& packed = filter.groups[static_cast<std::size_t>(group)];
         const detail::tap_source source(image, detail::forward_y(g), detail::forward_x(g),
                                         detail::tap_segment<detail::kernel_traits<P, Arch>>(g, packed.folded()));

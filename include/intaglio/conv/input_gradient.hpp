@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "intaglio/conv/pass.hpp"
+#include "intaglio/conv/winograd_choice.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
@@ -58,12 +59,13 @@ inline std::vector<dim_t> residue_rows(const conv_geometry& g, dim_t residue, di
 } // namespace detail
 
 /// Filters packed for the input gradient: for each group, for the input pixels of each residue, the taps that these
-/// meet.
+/// meet; or for Winograd's products, or for both, where the choice depends on the gradient.
 template <GemmPolicy P, class Arch = simd::native_arch>
 struct packed_gradient_filter {
     std::vector<packed_rhs<P, Arch>> products; ///< group * stride_h * stride_w + residue
+    detail::winograd_filters<P, Arch> winograd;
     dim_t bytes() const {
-        return std::accumulate(products.begin(), products.end(), dim_t{0},
+        return std::accumulate(products.begin(), products.end(), winograd.bytes(),
                                [](dim_t sum, const auto& p) { return sum + p.bytes(); });
     }
 };
@@ -88,23 +90,31 @@ struct residue_taps {
 } // namespace detail
 
 /// Packs dense filters (out_channels, kernel_h, kernel_w, in_channels / groups) for the input gradient; planar_bytes
-/// plane after plane. `memory` is as in pack_filter. Throws as pack_rhs does.
+/// plane after plane. `memory` and `form` are as in pack_filter. Throws as that does.
 template <GemmPolicy P, class Arch = simd::native_arch>
 packed_gradient_filter<P, Arch>
 pack_gradient_filter(const conv_geometry& g, std::span<const typename P::rhs::storage> filter, double scale,
-                     executor_ref exec = {}, packed_gradient_filter<P, Arch>&& memory = {}) {
+                     executor_ref exec = {}, packed_gradient_filter<P, Arch>&& memory = {}, conv_form form = {}) {
     detail::require_gradient_policy<P>();
     g.check();
     detail::require_dense<typename P::rhs::format>("the filters", filter, g.out_channels, g.filter_size());
     detail::check_reduction<P>(g.kernel_h * g.kernel_w * g.group_out_channels());
     detail::require_dense_range<typename P::rhs::format>("the filters", filter.data(), g.out_channels, g.filter_size());
     packed_gradient_filter<P, Arch> packed = std::move(memory);
-    packed.products.resize(static_cast<std::size_t>(g.groups * g.stride_h * g.stride_w));
-    std::size_t product = 0;
     const dim_t filters = g.group_out_channels(), channels = g.group_in_channels();
     rhs_view<P> scale_only;
     scale_only.scale = scale;
     scale_only.plane_stride = g.out_channels * g.filter_size();
+    if constexpr (detail::has_winograd<P, Arch>) {
+        if (packed.winograd.pack("pack_gradient_filter", g, true, filter.data(), scale_only, form, exec)) {
+            packed.products.clear();
+            return packed;
+        }
+    } else {
+        detail::refuse_winograd("pack_gradient_filter", form);
+    }
+    packed.products.resize(static_cast<std::size_t>(g.groups * g.stride_h * g.stride_w));
+    std::size_t product = 0;
     // of the rows of rhs: for each tap that hits and each filter of the group, the row of its input channels
     std::vector<dim_t> offsets;
     for (dim_t group = 0; group < g.groups; ++group)
@@ -138,10 +148,12 @@ void conv_input_gradient(const conv_geometry& g, std::span<const typename P::lhs
     const auto written = detail::check_output<P>("conv_input_gradient", d_x, g.in_pixels(), g.in_channels, stages);
     detail::require_apart("conv_input_gradient", "the output gradient", overlap(detail::footprint(d_out), written));
     const dim_t filters = g.group_out_channels(), channels = g.group_in_channels(), residues = g.stride_h * g.stride_w;
-    require(static_cast<dim_t>(filter.products.size()) == g.groups * residues,
+    filter.winograd.check("conv_input_gradient", g, filters, channels);
+    const bool direct = !filter.products.empty() || filter.winograd.empty();
+    require(!direct || static_cast<dim_t>(filter.products.size()) == g.groups * residues,
             "conv_input_gradient: the packed filters are ", filter.products.size(), " products, the geometry needs ",
             g.groups, " groups of ", residues, "; pack them for this geometry with pack_gradient_filter");
-    for (dim_t product = 0; product < g.groups * residues; ++product) {
+    for (dim_t product = 0; direct && product < g.groups * residues; ++product) {
         const auto& rhs = filter.products[static_cast<std::size_t>(product)];
         const dim_t depth = detail::residue_taps(g, product % residues).count() * filters;
         require(rhs.k() == depth && rhs.n() == channels, "conv_input_gradient: product ", product,
@@ -149,10 +161,18 @@ void conv_input_gradient(const conv_geometry& g, std::span<const typename P::lhs
                 "; pack them for this geometry with pack_gradient_filter");
     }
     detail::require_grouped_lhs<P>(g, "the output gradient", d_out.data(), g.out_pixels(), g.out_channels);
+    const bool by_winograd = filter.winograd.takes("conv_input_gradient", d_out, direct, exec, check);
     for (dim_t product = 0; product < g.groups * residues; ++product) {
         const dim_t group = product / residues, residue = product % residues;
         const detail::image_view<typename P::lhs::storage> image{
             d_out.data(), g.batch, g.out_height(), g.out_width(), g.out_channels, group * filters, filters};
+        if constexpr (detail::has_winograd<P, Arch>)
+            if (by_winograd) {
+                const Out part = detail::columns_from(d_x, group * channels, channels);
+                filter.winograd.run(group, image, detail::input_gradient_grid(g), d_out_scale, part, stages,
+                                    group * channels, exec, check);
+                continue;
+            }
         const detail::residue_taps taps(g, residue);
         const std::vector<dim_t> rows = detail::residue_rows(g, residue, taps.y.window.outputs, taps.x.window.outputs);
         if constexpr (std::is_same_v<Out, matrix_view<float>> && sizeof...(Stages) == 0)

@@ -40,6 +40,16 @@ public:
               lhs, panel, c, before, after);
     }
 
+    /// `sums` final sums of chains of `length` elements that the caller has shadowed itself.
+    void count(std::int64_t length, std::int64_t sums, std::int64_t wrong, std::int64_t largest) {
+        raise(longest_, length);
+        chains_ += sums;
+        overflows_ += wrong;
+        raise(largest_, largest);
+    }
+    /// Whether sums are shadowed.
+    bool shadows() const { return sums_; }
+
 private:
     /// All that the sums of a tile depend on beside types, as numbers: one text serves every tile, and is compiled once
     /// for each kind of digits.

@@ -92,6 +92,9 @@ struct lanes_atom {
                 for (int p = 0; p < K; ++p) {
                     if constexpr (std::is_floating_point_v<Acc>)
                         sum = __builtin_fmaf(l.v[i * K + p], r.v[j * K + p], sum);
+                    else if constexpr (sizeof(Lhs) == 2 && sizeof(Acc) == 4) // sums modulo 2^32 (conv/winograd.hpp)
+                        sum = static_cast<Acc>(static_cast<std::uint32_t>(sum) +
+                                               static_cast<std::uint32_t>(Acc{l.v[i * K + p]} * Acc{r.v[j * K + p]}));
                     else
                         sum = static_cast<Acc>(sum + static_cast<Acc>(static_cast<Acc>(l.v[i * K + p]) *
                                                                       static_cast<Acc>(r.v[j * K + p])));

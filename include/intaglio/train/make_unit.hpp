@@ -12,10 +12,10 @@
 
 namespace intaglio::inline INTAGLIO_ABI::train {
 
-/// The unit of a group of nodes. `shapes` are those of all nodes.
+/// The unit of a group of nodes. `shapes` are those of all nodes, `of_product` is for a convolution or linear layer.
 template <class T>
 unit<T> make_unit(const nn::network& net, const std::vector<extents>& shapes, const node_group& group, unit_links links,
-                  const plan_options& options) {
+                  const plan_options& options, const product_options& of_product) {
     const std::size_t head = group.head, tail = group.tail;
     const bool rectify = group.is_rectified(net);
     const std::size_t from = net.nodes[head].inputs.empty() ? 0 : net.nodes[head].inputs[0];
@@ -24,8 +24,7 @@ unit<T> make_unit(const nn::network& net, const std::vector<extents>& shapes, co
         const bool in_float = std::count(options.in_float.begin(), options.in_float.end(), net.nodes[head].name) > 0;
         if (in_float && !std::is_same_v<T, float>)
             return unit<T>(product_step<T>{std::move(links), widened_product<T>(g, options.storage.operands), rectify});
-        return unit<T>(product_step<T>{std::move(links),
-                                       product_unit<T>(g, options.storage.weights, options.storage.products), rectify});
+        return unit<T>(product_step<T>{std::move(links), product_unit<T>(g, of_product), rectify});
     };
     const auto pool = [&](pool_axis y, pool_axis x, bool is_maximum, bool counts_padding) {
         require(!is_maximum || y.longest() * x.longest() <= 256, net.nodes[head].name,

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "intaglio/conv/algorithm.hpp"
 #include "intaglio/nn/network.hpp"
 #include "intaglio/quantize/dfp.hpp"
 
@@ -24,9 +25,10 @@ struct storage_options {
 
 struct plan_options {
     storage_options storage{};
-    std::vector<std::string> in_float{}; ///< convolutions and linear layers whose products stay FP32
-    std::uint64_t seed = 0;              ///< of dropout
-    bool keep_tensors = false;           ///< tensors share no memory, so that all can be looked at after a step
+    std::vector<std::string> in_float{};           ///< convolutions and linear layers whose products stay FP32
+    algorithm convolutions = algorithm::automatic; ///< of no influence on results, only on speed
+    std::uint64_t seed = 0;                        ///< of dropout
+    bool keep_tensors = false; ///< tensors share no memory, so that all can be looked at after a step
 };
 
 /// The names of the first and the last convolution or linear layer of a network and of its auxiliary classifiers.

@@ -38,7 +38,7 @@ public:
     /// nn::infer_shapes does.
     plan(const nn::network& net, const extents& images, nn::parameters& parameters, const plan_options& options = {},
          executor_ref exec = {})
-        : net_(net), shapes_(nn::infer_shapes(net, images)), options_(options) {
+        : net_(net), readers_(nn::readers(net)), shapes_(nn::infer_shapes(net, images)), options_(options) {
         const float_environment scope;
         require(images[0] >= 1, "plan: a batch of ", images[0], " images; at least one is needed");
         for (const std::string& name : options_.in_float) nn::find_node(net_, name);
@@ -224,6 +224,7 @@ private:
         tensor_of_[0] = add_tensor(shapes_[0].size());
         node_of_.assign(1, 0);
         rectified_.assign(1, 0);
+        wide_gradient_.assign(1, 1);
         for (const node_group& g : group_nodes(net_)) {
             if (std::holds_alternative<nn::op::flatten>(net_.nodes[g.head].op)) {
                 tensor_of_[g.tail] = tensor_of_[net_.nodes[g.head].inputs[0]];
@@ -236,9 +237,11 @@ private:
                 links.inputs.push_back(tensor_of_[in[0] == g.head ? in[1] : in[0]]);
             }
             tensor_of_[g.tail] = links.output = add_tensor(shapes_[g.tail].size());
+            wide_gradient_.push_back(takes_wide_gradient(net_.nodes[g.head].op, links.inputs) ? 1 : 0);
+            const product_options of_product = product_at(g, links.inputs);
             rectified_.push_back(g.is_rectified(net_) ? 1 : 0);
             node_of_.push_back(g.tail);
-            units_.push_back(make_unit<T>(net_, shapes_, g, std::move(links), options_));
+            units_.push_back(make_unit<T>(net_, shapes_, g, std::move(links), options_, of_product));
         }
         logits_.reserve(net_.outputs.size()); // units keep their addresses
         for (const nn::network_output& o : net_.outputs) {
@@ -253,6 +256,26 @@ private:
                 }
             outputs_.push_back(place);
         }
+    }
+
+    /// Whether nobody multiplies the gradient by a unit's output: it may keep all bits then.
+    bool takes_wide_gradient(const nn::operation& op, const std::vector<std::size_t>& inputs) const {
+        if (std::holds_alternative<nn::op::convolution>(op) || std::holds_alternative<nn::op::linear>(op)) return false;
+        const auto wide = [&](std::size_t tensor) { return wide_gradient_[tensor] != 0; };
+        if (std::holds_alternative<nn::op::batch_norm>(op)) return inputs.size() == 1 || wide(inputs[1]);
+        const bool hands_on = std::holds_alternative<nn::op::add>(op) || std::holds_alternative<nn::op::relu>(op);
+        return !hands_on || std::all_of(inputs.begin(), inputs.end(), wide);
+    }
+    /// How the products of a group are stored: with all bits where only batch norms read them.
+    product_options product_at(const node_group& g, const std::vector<std::size_t>& inputs) const {
+        const storage_options& storage = options_.storage;
+        const bool to_norms = std::all_of(readers_[g.tail].begin(), readers_[g.tail].end(), [&](std::size_t reader) {
+            return std::holds_alternative<nn::op::batch_norm>(net_.nodes[reader].op);
+        });
+        return {.weights = storage.weights,
+                .outputs = to_norms ? storage.products : storage.operands,
+                .gradients = wide_gradient_[inputs.front()] != 0 ? storage.products : storage.operands,
+                .form = {options_.convolutions, largest_mantissa(storage.operands)}};
     }
 
     bool has_readers(std::size_t tensor) {
@@ -357,12 +380,14 @@ private:
     }
 
     nn::network net_;
-    std::vector<extents> shapes_; ///< of each node
+    std::vector<std::vector<std::size_t>> readers_; ///< of each node
+    std::vector<extents> shapes_;                   ///< of each node
     plan_options options_;
     workspace<T> w_;
     std::vector<unit<T>> units_;
     std::vector<std::size_t> tensor_of_;   ///< of each node that ends a unit
     std::vector<char> rectified_;          ///< of each tensor of the forward pass
+    std::vector<char> wide_gradient_;      ///< of the same: whether nobody multiplies the gradient by it
     std::vector<std::size_t> node_of_;     ///< whose output each tensor of the forward pass is
     std::vector<std::size_t> gradient_of_; ///< the whole gradient by each tensor of the forward pass
     std::vector<output_place> outputs_;

@@ -17,6 +17,7 @@
 #include "intaglio/conv/weight_gradient.hpp"
 #include "intaglio/gemm/presets.hpp"
 #include "intaglio/train/gradient.hpp"
+#include "intaglio/train/pass_choice.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::train {
 
@@ -75,14 +76,30 @@ void store_product(stored<T>& to, kept_exponent& kept, dfp_spec spec, std::strin
     }
 }
 
+/// How a product stores what it writes and its weights, and how its passes are computed.
+struct product_options {
+    dfp_spec weights{}, outputs{}, gradients{};
+    conv_form form{};
+
+    /// The weights of a kernel that Winograd's products can serve keep 12 magnitude bits, whether they do or not:
+    /// results don't depend on the algorithm.
+    dfp_spec weights_of(const conv_geometry& g) const {
+        dfp_spec spec = weights;
+        if (intaglio::detail::is_winograd_shape(g) && form.largest <= intaglio::detail::winograd_largest)
+            spec.head_room = std::max(spec.head_room, spec.bits - 13);
+        return spec;
+    }
+};
+
 template <class T>
 class product_unit {
     using policy = product_policy<T>;
 
 public:
-    product_unit(const conv_geometry& g, dfp_spec weights, dfp_spec outputs)
-        : g_(g), weight_spec_(weights), output_spec_(outputs) {
+    product_unit(const conv_geometry& g, const product_options& options) : g_(g), options_(options) {
         g_.check();
+        options_.weights = options.weights_of(g);
+        if constexpr (!std::is_same_v<T, float>) forward_choice_ = gradient_choice_ = pass_choice(g, options.form);
     }
 
     const conv_geometry& geometry() const { return g_; }
@@ -100,24 +117,31 @@ public:
             if (memory_.size() != weights()) memory_ = buffer<T>(weights(), uninitialized);
             const int guess = w_.exponent;
             w_ = {memory_.data(), weights(), guess, report};
-            store_pass(w_, channel_walk(1), weight_spec_, name, exec,
+            store_pass(w_, channel_walk(1), options_.weights, name, exec,
                        [&](dim_t first, dim_t count, dim_t, float* v) { std::copy_n(master + first, count, v); });
         }
         rhs_view<policy> filters;
         filters.values = filter_matrix(g_, w_.elements());
         filters.scale = static_cast<double>(w_.unit());
-        forward_ = pack_filter<policy>(g_, filters, rhs_storage::fast, exec, std::move(forward_));
-        if (needs_input_gradient)
-            gradient_ = pack_gradient_filter<policy>(g_, w_.elements(), static_cast<double>(w_.unit()), exec,
-                                                     std::move(gradient_));
+        {
+            const conv_form form = forward_choice_.next();
+            const auto watch = forward_choice_.time_packing();
+            forward_ = pack_filter<policy>(g_, filters, rhs_storage::fast, exec, std::move(forward_), form);
+        }
+        if (!needs_input_gradient) return;
+        const conv_form form = gradient_choice_.next();
+        const auto watch = gradient_choice_.time_packing();
+        gradient_ = pack_gradient_filter<policy>(g_, w_.elements(), static_cast<double>(w_.unit()), exec,
+                                                 std::move(gradient_), form);
     }
 
     /// y = x * weights (+ bias), rectified.
     void forward(const stored<T>& x, stored<T>& y, const float* bias, bool rectify, std::string_view name,
                  executor_ref exec) {
-        store_product(y, kept_y_, output_spec_, name, [&](float* largest, loss_counter* losses, audit* check) {
+        store_product(y, kept_y_, options_.outputs, name, [&](float* largest, loss_counter* losses, audit* check) {
             unit_stage<T> stage{.per_column = bias, .rectify = rectify, .losses = losses};
             stage.largest.result = largest;
+            const auto watch = forward_choice_.time_pass();
             conv_forward<policy>(g_, x.elements(), static_cast<double>(x.unit()), forward_,
                                  product_output(y, g_.out_pixels(), g_.out_channels), epilogue{stage}, exec, check);
         });
@@ -134,13 +158,15 @@ public:
     }
 
     void input_gradient(const stored<T>& d_y, const gradient_target<T>& to, std::string_view name, executor_ref exec) {
-        store_product(*to.d, kept_d_x_, output_spec_, name, [&](float* largest, loss_counter* losses, audit* check) {
-            unit_stage<T> stage{.gradient = to, .row_stride = g_.in_channels, .losses = losses};
-            stage.largest.result = largest;
-            conv_input_gradient<policy>(g_, d_y.elements(), static_cast<double>(d_y.unit()), gradient_,
-                                        product_output(*to.d, g_.in_pixels(), g_.in_channels), epilogue{stage}, exec,
-                                        check);
-        });
+        store_product(*to.d, kept_d_x_, options_.gradients, name,
+                      [&](float* largest, loss_counter* losses, audit* check) {
+                          unit_stage<T> stage{.gradient = to, .row_stride = g_.in_channels, .losses = losses};
+                          stage.largest.result = largest;
+                          const auto watch = gradient_choice_.time_pass();
+                          conv_input_gradient<policy>(g_, d_y.elements(), static_cast<double>(d_y.unit()), gradient_,
+                                                      product_output(*to.d, g_.in_pixels(), g_.in_channels),
+                                                      epilogue{stage}, exec, check);
+                      });
     }
 
     void weight_gradient(const stored<T>& x, const stored<T>& d_y, float* d_w, executor_ref exec,
@@ -156,7 +182,8 @@ public:
 
 private:
     conv_geometry g_;
-    dfp_spec weight_spec_, output_spec_;
+    product_options options_;
+    pass_choice forward_choice_, gradient_choice_;
     kept_exponent kept_y_, kept_d_x_;
     buffer<T> memory_; ///< of the weights, where they are not the master's
     stored<T> w_;
@@ -170,8 +197,7 @@ template <class T>
 class widened_product {
 public:
     widened_product(const conv_geometry& g, dfp_spec operands)
-        : product_(g, {}, {}), spec_(operands), x_(g.in_pixels() * g.in_channels), y_(g.out_pixels() * g.out_channels) {
-    }
+        : product_(g, {}), spec_(operands), x_(g.in_pixels() * g.in_channels), y_(g.out_pixels() * g.out_channels) {}
 
     const conv_geometry& geometry() const { return product_.geometry(); }
     void set_weights(const float* master, bool needs_input_gradient, std::string_view name, executor_ref exec,

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -50,9 +51,17 @@ struct stored {
     }
 };
 
+/// What stored mantissas keep to in magnitude: 2^(bits - 1 - head_room) - 1.
+constexpr std::int32_t largest_mantissa(dfp_spec spec) noexcept {
+    return static_cast<std::int32_t>((std::int64_t{1} << (spec.bits - 1 - spec.head_room)) - 1);
+}
+
 /// The exponent with which magnitudes up to `largest` (finite) are stored.
 inline int stored_exponent(float largest, dfp_spec spec) noexcept {
-    return magnitude_bits(largest) == 0 ? 0 : std::max(least_exponent, dfp_exponent(largest, spec));
+    if (magnitude_bits(largest) == 0) return 0;
+    const int exponent = std::max(least_exponent, dfp_exponent(largest, spec));
+    const bool rounds_up = std::ldexp(static_cast<double>(largest), -exponent) > largest_mantissa(spec);
+    return exponent + (spec.head_room > 0 && rounds_up ? 1 : 0);
 }
 
 /// Tells whoever watches `t` that it was written.

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Which convolutions are computed by Winograd's products, and filters packed for those that are. Results are the same
+// either way (winograd.hpp), so the choice may follow from the data.
+
+#include <span>
+#include <vector>
+
+#include "intaglio/conv/pass.hpp"
+#include "intaglio/conv/winograd_product.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::detail {
+
+/// Outputs and where their inputs lie.
+inline winograd_grid forward_grid(const conv_geometry& g) {
+    return {g.batch, g.out_height(), g.out_width(), -g.pad_h, -g.pad_w};
+}
+inline winograd_grid input_gradient_grid(const conv_geometry& g) {
+    return {g.batch, g.height, g.width, g.pad_h - 2, g.pad_w - 2};
+}
+
+/// The rule of algorithm::automatic, as measured (docs/performance.md): where channels are few the transforms cost more
+/// than the products that they save, and where the transformed filters lie far outside L2 they take as long to come.
+inline bool prefers_winograd(const conv_geometry& g) {
+    const dim_t channels = g.group_in_channels(), filters = g.group_out_channels();
+    return is_winograd_shape(g) && std::min(channels, filters) >= 96 &&
+           2 * winograd_products * channels * filters <= 3 * cache_sizes::of_this_machine().l2;
+}
+
+/// Throws where a caller asks for Winograd's products that are not there for the policy, or not for the geometry.
+inline void require_winograd(const char* name, bool possible, const char* reason) {
+    require<value_error>(possible, name, ": algorithm::winograd is asked for, but ", reason,
+                         "; use algorithm::automatic");
+}
+inline void refuse_winograd(const char* name, const conv_form& form) {
+    require_winograd(name, form.how != algorithm::winograd || form.or_direct,
+                     "the policy does not multiply int16 on this machine");
+}
+/// Whether a pass of this geometry may be computed so, as far as is known before any number is seen.
+inline bool may_take_winograd(const char* name, const conv_geometry& g, const conv_form& form) {
+    if (form.how == algorithm::direct) return false;
+    if (form.how == algorithm::automatic) return prefers_winograd(g) && form.largest <= winograd_largest;
+    const bool shape = is_winograd_shape(g), small = form.largest <= winograd_largest;
+    require_winograd(name, shape || form.or_direct, "the kernel is not 3 x 3 neighbours with a stride of 1");
+    require_winograd(name, small || form.or_direct, "operands may be larger than 8,191");
+    return shape && small;
+}
+
+/// Filters for Winograd's products: none where a convolution is computed directly.
+template <GemmPolicy P, class Arch>
+class winograd_filters {
+public:
+    bool empty() const { return groups_.empty(); }
+    dim_t bytes() const {
+        dim_t sum = 0;
+        for (const auto& g : groups_) sum += g.bytes();
+        return sum;
+    }
+
+    /// Packs dense filters where the form asks for it and it can be exact. True where nothing else is needed: the
+    /// caller promised small operands, or wants nothing else.
+    bool pack(const char* name, const conv_geometry& g, bool gradient, const std::int16_t* w, const rhs_view<P>& view,
+              const conv_form& form, executor_ref exec) {
+        std::vector<winograd_filter<P, Arch>> places = std::move(groups_);
+        groups_.clear();
+        largest_ = form.largest;
+        if (!may_take_winograd(name, g, form)) return false;
+        const bool must = form.how == algorithm::winograd && !form.or_direct;
+        if (must) require_winograd(name, w != nullptr, "the filters are not dense");
+        if (!w) return false;
+        places.resize(static_cast<std::size_t>(g.groups));
+        const dim_t filters = g.group_out_channels();
+        for (dim_t group = 0; group < g.groups; ++group) {
+            const auto transformed = transform_filters(w + group * filters * g.filter_size(), filters,
+                                                       g.group_in_channels(), g.filter_size(), exec);
+            if (must) require_winograd(name, transformed.fit, "filters are too large: 12 bits mostly fit");
+            if (!transformed.fit) return false;
+            pack_winograd<P, Arch>(transformed, gradient, view, exec, places[static_cast<std::size_t>(group)]);
+        }
+        groups_ = std::move(places);
+        return must || form.largest > 0;
+    }
+
+    /// Throws unless packed filters fit a product of this size.
+    void check(const char* name, const conv_geometry& g, dim_t k, dim_t n) const {
+        if (empty()) return;
+        require(is_winograd_shape(g) && static_cast<dim_t>(groups_.size()) == g.groups, name,
+                ": the packed filters are ", groups_.size(), " groups of 3 x 3 taps, the geometry has ", g.groups,
+                " of ", g.kernel_h, " x ", g.kernel_w);
+        const auto& product = groups_.front().products[0];
+        require(product.k() == k && product.n() == n, name, ": a group of the packed filters is 9 x ", product.k(),
+                " x ", product.n(), ", the geometry needs 9 x ", k, " x ", n);
+    }
+
+    /// Whether a call with this operand takes these products; `direct`: it need not.
+    template <class T>
+    bool takes(const char* name, std::span<const T> x, bool direct, executor_ref exec, const audit* check) const {
+        if constexpr (has_winograd<P, Arch>) {
+            if (empty()) return false;
+            if (largest_ > 0 && !check) return true;
+            const std::int32_t most = largest_of(x, exec);
+            if (most <= (largest_ > 0 ? largest_ : winograd_largest)) return true;
+            require<value_error>(direct, name, ": the operand has an element of magnitude ", most,
+                                 ", the filters were packed for at most ", largest_ > 0 ? largest_ : winograd_largest,
+                                 "; pack them with the right conv_form::largest, or algorithm::automatic without it");
+        }
+        return false;
+    }
+
+    template <class Out, class Stages>
+    void run(dim_t group, const image_view<std::int16_t>& image, const winograd_grid& grid, double scale,
+             const Out& out, const Stages& stages, dim_t stage_column, executor_ref exec, audit* check) const {
+        const float_environment scope;
+        winograd_run<P, Arch, Out, Stages>(image, grid, scale, groups_[static_cast<std::size_t>(group)], out, stages,
+                                           stage_column, check)
+            .run(exec);
+    }
+
+private:
+    std::vector<winograd_filter<P, Arch>> groups_;
+    std::int32_t largest_ = 0; ///< what the caller promised of operands; 0: nothing
+};
+
+} // namespace intaglio::inline INTAGLIO_ABI::detail

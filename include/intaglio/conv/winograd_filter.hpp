@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// 3 x 3 filters as Winograd products take them: G w G' (winograd.hpp), sixteen matrices, each packed as the rhs of a
+// product of its own. They serve the forward pass and, with taps turned around and channels exchanged, the input
+// gradient: to turn a kernel around exchanges the first and the last row of G w, and the others stay.
+//
+// Filters are looked at while they are transformed: the result must fit int16. Filters of 12 bits hardly ever fail.
+
+#include <array>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "intaglio/conv/winograd.hpp"
+#include "intaglio/gemm/pack_rhs.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::detail {
+
+/// The filters of one group.
+template <GemmPolicy P, class Arch>
+struct winograd_filter {
+    std::array<packed_rhs<P, Arch>, winograd_products> products;
+    std::vector<double> squares; ///< by panel: the largest sum of squares of a column's taps and channels
+
+    dim_t bytes() const {
+        dim_t sum = 0;
+        for (const auto& p : products) sum += p.bytes();
+        return sum;
+    }
+};
+
+/// G w G' of the filters of one group, in numbers, and what is known of them.
+struct transformed_filters {
+    dim_t filters, channels;
+    buffer<std::int16_t> values; ///< (product, filter, channel)
+    buffer<float> squares;       ///< (filter, channel): summed over taps, in float
+    bool fit = true;
+
+    const std::int16_t* product(int q) const { return values.data() + q * filters * channels; }
+};
+
+/// Transforms `Lanes` channels of a filter from c on, whose taps are `stride` apart in w, and raises the bits that
+/// magnitudes have.
+template <int Lanes>
+INTAGLIO_INLINE void transform_filter(const std::int16_t* w, dim_t stride, dim_t c, std::int16_t* u, dim_t plane,
+                                      float* squares, simd::vector<std::int32_t, Lanes>& bits) {
+    using ints = simd::vector<std::int32_t, Lanes>;
+    using words = simd::vector<std::int16_t, Lanes>;
+    using floats = simd::vector<float, Lanes>;
+    floats square = {};
+    const auto column = [&](int s) __attribute__((always_inline)) {
+        const auto tap = [&](int r) __attribute__((always_inline)) {
+            const auto v = __builtin_convertvector(simd::load_vector<words>(w + (r * 3 + s) * stride + c), ints);
+            const auto real = __builtin_convertvector(v, floats);
+            square += real * real;
+            return v;
+        };
+        return winograd_weights(tap(0), tap(1), tap(2));
+    };
+    const auto put = [&](int q, ints value) __attribute__((always_inline)) {
+        bits |= value ^ (value >> 31);
+        simd::store_vector(u + q * plane + c, __builtin_convertvector(value, words));
+    };
+    const auto row = [&](int i, ints w0, ints w1, ints w2) __attribute__((always_inline)) {
+        const auto r = winograd_weights(w0, w1, w2);
+        put(4 * i, r.a);
+        put(4 * i + 1, r.b);
+        put(4 * i + 2, r.c);
+        put(4 * i + 3, r.d);
+    };
+    const auto k0 = column(0), k1 = column(1), k2 = column(2);
+    row(0, k0.a, k1.a, k2.a);
+    row(1, k0.b, k1.b, k2.b);
+    row(2, k0.c, k1.c, k2.c);
+    row(3, k0.d, k1.d, k2.d);
+    simd::store_vector(squares + c, square);
+}
+
+/// All channels of a filter; false where some of the result doesn't fit int16.
+[[gnu::noinline]] inline bool transform_filter(const std::int16_t* w, dim_t channels, std::int16_t* u, dim_t plane,
+                                               float* squares) {
+    constexpr int lanes = simd::widest_vector / 4;
+    simd::vector<std::int32_t, lanes> bits = {};
+    dim_t c = 0;
+    for (; c + lanes <= channels; c += lanes) transform_filter<lanes>(w, channels, c, u, plane, squares, bits);
+    simd::vector<std::int32_t, 1> rest = {};
+    for (; c < channels; ++c) transform_filter<1>(w, channels, c, u, plane, squares, rest);
+    for (int e = 0; e < lanes; ++e) rest[0] |= bits[e];
+    return rest[0] <= 32767;
+}
+
+/// w: (filters, 3, 3, channels), filters `filter_stride` apart.
+inline transformed_filters transform_filters(const std::int16_t* w, dim_t filters, dim_t channels, dim_t filter_stride,
+                                             executor_ref exec) {
+    transformed_filters t{filters, channels,
+                          buffer<std::int16_t>(winograd_products * filters * channels, uninitialized),
+                          buffer<float>(filters * channels, uninitialized)};
+    std::vector<char> fits(static_cast<std::size_t>(filters));
+    exec.for_each(filters, [&](dim_t o, int) {
+        fits[static_cast<std::size_t>(o)] =
+            transform_filter(w + o * filter_stride, channels, t.values.data() + o * channels, filters * channels,
+                             t.squares.data() + o * channels);
+    });
+    t.fit = std::all_of(fits.begin(), fits.end(), [](char fit) { return fit != 0; });
+    return t;
+}
+
+/// Packs transformed filters for the forward pass, or for the input gradient. `scale` is of the filters; the products
+/// come to four times the result.
+template <GemmPolicy P, class Arch>
+void pack_winograd(const transformed_filters& t, bool gradient, const rhs_view<P>& view, executor_ref exec,
+                   winograd_filter<P, Arch>& packed) {
+    using traits = kernel_traits<P, Arch>;
+    const dim_t k = gradient ? t.filters : t.channels, n = gradient ? t.channels : t.filters,
+                row_stride = gradient ? t.channels : 1, col_stride = gradient ? 1 : t.channels;
+    const auto turned = [](int i) { return i == 0 ? 3 : i == 3 ? 0 : i; };
+    for (int q = 0; q < winograd_products; ++q) {
+        const int from = gradient ? turned(q / 4) * 4 + turned(q % 4) : q;
+        auto& place = packed.products[static_cast<std::size_t>(q)];
+        place = pack_rows<P, Arch>({t.product(from), row_stride, col_stride}, k, n, view, exec, rhs_storage::fast, {},
+                                   std::move(place));
+    }
+    packed.squares.assign(static_cast<std::size_t>(packed.products[0].panels()), 0);
+    for (dim_t j = 0; j < n; ++j) {
+        double sum = 0;
+        for (dim_t e = 0; e < k; ++e) sum += static_cast<double>(t.squares[e * row_stride + j * col_stride]);
+        double& most = packed.squares[static_cast<std::size_t>(j / traits::cols)];
+        most = std::max(most, sum * (1 + 0x1p-20)); // above what rounding took
+    }
+}
+
+} // namespace intaglio::inline INTAGLIO_ABI::detail
