@@ -32,7 +32,13 @@ calibration measure(const folded_network& folded, dim_t images = 8) {
 coded_network code(const nn::network& net) {
     const folded_network folded = infer::fold(net, random_parameters(net));
     coded_network coded = encode(folded, measure(folded), [](std::size_t node) {
-        return node % 3 == 0 ? weight_coding{} : weight_coding{.step = 0.9, .divisors = {3, 2}};
+        const weight_coding codings[] = {{},
+                                         {.step = 0.9, .divisors = {3, 2}},
+                                         {.family = coding_family::greedy, .planes = 3},
+                                         {.family = coding_family::locked, .planes = 3, .block = 17},
+                                         {.family = coding_family::greedy, .planes = 5, .block = 5},
+                                         {.family = coding_family::int4, .block = 32}};
+        return codings[node % 6];
     });
     const std::vector<int> all = coded.levels.front();
     for (const int most : {2, 1}) {

@@ -197,7 +197,7 @@ void classify_data(const classify_options& asked, const io::loaded_model& file, 
         for (std::size_t i = 0; i < answer.size(); ++i) same += answer[i] == compared[i] ? 1 : 0;
         t.add({about.levels[static_cast<std::size_t>(*l - 1)], fixed(100 * static_cast<double>(right) / n, 2) + " %",
                fixed(100 * static_cast<double>(in_five) / n, 2) + " %",
-               fixed(100 * static_cast<double>(same) / n, 2) + " %", intaglio::join(bytes_until(file, *l)),
+               fixed(100 * static_cast<double>(same) / n, 2) + " %", intaglio::join(file.bytes_until(*l)),
                fixed(1000 * seconds / n, 2)});
     }
     std::printf("%zu images, %s\n", answers.front().size(), about.name.c_str());

@@ -73,16 +73,40 @@ std::vector<infer::channel_values> channel_values_of(const io::model_description
     return list;
 }
 
+infer::weight_coding coding_of(const ternarize_options& asked) {
+    const bool budget = asked.size > 0 || asked.error > 0, blocks = !asked.coding.empty() && asked.coding != "feedback";
+    require<value_error>(asked.coding != "8-8" || (!budget && asked.step == 0 && asked.levels == 1),
+                         "--coding 8-8 is one coding: leave out --size, --error, --step and --levels");
+    require<value_error>(!blocks || asked.step == 0, "--step belongs to --coding feedback, not to ", asked.coding);
+    require<value_error>(asked.coding != "int4" || (!budget && asked.levels == 1),
+                         "--coding int4 has one plane: leave out --size, --error and --levels");
+    infer::weight_coding coding{.step = asked.step, .feedback = asked.feedback, .correct_bias = asked.correct_bias};
+    using infer::coding_family;
+    coding.family = asked.coding == "greedy"   ? coding_family::greedy
+                    : asked.coding == "locked" ? coding_family::locked
+                    : asked.coding == "int4"   ? coding_family::int4
+                                               : coding_family::steps;
+    coding.block = asked.block;
+    const bool dial = asked.levels > 1 || budget;
+    const int usual = coding.family == coding_family::int4              ? 1
+                      : coding.family == coding_family::locked || !dial ? 2
+                                                                        : 3;
+    coding.planes = asked.planes > 0 ? asked.planes : usual;
+    if (coding.family == coding_family::steps) coding.planes = 1;
+    if (asked.coding == "feedback" && asked.step == 0 && !budget) coding.step = 0.7;
+    return coding;
+}
+
 void print_table(const io::loaded_model& file, const infer::conversion& made) {
     const infer::coded_network& network = file.model.network;
-    table t({"layer", "weights", "step", "bits", "bytes", "sensitivity"});
+    table t({"layer", "weights", "coding", "bits", "bytes", "sensitivity"});
     for (std::size_t i = 0; i < network.net.nodes.size(); ++i) {
         if (!network.products[i]) continue;
         dim_t bytes = 0;
         for (const io::plane_entry& p : file.planes)
             if (p.head.node == i) bytes += p.record_bytes;
         const dim_t weights = network.products[i]->planes.front().codes.size();
-        t.add({network.net.nodes[i].name, intaglio::join(weights), made.steps[i] > 0 ? fixed(made.steps[i], 2) : "8-8",
+        t.add({network.net.nodes[i].name, intaglio::join(weights), infer::describe(made.codings[i]),
                fixed(8.0 * static_cast<double>(bytes) / static_cast<double>(weights), 2), intaglio::join(bytes),
                made.sensitivity.empty() ? "" : fixed(made.sensitivity[i], 5)});
     }
@@ -120,12 +144,11 @@ int ternarize(const ternarize_options& asked) {
 
     intaglio::thread_pool pool(asked.threads);
     infer::convert_options options{.input = channel_values_of(about, size.channels),
+                                   .coding = coding_of(asked),
                                    .size = asked.size,
-                                   .step = asked.step,
+                                   .error = asked.error,
                                    .levels = asked.levels,
                                    .ends_in_bytes = asked.ends_in_bytes,
-                                   .feedback = asked.feedback,
-                                   .correct_bias = asked.correct_bias,
                                    .noise = asked.noise};
     training::opened_data data;
     std::unique_ptr<intaglio::data::loader> images;
@@ -151,9 +174,9 @@ int ternarize(const ternarize_options& asked) {
     bar.reset();
 
     model.network = std::move(made.network);
-    about.coding = asked.size > 0   ? intaglio::join("steps for ", asked.size, "x")
-                   : asked.step > 0 ? intaglio::join("step ", asked.step)
-                                    : "8-8";
+    about.coding = asked.size > 0    ? intaglio::join(infer::describe(options.coding), " for ", asked.size, "x")
+                   : asked.error > 0 ? intaglio::join(infer::describe(options.coding), " for an error of ", asked.error)
+                                     : infer::describe(options.coding);
     for (int level = 1; level <= model.network.level_count(); ++level)
         about.levels.push_back(level == model.network.level_count() ? "all" : intaglio::join("level ", level));
     io::save_model(asked.output, model);

@@ -21,8 +21,10 @@ struct image_values {
 
 struct ternarize_options {
     std::string model, network, output, json;
-    double size = 0, step = 0; ///< at most one is given; both 0: 8-8
-    int levels = 1;
+    double size = 0, step = 0, error = 0; ///< at most one is given; all 0: as `coding` says, 8-8 by default
+    std::string coding;                   ///< a name of main.cpp's list; empty: feedback where there is a size or step
+    dim_t block = 64;
+    int levels = 1, planes = 0; ///< of planes, 0: what is usual for the coding
     dim_t noise = 0, classes = 0;
     std::string calibrate; ///< a folder, or data as train takes them
     bool feedback = true, correct_bias = true, ends_in_bytes = true;
