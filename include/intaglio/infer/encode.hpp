@@ -117,12 +117,10 @@ inline void add_step_planes(coded_product& product, std::span<const float> weigh
 }
 
 /// Planes with scales per block; biases are left out.
-inline void add_block_planes(coded_product& product, std::span<const float> weights, const weight_coding& coding,
-                             executor_ref exec) {
-    const dim_t rows = std::ssize(product.steps.falls);
-    product.planes =
-        block_coder(weights, rows, rows > 0 ? std::ssize(weights) / rows : 0, product.steps.values(), coding, exec)
-            .planes();
+inline void add_block_planes(coded_product& product, std::span<const float> weights, dim_t cols,
+                             const weight_coding& coding, executor_ref exec) {
+    const std::vector<float> steps = product.steps.values();
+    product.planes = block_coder(weights, std::ssize(steps), cols, steps, coding, exec).planes();
     for (std::size_t p = 1; p < product.planes.size(); ++p) // steps are those of the first plane
         product.steps.largest *= static_cast<float>(product.planes[p].divisor);
 }
@@ -141,7 +139,7 @@ inline coded_product code_product(std::span<const float> weights, std::span<cons
     if (of_steps)
         detail::add_step_planes(product, weights, inputs, coding, exec);
     else
-        detail::add_block_planes(product, weights, coding, exec);
+        detail::add_block_planes(product, weights, size, coding, exec);
 
     std::vector<float> left(weights.begin(), weights.end());
     std::vector<std::int16_t> sums(left.size(), 0);
