@@ -80,6 +80,9 @@ int main(int argc, char** argv) {
                      "of greedy, up to 8, and locked, up to 3; with --size, --error or --levels the most that a layer "
                      "can have; default: 2, or 3 with those for greedy")
         ->check(CLI::Range(1, 8).description(""));
+    ternarize
+        ->add_option("--ms", t.ms, "refuse a network that takes more milliseconds an image at its coarsest level here")
+        ->check(CLI::PositiveNumber.description(""));
     ternarize->add_option("--levels", t.levels, "of the dial, from the coarsest to the finest")
         ->check(CLI::Range(1, 16).description(""))
         ->capture_default_str();
@@ -119,6 +122,12 @@ int main(int argc, char** argv) {
     classify->add_option("--top", c.top, "classes to print")
         ->check(CLI::Range(1, 1000).description(""))
         ->capture_default_str();
+    classify
+        ->add_option("--confident", c.confident,
+                     "with --data: also run the coarsest level first, and the finest one where the shares of the best "
+                     "two classes are less apart than this, 0 to 1")
+        ->check(CLI::Range(0.0, 1.0).description(""));
+    classify->add_option("--chart", c.chart, "with --data and several levels: accuracy against size and time, as SVG");
     classify->add_flag("--confusion", c.confusion, "print which classes are taken for which");
     classify->add_option("--threads", c.threads)->check(threads)->capture_default_str();
 

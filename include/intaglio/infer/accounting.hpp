@@ -4,13 +4,14 @@
 // What a coded network costs at a level, counted as the paper on ternary residual networks counts (arXiv 1707.04679,
 // quantize/report.hpp), whatever kernels do:
 //
-//   planes           of trits: a plane of codes up to 1, 4 or 13 is as many as the digits of a code, 1, 2 or 3; larger
-//                    codes, as those of 8-8, are none
+//   planes           of trits: a block of codes up to 1, 4, 13, 40 or more is as many as the digits of a code, 1 to 5;
+//                    where planes have no blocks they are counted in blocks of 64. A plane of bytes has none: one in
+//                    which most rows have codes above 40, as 8-8 has
 //   bits             of codes as they would lie in memory without entropy coding: 2 for each trit, 8 for each code of
-//                    no trits, 8 for each scale of a block
+//                    a plane of bytes, 8 for each scale of a block
 //   entropy          what a file takes for codes and scales (Shannon's bound)
-//   multiplications  one for each block, trit plane and output: trits only add and subtract. Codes of no trits: one for
-//                    each weight and output. A row without blocks is one block.
+//   multiplications  one for each block that has a scale, trit plane and output: trits only add and subtract. A row
+//                    without scales is one block. A plane of bytes: one for each weight and output
 //
 // Steps and biases of channels, which 8-8 has too, are counted in none of them.
 
@@ -42,28 +43,53 @@ struct network_cost {
     double multiplications_vs_8_8() const { return macs / std::max(multiplications, 1.0); }
 };
 
-/// Trits of a code of that size at most; 0 where there would be more than 3.
+/// Trits of a code of that size at most.
 constexpr int trits_of(int largest_code) {
-    return largest_code <= 1 ? 1 : largest_code <= 4 ? 2 : largest_code <= 13 ? 3 : 0;
+    return largest_code <= 1 ? 1 : largest_code <= 4 ? 2 : largest_code <= 13 ? 3 : largest_code <= 40 ? 4 : 5;
 }
 
-/// The cost of one product at so many planes, which makes `outputs` pixels of an image.
-inline network_cost cost_of(const coded_product& product, int planes, dim_t outputs) {
+namespace detail {
+
+/// The cost of one plane, without what depends on images: `multiplications` of one pixel.
+inline network_cost cost_of_plane(const weight_plane& plane) {
+    const dim_t rows = plane.codes.shape()[0], cols = plane.codes.shape()[1],
+                block = plane.block > 0 ? plane.block : 64;
+    double trits = 0, products = 0;
+    dim_t rows_of_bytes = 0;
+    for (dim_t r = 0; r < rows; ++r) {
+        int most = 0;
+        for (dim_t c = 0; c < cols; c += block) {
+            int largest = 0;
+            const dim_t count = std::min(block, cols - c);
+            for (dim_t k = 0; k < count; ++k) largest = std::max(largest, std::abs(int{plane.codes[r * cols + c + k]}));
+            trits += static_cast<double>(trits_of(largest) * count);
+            if (plane.block > 0) products += trits_of(largest);
+            most = std::max(most, largest);
+        }
+        if (plane.block == 0) products += trits_of(most);
+        rows_of_bytes += most > 40 ? 1 : 0;
+    }
+    const bool bytes = 2 * rows_of_bytes > rows;
+    const auto weights = static_cast<double>(rows * cols), scales = static_cast<double>(plane.scales.size());
+    network_cost cost;
+    cost.planes = bytes ? 0 : trits;
+    cost.bits = (bytes ? 8 * weights : 2 * trits) + 8 * scales;
+    cost.entropy_bytes = entropy_bytes(plane.codes.span()) + scales;
+    cost.multiplications = bytes ? weights : products;
+    return cost;
+}
+
+} // namespace detail
+
+/// The cost of one product at so many planes, which makes `pixels` of outputs of an image.
+inline network_cost cost_of(const coded_product& product, int planes, dim_t pixels) {
     network_cost sum;
-    const dim_t rows = product.rows(), cols = product.cols();
-    const auto weights = static_cast<double>(rows * cols), pixels = static_cast<double>(outputs);
-    sum.weights = weights;
-    sum.macs = weights * pixels;
+    sum.weights = static_cast<double>(product.rows() * product.cols());
+    sum.macs = sum.weights * static_cast<double>(pixels);
     for (std::size_t p = 0; p < static_cast<std::size_t>(planes); ++p) {
-        const weight_plane& plane = product.planes[p];
-        int largest = 0;
-        for (const std::int8_t c : plane.codes) largest = std::max(largest, std::abs(int{c}));
-        const int trits = trits_of(largest);
-        const dim_t blocks = cols > 0 ? detail::blocks_of(cols, plane.block > 0 ? plane.block : cols) : 0;
-        sum.planes += trits * weights;
-        sum.bits += weights * (trits > 0 ? 2 * trits : 8) + 8.0 * static_cast<double>(plane.scales.size());
-        sum.entropy_bytes += entropy_bytes(plane.codes.span()) + static_cast<double>(plane.scales.size());
-        sum.multiplications += trits > 0 ? trits * static_cast<double>(rows * blocks) * pixels : sum.macs;
+        const network_cost one = detail::cost_of_plane(product.planes[p]);
+        sum.planes += one.planes, sum.bits += one.bits, sum.entropy_bytes += one.entropy_bytes;
+        sum.multiplications += one.multiplications * static_cast<double>(pixels);
     }
     return sum;
 }

@@ -48,9 +48,11 @@ inline std::vector<double> plane_errors(const coded_product& product, std::span<
 }
 
 /// The bytes for the codes of `nodes` with which all products of a network together are `size` times smaller than in
-/// 8-8, which has a step and a bias for each channel too. Products that are not in `nodes` stay 8-8.
-inline dim_t code_budget(const folded_network& folded, std::span<const std::size_t> nodes, double size) {
-    double bytes = 0, fixed = 0;
+/// 8-8, which has a step and a bias for each channel too. Products that are not in `nodes` stay 8-8; `beside_products`
+/// bytes are in both files, as the graph is.
+inline dim_t code_budget(const folded_network& folded, std::span<const std::size_t> nodes, double size,
+                         dim_t beside_products = 0) {
+    double bytes = static_cast<double>(beside_products), fixed = bytes;
     for (const std::size_t i : products_of(folded.net)) {
         const tensor<float>& w = detail::weights_of(folded, i);
         const bool coded = std::find(nodes.begin(), nodes.end(), i) != nodes.end();

@@ -35,6 +35,7 @@ struct convert_options {
     /// Bytes of 8-8 over bytes of the file, all that a product takes counted; of a dial of steps, of the file up to the
     /// coarsest level. 0: all are coded as `coding`.
     double size = 0;
+    dim_t beside_products = 0; ///< bytes of the file that are in one of 8-8 too, for `size`: the graph, names
     double error = 0;          ///< instead: the estimated squared share of the answer that moves, at most, likewise
     int levels = 1;            ///< of the dial; from 2 on each product of steps gets a finer plane
     int divisor = 3;           ///< of the step, for the finer plane
@@ -166,8 +167,9 @@ inline conversion convert(const nn::network& net, const nn::parameters& weights,
             folded, nodes, options.size > 0 ? detail::moderated(folded, nodes, result.sensitivity) : result.sensitivity,
             choices, exec);
         const std::vector<std::size_t> chosen =
-            options.size > 0 ? choose_within_bytes(layers, code_budget(folded, nodes, options.size))
-                             : choose_within_error(layers, options.error);
+            options.size > 0
+                ? choose_within_bytes(layers, code_budget(folded, nodes, options.size, options.beside_products))
+                : choose_within_error(layers, options.error);
         for (std::size_t k = 0; k < nodes.size(); ++k) result.codings[nodes[k]] = choices[chosen[k]];
     }
     if (options.levels > 1)
