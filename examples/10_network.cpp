@@ -7,13 +7,14 @@
 #include <cstdio>
 #include <vector>
 
-#include "intaglio/nn/encode.hpp"
+#include "intaglio/infer/convert.hpp"
+#include "intaglio/infer/integer_network.hpp"
 #include "intaglio/nn/he_initialize.hpp"
-#include "intaglio/nn/integer_network.hpp"
 #include "intaglio/nn/network_builder.hpp"
 #include "intaglio/numeric/random.hpp"
 #include "intaglio/train/trainer.hpp"
 
+namespace infer = intaglio::infer;
 namespace nn = intaglio::nn;
 namespace train = intaglio::train;
 
@@ -57,9 +58,14 @@ int main() {
     answers.forward(test.span(), false);
     const double trained = right(answers.logits());
 
-    const nn::weight_coding three_planes{nn::weight_coding::family::greedy, 3};
-    const nn::integer_network integer(nn::encode(nn::fold(net, parameters), {&three_planes, 1}, 1.0F));
-    nn::integer_network::workspace memory;
+    const infer::weight_coding three_planes{.family = infer::coding_family::greedy, .planes = 3};
+    const infer::conversion small = infer::convert(net, parameters,
+                                                   {.input = {{.mean = 0.35F, .deviation = 0.2F, .low = 0, .high = 1}},
+                                                    .coding = three_planes,
+                                                    .levels = 3,
+                                                    .ends_in_bytes = false});
+    const infer::integer_network integer(small.network);
+    infer::integer_network::workspace memory;
     double planes[3];
     for (int level = 1; level <= 3; ++level) planes[level - 1] = right(integer.run(test, level, memory).span());
     std::printf("INT16 above 95 %%: %s\n", trained > 0.95 ? "yes" : "no");

@@ -3,27 +3,25 @@
 // The product is that of a 3 x 3 layer of ResNet-50 (stage 4: 14 x 14 pixels, 256 channels, a batch of 4), on one core,
 // through the table of functions that layer_kernels.cpp fills once per instruction set.
 //
-// The operands are what a network has: normal weights, coded by the library's own encoder, and normal activations after
-// a ReLU. Both matter. Proven chains of DFP16 are as long as the data allow: mantissas that are all near the maximum
-// would be several times as slow. And the encoder keeps block scales so small that they fold into the digits, where the
-// instruction set multiplies bytes.
+// The operands are what a network has: normal weights, coded by the library's own quantizers, and normal activations
+// after a ReLU. Both matter. Proven chains of DFP16 are as long as the data allow: mantissas that are all near the
+// maximum would be several times as slow. And block scales are asked to be so small that they fold into the digits,
+// where the instruction set multiplies bytes.
 
 #include "layer_speed.hpp"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <utility>
-#include <variant>
 #include <vector>
 
 #include "intaglio/gemm/presets.hpp"
-#include "intaglio/nn/encode.hpp"
 #include "intaglio/numeric/random.hpp"
 #include "intaglio/numeric/rescale.hpp"
 #include "intaglio/quantize/dfp.hpp"
+#include "intaglio/quantize/int8.hpp"
+#include "intaglio/quantize/residual.hpp"
 #include "kernel_table.hpp"
 
 namespace quickstart {
@@ -46,20 +44,6 @@ tables::operand_data operand_of(const View& view) {
             .scales = view.scales.data(),
             .scale_count = std::ssize(view.scales),
             .plane_stride = view.plane_stride};
-}
-
-/// Normal weights as a layer that the encoder coded.
-nn::coded_conv coded_layer(const std::vector<float>& weights, nn::weight_coding coding) {
-    nn::folded_conv layer{.name = "layer",
-                          .shape = {.in_channels = channels, .out_channels = channels, .kernel = 3, .padding = 1},
-                          .weights = tensor<float>({channels, 3, 3, channels}),
-                          .scale = std::vector<float>(channels, 1.0F),
-                          .shift = std::vector<float>(channels, 0.0F),
-                          .range = {}};
-    std::copy(weights.begin(), weights.end(), layer.weights.begin());
-    nn::folded_network network;
-    network.stages.emplace_back(std::move(layer));
-    return std::get<nn::coded_conv>(nn::encode(network, std::array{coding}, 1.0F).stages.front());
 }
 
 /// Multiply-adds per second, in 10^9, of one kernel on (pixels x depth) (depth x channels): best of the runs that fit
@@ -99,18 +83,17 @@ void print_layer_speeds() {
     const auto mantissas = quantize_dfp<fixed<16>>(activations, {pixels, depth});
 
     const auto weight_mantissas = quantize_dfp<fixed<16>>(weights, {channels, depth});
-    const nn::coded_conv eight_bits = coded_layer(weights, {nn::weight_coding::family::int8, 1}),
-                         ternary = coded_layer(weights, {nn::weight_coding::family::greedy, 1});
+    const auto eight_bits = quantize_int8_rows(weights, channels, depth);
+    const auto ternary =
+        quantize_residual(weights, channels, depth, {.planes = 1, .largest_scale = foldable_scale(false, 1)});
 
     const auto of_matrix = []<class P>(const auto* filters) {
         return operand_of(rhs_view<P>{.values = matrix_view(filters, channels, depth).transposed()});
     };
     const auto fp32_filters = of_matrix.operator()<fp32>(weights.data()),
                dfp16_filters = of_matrix.operator()<dfp16_training>(weight_mantissas.data()),
-               byte_filters =
-                   operand_of(std::get<block_tensor<fixed<8>>>(eight_bits.weights).as_rhs<rhs_view<int8_inference>>()),
-               ternary_filters =
-                   operand_of(std::get<ternary_tensor>(ternary.weights).as_rhs<rhs_view<ternary8_inference<1>>>());
+               byte_filters = operand_of(eight_bits.as_rhs<rhs_view<int8_inference>>()),
+               ternary_filters = operand_of(ternary.as_rhs<rhs_view<ternary8_inference<1>>>());
 
     std::printf("GMAC/s on one core, a 3 x 3 layer of ResNet-50 as a product (%td x %td) (%td x %td):\n", pixels, depth,
                 depth, channels);

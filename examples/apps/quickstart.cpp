@@ -93,11 +93,11 @@ void run(const options& o) {
     std::printf(
         "\nThe DFP16 network with 8-bit activations and coded weights, no data used, saved, loaded and run:\n\n");
     const auto levels = measure_dial(dfp16.parameters, digits.test, (directory / "digits-").string(), pool);
-    std::printf("  %-10s %7s %9s %9s %12s %11s %10s\n", "level", "planes", "bits per", "smaller", "fewer multi-",
+    std::printf("  %-10s %7s %9s %9s %12s %11s %10s\n", "level", "trits", "bits per", "smaller", "fewer multi-",
                 "right", "ms per");
     std::printf("  %-10s %7s %9s %9s %12s %11s %10s\n", "", "", "weight", "than 8-8", "plications", "", "image");
-    print_trained("FP32", fp32, 32, levels.front().bits_per_weight);
-    print_trained("DFP16", dfp16, 16, levels.front().bits_per_weight);
+    print_trained("FP32", fp32, 32, 8);
+    print_trained("DFP16", dfp16, 16, 8);
     print_dial(levels);
     write_report(o.report, fp32, dfp16, levels);
     std::printf("\nThe same figures: %s\n\n", o.report.c_str());

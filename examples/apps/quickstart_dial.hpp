@@ -16,9 +16,9 @@ namespace quickstart {
 /// One row of the table over the dial. Ratios above 1 mean smaller and fewer.
 struct level {
     std::string name;
-    double planes = 0;                 ///< ternary planes per weight; 0 for 8-bit weights
-    double bits_per_weight = 0;        ///< block scales included
-    double size_vs_8_8 = 0;            ///< of all stored tensors
+    double planes = 0;                 ///< trits per weight; 0 for 8-bit weights
+    double bits_per_weight = 0;        ///< entropy-coded in the file, block scales included
+    double size_vs_8_8 = 0;            ///< of the whole file
     double multiplications_vs_8_8 = 0; ///< of one image
     double test_accuracy = 0;          ///< 0 .. 1
     double ms_per_image = 0;           ///< all test images as one batch, best of seven runs

@@ -5,7 +5,6 @@
 
 #include "intaglio/io/atomic_file.hpp"
 #include "intaglio/io/checksum.hpp"
-#include "intaglio/io/coded_network_file.hpp"
 #include "intaglio/io/element_type.hpp"
 #include "intaglio/io/line_chart.hpp"
 #include "intaglio/io/model_file.hpp"

@@ -12,11 +12,10 @@
 #include "intaglio/data/augment.hpp"
 #include "intaglio/gemm/gemm.hpp"
 #include "intaglio/gemm/reference.hpp"
+#include "intaglio/infer/convert.hpp"
+#include "intaglio/infer/integer_network.hpp"
 #include "intaglio/models/digits_cnn.hpp"
-#include "intaglio/nn/encode.hpp"
-#include "intaglio/nn/fold.hpp"
 #include "intaglio/nn/he_initialize.hpp"
-#include "intaglio/nn/integer_network.hpp"
 #include "intaglio/nn/network_builder.hpp"
 #include "intaglio/nn/reference/gradient_check.hpp"
 #include "intaglio/numeric/random.hpp"
@@ -309,13 +308,15 @@ void integer_networks(executor_ref exec, bytes& out) {
     nn::parameters weights;
     nn::he_initialize(net, weights, 4, {}, exec);
     const auto batch = images(3);
-    for (const auto family :
-         {nn::weight_coding::family::int8, nn::weight_coding::family::greedy, nn::weight_coding::family::locked}) {
-        const std::vector codings{nn::weight_coding{family, family == nn::weight_coding::family::int8 ? 1 : 2}};
-        const nn::integer_network runner(nn::encode(nn::fold(net, weights), codings, 0x1.7p3F, exec), exec);
-        nn::integer_network::workspace memory;
-        const tensor<float> logits = runner.run(batch, runner.levels(), memory, exec);
-        out.add(logits.span());
+    for (const infer::weight_coding& coding :
+         {infer::weight_coding{}, infer::weight_coding{.step = 0.7},
+          infer::weight_coding{.family = infer::coding_family::greedy, .planes = 2},
+          infer::weight_coding{.family = infer::coding_family::locked, .planes = 2}}) {
+        const infer::conversion made =
+            infer::convert(net, weights, {.input = {{0.3F, 0.4F, 0, 1}}, .coding = coding, .noise = 4}, exec);
+        const infer::integer_network runner(made.network, exec);
+        infer::integer_network::workspace memory;
+        out.add(runner.run(batch, runner.level_count(), memory, exec).span());
     }
 }
 

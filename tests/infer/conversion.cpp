@@ -174,7 +174,7 @@ TEST_CASE("a conversion meets its size, and its dial's levels refine each other"
     for (const auto& [name, net] : odd::all()) {
         CAPTURE(name);
         convert_options o = options_for(net);
-        o.step = 0.8;
+        o.coding.step = 0.8;
         o.levels = 3;
         const nn::parameters weights = random_parameters(net);
         const conversion made = convert(net, weights, o);
@@ -209,9 +209,12 @@ TEST_CASE("budgets are kept and monotone", "[unit]") {
     std::vector<double> sensitivity(folded.net.nodes.size(), 0);
     for (std::size_t k = 0; k < nodes.size(); ++k) sensitivity[nodes[k]] = 0.01 / static_cast<double>(1 + k);
     double before = 0;
+    const std::vector<weight_coding> choices = usual_steps();
+    const std::vector<layer_profile> layers = profile_codings(folded, nodes, sensitivity, choices);
     for (const double size : {1.6, 2.0, 3.0}) {
         const dim_t budget = code_budget(folded, nodes, size);
-        const std::vector<double> steps = choose_steps(folded, nodes, sensitivity, 0.7, budget);
+        std::vector<double> steps;
+        for (const std::size_t c : choose_within_bytes(layers, budget)) steps.push_back(choices[c].step);
         double error = 0, bytes = 0;
         for (std::size_t k = 0; k < nodes.size(); ++k) {
             error += sensitivity[nodes[k]] * steps[k] * steps[k];

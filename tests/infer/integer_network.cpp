@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "infer/odd_graphs.hpp"
+#include "intaglio/infer/confident_run.hpp"
 #include "intaglio/infer/encode.hpp"
 #include "intaglio/infer/reference.hpp"
 #include "intaglio/nn/reference/network.hpp"
@@ -32,7 +33,13 @@ calibration measure(const folded_network& folded, dim_t images = 8) {
 coded_network code(const nn::network& net) {
     const folded_network folded = infer::fold(net, random_parameters(net));
     coded_network coded = encode(folded, measure(folded), [](std::size_t node) {
-        return node % 3 == 0 ? weight_coding{} : weight_coding{.step = 0.9, .divisors = {3, 2}};
+        const weight_coding codings[] = {{},
+                                         {.step = 0.9, .divisors = {3, 2}},
+                                         {.family = coding_family::greedy, .planes = 3},
+                                         {.family = coding_family::locked, .planes = 3, .block = 17},
+                                         {.family = coding_family::greedy, .planes = 5, .block = 5},
+                                         {.family = coding_family::int4, .block = 32}};
+        return codings[node % 6];
     });
     const std::vector<int> all = coded.levels.front();
     for (const int most : {2, 1}) {
@@ -132,6 +139,35 @@ TEST_CASE("concurrent requests at different levels don't disturb each other", "[
         });
     for (std::thread& t : threads) t.join();
     REQUIRE(wrong == std::vector<int>(6, 0));
+}
+
+TEST_CASE("where the coarse level is not sure the fine one answers", "[exact]") {
+    const coded_network coded = code(odd::residual());
+    const integer_network engine(coded);
+    constexpr dim_t batch = 12;
+    const auto images = random_images(nn::image_shape(coded.net, batch), 81);
+    const tensor<float> coarse = reference_logits(coded, images, 1), fine = reference_logits(coded, images, 3);
+    const auto classes = static_cast<std::size_t>(engine.classes());
+    for (const double margin : {0.0, 0.05, 0.2, 1.0}) {
+        confident_run run(engine, 1, 3, margin);
+        tensor<float> logits({batch, engine.classes()});
+        const dim_t again = run.run(images.span(), batch, logits.span());
+        dim_t unsure = 0;
+        for (std::size_t i = 0; i < batch; ++i) {
+            const auto row = [&](const tensor<float>& t) { return t.span().subspan(i * classes, classes); };
+            const bool sure = share_margin(row(coarse)) >= margin;
+            unsure += sure ? 0 : 1;
+            const auto expected = row(sure ? coarse : fine), got = row(logits);
+            REQUIRE(std::equal(got.begin(), got.end(), expected.begin()));
+        }
+        REQUIRE(again == unsure);
+        if (margin == 0) REQUIRE(again == 0);
+        if (margin == 1) REQUIRE(again == batch);
+    }
+    REQUIRE(share_margin(std::vector<float>{0, 0, -100}) < 1e-9);
+    REQUIRE(share_margin(std::vector<float>{50, 0, -100}) > 0.999);
+    REQUIRE(mentions<value_error>([&] { confident_run(engine, 2, 2, 0.5); }, "levels 2 and 2"));
+    REQUIRE(mentions<value_error>([&] { confident_run(engine, 1, 3, 1.5); }, "1.5"));
 }
 
 TEST_CASE("sums of four products that saturate elsewhere are exact", "[exact]") {

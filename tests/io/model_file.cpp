@@ -23,7 +23,13 @@ integer_model model_of(const nn::network& net) {
     const infer::calibration measured = std::move(measuring).finish();
     integer_model model;
     model.network = infer::encode(folded, measured, [](std::size_t node) {
-        return node % 4 == 0 ? infer::weight_coding{} : infer::weight_coding{.step = 0.9, .divisors = {3}};
+        using infer::coding_family;
+        const infer::weight_coding codings[] = {{},
+                                                {.step = 0.9, .divisors = {3}},
+                                                {.family = coding_family::greedy, .planes = 2, .block = 7},
+                                                {.family = coding_family::locked, .planes = 2},
+                                                {.family = coding_family::int4, .block = 32}};
+        return codings[node % 5];
     });
     std::vector<int> coarse = model.network.levels[0];
     for (std::size_t i = 0; i < coarse.size(); ++i) coarse[i] = std::min(coarse[i], 1);
@@ -52,6 +58,7 @@ bool equal(const infer::coded_network& a, const infer::coded_network& b) {
         if (!(p.steps == q.steps) || p.planes.size() != q.planes.size()) return false;
         for (std::size_t k = 0; k < p.planes.size(); ++k)
             if (!(p.planes[k].bias == q.planes[k].bias) || p.planes[k].divisor != q.planes[k].divisor ||
+                p.planes[k].block != q.planes[k].block || p.planes[k].scales != q.planes[k].scales ||
                 !std::equal(p.planes[k].codes.begin(), p.planes[k].codes.end(), q.planes[k].codes.begin()))
                 return false;
     }

@@ -4,6 +4,7 @@
     check_ternary.py WHAT PROGRAM SOURCE_ROOT
 
 dial       convert a network, look inside, classify at every level; a cut file is a lower level
+codings    each coding's file is looked into and classifies; a size is kept or the lack is told
 refuse     files and options that can't be are refused with a reason and status 2
 usage      --help of every verb
 """
@@ -60,6 +61,30 @@ def dial(program, root, folder):
         sys.exit(f"a level that is cut is still there:\n{text}")
 
 
+def codings(program, root, folder):
+    model = shared(root, "models", "resnet20-cifar10.safetensors")
+    data = shared(root, "data", "cifar10")
+    out = folder / "coded.safetensors"
+    for coding in ("greedy --planes 4 --levels 3", "locked --planes 3 --block 32", "int4 --block 32", "8-8",
+                   "feedback --error 12"):
+        text = run(program, "ternarize", model, "--network", "resnet20", "--coding", *coding.split(), "--noise", 20,
+                   "--threads", 1, "-o", out)
+        expect(text, "layer3.2.conv2", "multiplications", "an image takes")
+        text = run(program, "classify", out, "--data", f"cifar10:{data}", "--limit", 100, "--threads", 1)
+        if float(text.split("all ")[1].split("%")[0]) < 75:
+            sys.exit(f"{coding}: too few images are right:\n{text}")
+        if coding.startswith("greedy"):
+            chart = folder / "curve.svg"
+            text = run(program, "classify", out, "--data", f"cifar10:{data}", "--limit", 100, "--threads", 1, "--level",
+                       "all", "--confident", 0.5, "--chart", chart)
+            expect(text, "confident", "of the images took the last level too")
+            expect(chart.read_text(), "<svg", "Accuracy against size")
+    expect(run(program, "ternarize", model, "--network", "resnet20", "--noise", 10, "--ms", 1e-6, "-o", out, status=2),
+           "--ms", "8-bit kernels")
+    expect(run(program, "ternarize", model, "--network", "resnet20", "--coding", "8-8", "--size", 2, "-o", out,
+               status=2), "leave out --size")
+
+
 def refuse(program, root, folder):
     nothing = folder / "nothing.safetensors"
     nothing.write_bytes(b"not a model")
@@ -84,6 +109,6 @@ def usage(program, root, folder):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
-        {"dial": dial, "refuse": refuse, "usage": usage}[sys.argv[1]](sys.argv[2], pathlib.Path(sys.argv[3]),
+        {"dial": dial, "codings": codings, "refuse": refuse, "usage": usage}[sys.argv[1]](sys.argv[2], pathlib.Path(sys.argv[3]),
                                                                     pathlib.Path(temporary))
     print("1 passed, 0 failed, 0 skipped")

@@ -6,8 +6,10 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,7 +20,10 @@
 #include "intaglio/core/progress.hpp"
 #include "intaglio/data/loader.hpp"
 #include "intaglio/data/transform.hpp"
+#include "intaglio/infer/confident_run.hpp"
 #include "intaglio/infer/integer_network.hpp"
+#include "intaglio/io/atomic_file.hpp"
+#include "intaglio/io/line_chart.hpp"
 #include "intaglio/io/model_file.hpp"
 #include "table.hpp"
 #include "verbs.hpp"
@@ -140,6 +145,67 @@ void print_mistakes(const io::model_description& about, std::span<const std::int
                     name_of(about, m.answer).c_str());
 }
 
+/// A way to run the network over data: a level, or several.
+struct way {
+    std::string name;
+    dim_t file_bytes;
+    /// Logits of a batch, of which the first `count` images count.
+    std::function<void(std::span<const float> images, dim_t count, std::span<float> logits)> run;
+};
+
+struct result {
+    std::string name;
+    dim_t file_bytes = 0;
+    double top_1 = 0, top_5 = 0, ms = 0;
+    std::vector<dim_t> answers;
+};
+
+result measure(const way& by, data::loader& batches, dim_t count, std::size_t classes,
+               std::vector<std::int32_t>& labels) {
+    result r{by.name, by.file_bytes, 0, 0, 0, {}};
+    std::vector<float> logits;
+    labels.clear();
+    dim_t right = 0, in_five = 0;
+    double seconds = 0;
+    intaglio::progress bar(by.name, count);
+    for (dim_t done = 0; done < count && batches.has_next();) {
+        const data::batch& b = batches.next();
+        logits.resize(static_cast<std::size_t>(b.images.shape()[0]) * classes);
+        const auto start = std::chrono::steady_clock::now();
+        by.run(b.images.span(), b.count, logits);
+        seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        for (dim_t i = 0; i < b.count && done < count; ++i, ++done) {
+            const std::span<const float> row =
+                std::span(logits).subspan(static_cast<std::size_t>(i) * classes, classes);
+            const auto label = b.labels[static_cast<std::size_t>(i)];
+            r.answers.push_back(std::max_element(row.begin(), row.end()) - row.begin());
+            labels.push_back(label);
+            right += r.answers.back() == label ? 1 : 0;
+            if (static_cast<std::size_t>(label) >= classes) continue;
+            const float v = row[static_cast<std::size_t>(label)];
+            in_five += std::count_if(row.begin(), row.end(), [&](float other) { return other > v; }) < 5 ? 1 : 0;
+        }
+        bar.update(done);
+    }
+    bar.finish();
+    const auto n = static_cast<double>(std::max<std::size_t>(1, r.answers.size()));
+    r.top_1 = 100 * static_cast<double>(right) / n, r.top_5 = 100 * static_cast<double>(in_five) / n;
+    r.ms = 1000 * seconds / n;
+    return r;
+}
+
+void write_chart(const std::string& path, const std::string& network, const std::vector<result>& results) {
+    io::chart_series by_size{network}, by_time{network};
+    for (const result& r : results) {
+        by_size.points.emplace_back(static_cast<double>(r.file_bytes) / 1000, r.top_1);
+        by_time.points.emplace_back(r.ms, r.top_1);
+    }
+    std::sort(by_time.points.begin(), by_time.points.end());
+    const std::string svg = io::line_chart({{"Accuracy against size", "file, kB", "top-1, %", {by_size}},
+                                            {"Accuracy against time", "ms an image", "top-1, %", {by_time}}});
+    io::write_file_atomically(path, {std::span<const char>(svg)});
+}
+
 void classify_data(const classify_options& asked, const io::loaded_model& file, const infer::integer_network& net,
                    intaglio::executor_ref exec) {
     const intaglio::extents one = net.image_shape(1);
@@ -151,64 +217,70 @@ void classify_data(const classify_options& asked, const io::loaded_model& file, 
     const dim_t count = asked.limit > 0 ? std::min(asked.limit, images.size()) : images.size();
     data::transform how = opened.plain;
     how.values = {about.scale, about.mean, about.deviation};
-    const auto classes = static_cast<std::size_t>(net.classes());
-    std::vector<float> logits(static_cast<std::size_t>(asked.batch) * classes);
     const std::vector<dim_t> others = answers_in(asked.reference);
-    std::vector<std::vector<dim_t>> answers;
+
+    infer::integer_network::workspace memory = net.make_workspace(asked.batch);
+    std::vector<way> ways;
+    std::vector<int> levels = levels_of(asked.level, file);
+    std::reverse(levels.begin(), levels.end()); // the finest first: the others are compared with it
+    for (const int level : levels)
+        ways.push_back({about.levels[static_cast<std::size_t>(level - 1)], file.bytes_until(level),
+                        [&net, &memory, level, exec](std::span<const float> x, dim_t, std::span<float> logits) {
+                            const dim_t batch = std::ssize(logits) / net.classes();
+                            net.run(x, batch, level, memory, logits, exec);
+                        }});
+    const int finest = net.level_count();
+    std::optional<infer::confident_run> gated;
+    dim_t again = 0;
+    if (asked.confident > 0) {
+        require<value_error>(finest > 1, "--confident: the file has one level; convert with --levels");
+        gated.emplace(net, 1, finest, asked.confident);
+        const auto size = static_cast<std::size_t>(one.size()), classes = static_cast<std::size_t>(net.classes());
+        ways.push_back(
+            {"confident", file.bytes_until(finest),
+             [&again, &gated, size, classes, exec](std::span<const float> x, dim_t n, std::span<float> logits) {
+                 const auto images_of = static_cast<std::size_t>(n);
+                 again += gated->run(x.first(images_of * size), n, logits.first(images_of * classes), exec);
+             }});
+    }
+
+    std::vector<result> results;
+    std::vector<std::int32_t> labels;
+    for (const way& by : ways) {
+        data::loader batches(images, {.batch = asked.batch, .transform = how, .epochs = 1});
+        results.push_back(measure(by, batches, count, static_cast<std::size_t>(net.classes()), labels));
+    }
+    const std::vector<dim_t>& compared = others.empty() ? results.front().answers : others;
     table t({"level", "top-1", "top-5", others.empty() ? "as the last level" : "as the reference", "file, bytes",
              "ms an image"});
-    const std::vector<int> levels = levels_of(asked.level, file);
-    std::vector<std::int32_t> labels;
-    for (auto l = levels.rbegin(); l != levels.rend(); ++l) { // the finest first: the others are compared with it
-        data::loader batches(images, {.batch = asked.batch, .transform = how, .epochs = 1});
-        infer::integer_network::workspace memory = net.make_workspace(asked.batch);
-        std::vector<dim_t>& answer = answers.emplace_back();
-        labels.clear();
-        dim_t right = 0, in_five = 0;
-        double seconds = 0;
-        intaglio::progress bar(intaglio::join("level ", *l), count);
-        for (dim_t done = 0; done < count && batches.has_next();) {
-            const data::batch& b = batches.next();
-            const auto start = std::chrono::steady_clock::now();
-            net.run(b.images.span(), asked.batch, *l, memory, logits, exec);
-            seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-            for (dim_t i = 0; i < b.count && done < count; ++i, ++done) {
-                const std::span<const float> row =
-                    std::span(logits).subspan(static_cast<std::size_t>(i) * classes, classes);
-                const auto label = b.labels[static_cast<std::size_t>(i)];
-                const dim_t best = std::max_element(row.begin(), row.end()) - row.begin();
-                answer.push_back(best);
-                labels.push_back(label);
-                right += best == label ? 1 : 0;
-                if (static_cast<std::size_t>(label) < classes) {
-                    const float v = row[static_cast<std::size_t>(label)];
-                    in_five +=
-                        std::count_if(row.begin(), row.end(), [&](float other) { return other > v; }) < 5 ? 1 : 0;
-                }
-            }
-            bar.update(done);
-        }
-        bar.finish();
-        const auto n = static_cast<double>(answer.size());
-        const std::vector<dim_t>& compared = others.empty() ? answers.front() : others;
-        require<value_error>(compared.size() >= answer.size(), asked.reference, ": has logits of ", compared.size(),
-                             " images, the data have ", answer.size());
+    for (const result& r : results) {
+        require<value_error>(compared.size() >= r.answers.size(), asked.reference, ": has logits of ", compared.size(),
+                             " images, the data have ", r.answers.size());
         dim_t same = 0;
-        for (std::size_t i = 0; i < answer.size(); ++i) same += answer[i] == compared[i] ? 1 : 0;
-        t.add({about.levels[static_cast<std::size_t>(*l - 1)], fixed(100 * static_cast<double>(right) / n, 2) + " %",
-               fixed(100 * static_cast<double>(in_five) / n, 2) + " %",
-               fixed(100 * static_cast<double>(same) / n, 2) + " %", intaglio::join(bytes_until(file, *l)),
-               fixed(1000 * seconds / n, 2)});
+        for (std::size_t i = 0; i < r.answers.size(); ++i) same += r.answers[i] == compared[i] ? 1 : 0;
+        const double n = static_cast<double>(std::max<std::size_t>(1, r.answers.size()));
+        t.add({r.name, fixed(r.top_1, 2) + " %", fixed(r.top_5, 2) + " %",
+               fixed(100 * static_cast<double>(same) / n, 2) + " %", intaglio::join(r.file_bytes), fixed(r.ms, 2)});
     }
-    std::printf("%zu images, %s\n", answers.front().size(), about.name.c_str());
+    std::printf("%zu images, %s\n", results.front().answers.size(), about.name.c_str());
     t.print(stdout);
-    if (asked.confusion) print_mistakes(about, labels, answers.front(), net.classes());
+    if (gated)
+        std::printf("confident: %.1f %% of the images took the last level too\n",
+                    100 * static_cast<double>(again) / static_cast<double>(std::max<dim_t>(1, count)));
+    if (!asked.chart.empty()) {
+        if (gated) results.pop_back();
+        write_chart(asked.chart, about.name, results);
+        std::printf("wrote %s\n", asked.chart.c_str());
+    }
+    if (asked.confusion) print_mistakes(about, labels, results.front().answers, net.classes());
 }
 
 } // namespace
 
 int classify(const classify_options& asked) {
     require<value_error>(asked.images.empty() != asked.data.empty(), "classify: give images, or --data");
+    require<value_error>(!asked.data.empty() || (asked.confident == 0 && asked.chart.empty()),
+                         "classify: --confident and --chart go with --data");
     intaglio::thread_pool pool(asked.threads);
     const io::loaded_model file = io::load_model(asked.model);
     const infer::integer_network net(file.model.network, pool);

@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
     ternary::ternarize_options t;
     t.threads = all_threads;
     std::string size;
+    double error = 0;
     CLI::App* const ternarize = app.add_subcommand("ternarize", "Convert a trained network: no data, no retraining");
     ternarize->footer(training::describe_networks() + examples);
     ternarize->add_option("MODEL", t.model, "safetensors with PyTorch's names")->required()->check(CLI::ExistingFile);
@@ -55,10 +56,33 @@ int main(int argc, char** argv) {
     ternarize->add_option("-o,--output", t.output, "the file to write")->required();
     CLI::Option* const by_size = ternarize->add_option(
         "--size", size,
-        "how many times smaller than 8-8 the coarsest level is: 2.5x; steps go where they matter least");
+        "how many times smaller than 8-8 the file is, up to the coarsest level of a dial of steps: 2.5x; steps or "
+        "planes go where they matter");
     ternarize->add_option("--step", t.step, "instead: one step for all, in root mean squares of a channel's weights")
         ->check(CLI::Range(0.05, 3.0).description(""))
         ->excludes(by_size);
+    ternarize
+        ->add_option("--error", error,
+                     "instead: about how much of the answer may move, in percent; planes or steps go where they matter")
+        ->check(CLI::Range(0.01, 100.0).description(""))
+        ->excludes(by_size);
+    ternarize
+        ->add_option("--coding", t.coding,
+                     "of weights: feedback (one step a channel, errors fed back), greedy (ternary planes with a scale "
+                     "for each block), locked (digits of one code with a scale for each block), int4 (4-bit blocks), "
+                     "8-8; default: feedback where there is a size, step or error, otherwise 8-8")
+        ->check(CLI::IsMember({"feedback", "greedy", "locked", "int4", "8-8"}).description(""));
+    ternarize->add_option("--block", t.block, "weights along a row that share a scale, of greedy, locked and int4")
+        ->check(CLI::Range(1, 65535).description(""))
+        ->capture_default_str();
+    ternarize
+        ->add_option("--planes", t.planes,
+                     "of greedy, up to 8, and locked, up to 3; with --size, --error or --levels the most that a layer "
+                     "can have; default: 2, or 3 with those for greedy")
+        ->check(CLI::Range(1, 8).description(""));
+    ternarize
+        ->add_option("--ms", t.ms, "refuse a network that takes more milliseconds an image at its coarsest level here")
+        ->check(CLI::PositiveNumber.description(""));
     ternarize->add_option("--levels", t.levels, "of the dial, from the coarsest to the finest")
         ->check(CLI::Range(1, 16).description(""))
         ->capture_default_str();
@@ -98,6 +122,12 @@ int main(int argc, char** argv) {
     classify->add_option("--top", c.top, "classes to print")
         ->check(CLI::Range(1, 1000).description(""))
         ->capture_default_str();
+    classify
+        ->add_option("--confident", c.confident,
+                     "with --data: also run the coarsest level first, and the finest one where the shares of the best "
+                     "two classes are less apart than this, 0 to 1")
+        ->check(CLI::Range(0.0, 1.0).description(""));
+    classify->add_option("--chart", c.chart, "with --data and several levels: accuracy against size and time, as SVG");
     classify->add_flag("--confusion", c.confusion, "print which classes are taken for which");
     classify->add_option("--threads", c.threads)->check(threads)->capture_default_str();
 
@@ -108,6 +138,7 @@ int main(int argc, char** argv) {
 
     try {
         app.parse(argc, argv);
+        t.error = error * error / 1e4; // percent of the answer, as its squared share
         if (!size.empty()) {
             size = size_text(size);
             char* end = nullptr;

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "intaglio/infer/step_budget.hpp"
+#include "intaglio/infer/accounting.hpp"
 
 namespace ternary {
 
@@ -33,27 +33,9 @@ std::string fixed(double value, int digits) {
     return text;
 }
 
-dim_t bytes_in_8_8(const intaglio::infer::coded_network& network) {
-    dim_t bytes = 0;
-    for (const auto& p : network.products)
-        if (p) bytes += p->rows() * p->cols() + intaglio::infer::bytes_beside_codes(p->rows());
-    return bytes;
-}
-
-dim_t bytes_until(const intaglio::io::loaded_model& file, int level) {
-    dim_t bytes = file.file_bytes;
-    for (std::size_t l = static_cast<std::size_t>(level); l < file.level_bytes.size(); ++l)
-        bytes -= file.level_bytes[l];
-    return bytes;
-}
-
 void print_levels(const intaglio::io::loaded_model& file) {
     const auto& network = file.model.network;
-    dim_t sections = 0;
-    for (const dim_t b : file.level_bytes) sections += b;
-    // the graph and the names are in a file of 8-8 too
-    const dim_t text = file.file_bytes - sections, in_bytes = text + bytes_in_8_8(network);
-    table t({"level", "name", "planes", "bytes in file", "against 8-8"});
+    table t({"level", "name", "planes", "trits", "bits", "multiplications", "bytes in file", "against 8-8"});
     for (int level = 1; level <= network.level_count(); ++level) {
         double planes = 0, weights = 0;
         for (std::size_t i = 0; i < network.products.size(); ++i)
@@ -61,14 +43,21 @@ void print_levels(const intaglio::io::loaded_model& file) {
                 const auto n = static_cast<double>(network.products[i]->planes.front().codes.size());
                 planes += n * network.planes_at(level, i), weights += n;
             }
-        const dim_t bytes = bytes_until(file, level);
+        const auto cost = intaglio::infer::cost(network, level);
         t.add({intaglio::join(level), file.model.description.levels[static_cast<std::size_t>(level - 1)],
-               fixed(planes / weights, 2), intaglio::join(bytes),
-               fixed(static_cast<double>(in_bytes) / static_cast<double>(bytes), 2) + "x"});
+               fixed(planes / weights, 2), fixed(cost.planes_per_weight(), 2),
+               fixed(8 * cost.entropy_bytes / cost.weights, 2), "1/" + fixed(cost.multiplications_vs_8_8(), 1),
+               intaglio::join(file.bytes_until(level)), fixed(file.size_vs_8_8(level), 2) + "x"});
     }
     t.print(stdout);
-    std::printf("8-8 takes %lld bytes, of which the graph %lld\n", static_cast<long long>(in_bytes),
-                static_cast<long long>(text));
+    const auto inner = intaglio::infer::cost(network, network.level_count(), false);
+    if (inner.planes > 0)
+        std::printf("without the first and the last layer, as the paper counts at 2 bits a trit: %.2f trits a weight, "
+                    "%.2fx smaller than 8-8, %.1fx fewer multiplications\n",
+                    inner.planes_per_weight(), inner.size_vs_8_8(), inner.multiplications_vs_8_8());
+    std::printf("8-8 takes %lld bytes, of which the graph %lld\n",
+                static_cast<long long>(file.text_bytes() + intaglio::infer::bytes_in_8_8(network)),
+                static_cast<long long>(file.text_bytes()));
 }
 
 } // namespace ternary

@@ -24,13 +24,8 @@ private:
 /// A number with so many digits behind the point.
 std::string fixed(double value, int digits);
 
-/// The bytes of the whole network in 8-8: a byte for each weight, and what each product has beside its codes.
-intaglio::dim_t bytes_in_8_8(const intaglio::infer::coded_network& network);
-
-/// The bytes of the file when it ends behind this level.
-intaglio::dim_t bytes_until(const intaglio::io::loaded_model& file, int level);
-
-/// Of each level: planes for a weight, bytes in the file, how many times smaller than 8-8.
+/// Of each level: planes and trits for a weight, bits in the file, multiplications against 8-8's (infer/accounting.hpp),
+/// bytes of the file, how many times smaller than 8-8.
 void print_levels(const intaglio::io::loaded_model& file);
 
 } // namespace ternary

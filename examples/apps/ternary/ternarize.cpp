@@ -4,6 +4,7 @@
 // layer.
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -18,10 +19,13 @@
 #include "intaglio/core/progress.hpp"
 #include "intaglio/data/loader.hpp"
 #include "intaglio/infer/convert.hpp"
+#include "intaglio/infer/integer_network.hpp"
 #include "intaglio/io/model_file.hpp"
 #include "intaglio/io/parameters_file.hpp"
 #include "table.hpp"
 #include "verbs.hpp"
+
+extern template struct intaglio::infer::product_kernels<intaglio::simd::native_arch>;
 
 namespace ternary {
 namespace {
@@ -73,16 +77,63 @@ std::vector<infer::channel_values> channel_values_of(const io::model_description
     return list;
 }
 
+infer::weight_coding coding_of(const ternarize_options& asked) {
+    const bool budget = asked.size > 0 || asked.error > 0, blocks = !asked.coding.empty() && asked.coding != "feedback";
+    require<value_error>(asked.coding != "8-8" || (!budget && asked.step == 0 && asked.levels == 1),
+                         "--coding 8-8 is one coding: leave out --size, --error, --step and --levels");
+    require<value_error>(!blocks || asked.step == 0, "--step belongs to --coding feedback, not to ", asked.coding);
+    require<value_error>(asked.coding != "int4" || (!budget && asked.levels == 1),
+                         "--coding int4 has one plane: leave out --size, --error and --levels");
+    infer::weight_coding coding{.step = asked.step, .feedback = asked.feedback, .correct_bias = asked.correct_bias};
+    using infer::coding_family;
+    coding.family = asked.coding == "greedy"   ? coding_family::greedy
+                    : asked.coding == "locked" ? coding_family::locked
+                    : asked.coding == "int4"   ? coding_family::int4
+                                               : coding_family::steps;
+    coding.block = asked.block;
+    const bool dial = asked.levels > 1 || budget;
+    const int usual = coding.family == coding_family::int4              ? 1
+                      : coding.family == coding_family::locked || !dial ? 2
+                                                                        : 3;
+    coding.planes = asked.planes > 0 ? asked.planes : usual;
+    if (coding.family == coding_family::steps) coding.planes = 1;
+    if (asked.coding == "feedback" && asked.step == 0 && !budget) coding.step = 0.7;
+    return coding;
+}
+
+/// About what the graph and the names will take in the file.
+dim_t text_bytes(const intaglio::nn::network& net, const io::model_description& about) {
+    dim_t bytes = 500 + 64 * std::ssize(net.nodes);
+    for (const std::string& name : about.classes) bytes += std::ssize(name) + 5;
+    return bytes;
+}
+
+/// Of one image at the coarsest level, the best of five runs; all levels take the same.
+double milliseconds(const infer::coded_network& network, intaglio::executor_ref exec) {
+    const infer::integer_network net(network, exec);
+    infer::integer_network::workspace memory = net.make_workspace(1);
+    const std::vector<float> image(static_cast<std::size_t>(net.image_shape(1).size()), 0.5F);
+    std::vector<float> logits(static_cast<std::size_t>(net.classes()));
+    double best = 1e30;
+    for (int run = 0; run < 5; ++run) {
+        const auto start = std::chrono::steady_clock::now();
+        net.run(image, 1, 1, memory, logits, exec);
+        best =
+            std::min(best, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+    }
+    return best;
+}
+
 void print_table(const io::loaded_model& file, const infer::conversion& made) {
     const infer::coded_network& network = file.model.network;
-    table t({"layer", "weights", "step", "bits", "bytes", "sensitivity"});
+    table t({"layer", "weights", "coding", "bits", "bytes", "sensitivity"});
     for (std::size_t i = 0; i < network.net.nodes.size(); ++i) {
         if (!network.products[i]) continue;
         dim_t bytes = 0;
         for (const io::plane_entry& p : file.planes)
             if (p.head.node == i) bytes += p.record_bytes;
         const dim_t weights = network.products[i]->planes.front().codes.size();
-        t.add({network.net.nodes[i].name, intaglio::join(weights), made.steps[i] > 0 ? fixed(made.steps[i], 2) : "8-8",
+        t.add({network.net.nodes[i].name, intaglio::join(weights), infer::describe(made.codings[i]),
                fixed(8.0 * static_cast<double>(bytes) / static_cast<double>(weights), 2), intaglio::join(bytes),
                made.sensitivity.empty() ? "" : fixed(made.sensitivity[i], 5)});
     }
@@ -120,12 +171,12 @@ int ternarize(const ternarize_options& asked) {
 
     intaglio::thread_pool pool(asked.threads);
     infer::convert_options options{.input = channel_values_of(about, size.channels),
+                                   .coding = coding_of(asked),
                                    .size = asked.size,
-                                   .step = asked.step,
+                                   .beside_products = text_bytes(net, about),
+                                   .error = asked.error,
                                    .levels = asked.levels,
                                    .ends_in_bytes = asked.ends_in_bytes,
-                                   .feedback = asked.feedback,
-                                   .correct_bias = asked.correct_bias,
                                    .noise = asked.noise};
     training::opened_data data;
     std::unique_ptr<intaglio::data::loader> images;
@@ -151,16 +202,27 @@ int ternarize(const ternarize_options& asked) {
     bar.reset();
 
     model.network = std::move(made.network);
-    about.coding = asked.size > 0   ? intaglio::join("steps for ", asked.size, "x")
-                   : asked.step > 0 ? intaglio::join("step ", asked.step)
-                                    : "8-8";
+    about.coding = asked.size > 0    ? intaglio::join(infer::describe(options.coding), " for ", asked.size, "x")
+                   : asked.error > 0 ? intaglio::join(infer::describe(options.coding), " for an error of ", asked.error)
+                                     : infer::describe(options.coding);
     for (int level = 1; level <= model.network.level_count(); ++level)
         about.levels.push_back(level == model.network.level_count() ? "all" : intaglio::join("level ", level));
+    const double ms = milliseconds(model.network, pool);
+    require<value_error>(asked.ms == 0 || ms <= asked.ms, "--ms ", asked.ms, ": an image takes ", fixed(ms, 3),
+                         " ms on ", asked.threads,
+                         " threads at the coarsest level; all codings run on the same 8-bit "
+                         "kernels, so no choice of planes or steps changes that");
     io::save_model(asked.output, model);
 
     const io::loaded_model file = io::load_model(asked.output);
     print_table(file, made);
     print_levels(file);
+    std::printf("an image takes %.3f ms on %d thread%s, whatever the level\n", ms, asked.threads,
+                asked.threads == 1 ? "" : "s");
+    const int bounded = options.coding.family == infer::coding_family::steps ? 1 : model.network.level_count();
+    if (const double reached = file.size_vs_8_8(bounded); asked.size > 0 && reached < asked.size)
+        std::printf("%.2fx is what was asked for; the file is %.1f %% larger than that\n", asked.size,
+                    100 * (asked.size / reached - 1));
     std::printf("wrote %s\n", asked.output.c_str());
     return 0;
 }

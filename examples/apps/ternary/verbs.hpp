@@ -21,8 +21,11 @@ struct image_values {
 
 struct ternarize_options {
     std::string model, network, output, json;
-    double size = 0, step = 0; ///< at most one is given; both 0: 8-8
-    int levels = 1;
+    double size = 0, step = 0, error = 0; ///< at most one is given; all 0: as `coding` says, 8-8 by default
+    double ms = 0;                        ///< that an image may take at the coarsest level; 0: any time
+    std::string coding;                   ///< a name of main.cpp's list; empty: feedback where there is a size or step
+    dim_t block = 64;
+    int levels = 1, planes = 0; ///< of planes, 0: what is usual for the coding
     dim_t noise = 0, classes = 0;
     std::string calibrate; ///< a folder, or data as train takes them
     bool feedback = true, correct_bias = true, ends_in_bytes = true;
@@ -38,6 +41,8 @@ struct classify_options {
     dim_t resize = 0; ///< shorter side of images before the crop in the middle; 0: 8/7 of the network's
     int top = 5, threads = 1;
     bool confusion = false;
+    double confident = 0; ///< margin of shares below which the coarsest level is not sure; 0: no such run
+    std::string chart;    ///< SVG to write; empty: none
 };
 
 struct inspect_options {

@@ -48,6 +48,10 @@ struct calibration {
     std::vector<std::optional<input_statistics>> inputs; ///< of each node; none where it is no product
 };
 
+/// Products with more inputs have no second moments, and so no feedback: those of a first linear layer, 25,088 inputs
+/// of VGG's, would take gigabytes and minutes.
+inline constexpr dim_t largest_feedback = 8192;
+
 class calibrator {
 public:
     /// `pixels`: to draw for each product from an image. The network must outlive the calibrator.
@@ -66,7 +70,8 @@ public:
             s.size = g.filter_size(), s.groups = g.groups;
             s.mean.resize(static_cast<std::size_t>(s.groups * s.size));
             rows_[i].sums.resize(s.mean.size());
-            if (second_moments) s.second = buffer<float>(checked_product({s.groups, s.size, s.size}));
+            if (second_moments && s.size <= largest_feedback)
+                s.second = buffer<float>(checked_product({s.groups, s.size, s.size}));
             // depthwise products have many small moments: as many rows as fit some megabytes
             rows_[i].most = std::clamp<dim_t>((dim_t{1} << 21) / std::max<dim_t>(1, s.groups * s.size), 16, 1024);
             rows_[i].values.resize(static_cast<std::size_t>(rows_[i].most * s.groups * s.size));
@@ -79,6 +84,7 @@ public:
         const nn::reference::activations run =
             nn::reference::forward(folded_.net, folded_.weights, images, {.products = {.exec = exec_}});
         for (std::size_t i = 0; i < run.values.size(); ++i) {
+            if (run.values[i].empty()) continue;
             value_range r = images_ == 0 ? value_range{run.values[i][0], run.values[i][0]} : result_.ranges[i];
             for (const float v : run.values[i]) r.low = std::min(r.low, v), r.high = std::max(r.high, v);
             result_.ranges[i] = r;

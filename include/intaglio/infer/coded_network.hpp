@@ -10,14 +10,16 @@
 //   weights      weight(o, k) = step_o * code(o, k), one step for each output channel, codes -127 .. 127. They are a
 //                sum of planes, the dial: with P planes in use
 //                  code = (..(plane_1 * d_2 + plane_2) * d_3 ..) + plane_P,   step_o = step_1o / (d_2 .. d_P),
-//                and each number of planes has a bias of its own.
+//                  plane_p(o, k) = scale_p(o, k / block) * its stored code,
+//                and each number of planes has a bias of its own. Scales are 8-bit integers; without blocks they are 1.
 //   levels       how many planes each product uses; the first level is the coarsest
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,6 +47,9 @@ struct weight_plane {
     tensor<std::int8_t> codes; ///< (out channels, filter size)
     int divisor = 1;           ///< of the step of the plane before; 1 for the first
     channel_biases bias;       ///< (out channels), with this plane and those before it
+    dim_t block = 0;           ///< codes along a row that share a scale; 0: there are no scales
+    /// (out channels, blocks of a row), none if there are no scales or they are those of the plane before.
+    std::vector<std::uint8_t> scales{};
 };
 
 struct coded_product {
@@ -73,15 +78,45 @@ struct coded_network {
     int planes_at(int level, std::size_t node) const { return levels.at(static_cast<std::size_t>(level - 1))[node]; }
 };
 
-/// The sum of the first `planes` planes, 1 .. plane_count().
+namespace detail {
+
+/// Blocks in a row.
+constexpr dim_t blocks_of(dim_t cols, dim_t block) { return (cols + block - 1) / block; }
+
+/// The scales of a plane, 0 for the first: its own or those of the plane before; nothing where all are 1.
+inline std::span<const std::uint8_t> scales_of(const coded_product& product, std::size_t plane) {
+    if (product.planes[plane].block == 0) return {};
+    while (plane > 0 && product.planes[plane].scales.empty()) --plane;
+    return product.planes[plane].scales;
+}
+
+/// f(sum over planes up to p, plane p's part) for every weight: sum = sum * divisor + scale * code.
+template <class Sum, class F>
+void add_plane(const coded_product& product, std::size_t p, Sum* sums, const F& f) {
+    const weight_plane& plane = product.planes[p];
+    const std::span<const std::uint8_t> scales = scales_of(product, p);
+    const dim_t rows = product.rows(), cols = product.cols(), block = plane.block > 0 ? plane.block : cols;
+    const dim_t blocks = cols > 0 ? blocks_of(cols, block) : 0;
+    for (dim_t r = 0; r < rows; ++r)
+        for (dim_t b = 0; b < blocks; ++b) {
+            const int scale = scales.empty() ? 1 : scales[static_cast<std::size_t>(r * blocks + b)];
+            for (dim_t i = r * cols + b * block; i < r * cols + std::min(cols, (b + 1) * block); ++i) {
+                const int part = scale * plane.codes[i], sum = sums[i] * plane.divisor + part;
+                f(i, sum, part);
+                sums[i] = static_cast<Sum>(sum);
+            }
+        }
+}
+
+} // namespace detail
+
+/// The sum of the first `planes` planes, 1 .. plane_count(), of a product that check() takes.
 inline channel_codes sum_of_planes(const coded_product& product, int planes) {
-    channel_codes sum{product.planes.front().codes, {}};
+    channel_codes sum{tensor<std::int8_t>({product.rows(), product.cols()}), {}};
     int divisor = 1;
-    for (int p = 1; p < planes; ++p) {
-        const weight_plane& next = product.planes[static_cast<std::size_t>(p)];
-        for (dim_t i = 0; i < sum.codes.size(); ++i)
-            sum.codes[i] = static_cast<std::int8_t>(sum.codes[i] * next.divisor + next.codes[i]);
-        divisor *= next.divisor;
+    for (std::size_t p = 0; p < static_cast<std::size_t>(planes); ++p) {
+        detail::add_plane(product, p, sum.codes.data(), [](dim_t, int, int) {});
+        divisor *= product.planes[p].divisor;
     }
     sum.steps = product.steps.values(divisor);
     return sum;
@@ -109,8 +144,10 @@ inline void check_product(const std::string& name, const coded_product& p, const
             g.out_channels, " channels");
     require<value_error>(p.steps.largest >= 0x1p-100F && p.steps.largest <= 0x1p100F, name, ": a largest step of ",
                          p.steps.largest, ", expected 2^-100 to 2^100");
-    std::int64_t largest = 0, divisor = 1;
-    for (const weight_plane& plane : p.planes) {
+    std::int64_t divisors = 1;
+    std::vector<std::int16_t> sums(static_cast<std::size_t>(g.out_channels * g.filter_size()), 0);
+    for (std::size_t k = 0; k < p.planes.size(); ++k) {
+        const weight_plane& plane = p.planes[k];
         const extents expected{g.out_channels, g.filter_size()};
         require(plane.codes.shape() == expected, name, ": a plane of ", plane.codes.shape(), " codes, expected ",
                 expected);
@@ -120,24 +157,30 @@ inline void check_product(const std::string& name, const coded_product& p, const
                              plane.bias.step, ", expected 0 to 2^100");
         require<value_error>(plane.divisor >= 1 && plane.divisor <= 127, name, ": a plane divides the step by ",
                              plane.divisor, ", expected 1 to 127");
-        divisor = plane.divisor;
-        std::int64_t most = 0;
-        for (const std::int8_t c : plane.codes) most = std::max<std::int64_t>(most, c < 0 ? -c : c);
-        largest = largest * divisor + most;
-    }
-    // bounds of all planes may sum to more than any weight does; then look at each
-    if (largest <= 127) return;
-    for (dim_t i = 0; i < p.planes.front().codes.size(); ++i) {
-        std::int64_t code = 0;
-        for (const weight_plane& plane : p.planes) {
-            code = code * plane.divisor + plane.codes[i];
-            require<value_error>(code >= -127 && code <= 127, name, ": code ", i, " is ", code,
-                                 ", expected -127 to 127");
-        }
+        divisors *= plane.divisor;
+        require<value_error>(divisors <= 1 << 24, name, ": planes divide the step by ", divisors, ", at most 2^24");
+        require<value_error>(plane.block >= 0 && (plane.block > 0 || plane.scales.empty()), name, ": blocks of ",
+                             plane.block, " codes");
+        const bool shared = k > 0 && plane.scales.empty() && plane.block == p.planes[k - 1].block;
+        const dim_t scales = plane.block > 0 && !shared ? g.out_channels * blocks_of(g.filter_size(), plane.block) : 0;
+        require(static_cast<dim_t>(plane.scales.size()) == scales, name, ": ", plane.scales.size(),
+                " scales of blocks, expected ", scales);
+        add_plane(p, k, sums.data(), [&](dim_t i, int sum, int) {
+            require<value_error>(sum >= -127 && sum <= 127, name, ": code ", i, " is ", sum, " with ", k + 1,
+                                 " planes, expected -127 to 127");
+        });
     }
 }
 
 } // namespace detail
+
+/// The products of a folded network, in order: what a choice of codings goes through.
+inline std::vector<std::size_t> products_of(const nn::network& net) {
+    std::vector<std::size_t> list;
+    for (std::size_t i = 0; i < net.nodes.size(); ++i)
+        if (detail::is_product(net.nodes[i].op)) list.push_back(i);
+    return list;
+}
 
 /// Throws shape_error or value_error, which name the node, unless the parts of the network fit each other. Whoever
 /// takes a coded network from elsewhere calls it first; returns the shapes of an image's activations.

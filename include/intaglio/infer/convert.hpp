@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// From a trained network to a coded one, in one call and without data: fold, measure on noise images, choose steps by
-// sensitivity, code with error feedback, and set up the dial. Each part is a header of its own that can be used alone:
+// From a trained network to a coded one, in one call and without data: fold, measure on noise images, choose codings by
+// sensitivity, code, and set up the dial. Each part is a header of its own that can be used alone:
 //
-//   fold.hpp -> noise_images.hpp -> calibration.hpp -> sensitivity.hpp -> step_budget.hpp -> encode.hpp -> dial.hpp
+//   fold.hpp -> noise_images.hpp -> calibration.hpp -> sensitivity.hpp -> coding_budget.hpp -> encode.hpp -> dial.hpp
 
 #include <algorithm>
 #include <cmath>
@@ -24,20 +24,22 @@
 #include "intaglio/infer/fold.hpp"
 #include "intaglio/infer/noise_images.hpp"
 #include "intaglio/infer/sensitivity.hpp"
-#include "intaglio/infer/step_budget.hpp"
+#include "intaglio/infer/coding_budget.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::infer {
 
 struct convert_options {
     std::vector<channel_values> input; ///< of each channel of the images
-    /// Bytes of 8-8 over bytes of the coarsest level, all that a product takes counted; 0: all steps are `step`.
+    /// Of all products. Of `steps`, planes get divisors when there are levels.
+    weight_coding coding{};
+    /// Bytes of 8-8 over bytes of the file, all that a product takes counted; of a dial of steps, of the file up to the
+    /// coarsest level. 0: all are coded as `coding`.
     double size = 0;
-    double step = 0;           ///< in root mean squares of a channel; 0: 8-8
-    int levels = 1;            ///< of the dial; from 2 on each product gets a finer plane
+    dim_t beside_products = 0; ///< bytes of the file that are in one of 8-8 too, for `size`: the graph, names
+    double error = 0;          ///< instead: the estimated squared share of the answer that moves, at most, likewise
+    int levels = 1;            ///< of the dial; from 2 on each product of steps gets a finer plane
     int divisor = 3;           ///< of the step, for the finer plane
     bool ends_in_bytes = true; ///< the first and the last product are 8-8, with whatever else
-    bool feedback = true;      ///< of rounding errors
-    bool correct_bias = true;  ///< by the mean error
     dim_t noise = 0;           ///< images; 0: 250, and 40 of more than 64 pixels a side
     float reach = 1.25F;       ///< of ranges, over the largest values that were seen
     std::uint64_t seed = 1;    ///< of the noise
@@ -49,14 +51,14 @@ struct convert_options {
 
 struct conversion {
     coded_network network;
-    std::vector<double> steps;       ///< of each node, 0 for 8-8 and where there is no product
-    std::vector<double> sensitivity; ///< of each node, where it was measured; otherwise empty
+    std::vector<weight_coding> codings; ///< of each node, 8-8 where there is no product
+    std::vector<double> sensitivity;    ///< of each node to a relative squared error of 1, if measured; otherwise empty
 };
 
 namespace detail {
 
-/// The sensitivities with which steps are chosen. Noise images excite the last layers less than photographs do, so what
-/// was measured counts half, and the sizes of products, as if all weights were equally sensitive, the other half.
+/// The sensitivities with which codings are chosen. Noise images excite the last layers less than photographs do, so
+/// what was measured counts half, and the sizes of products, as if all weights were equally sensitive, the other half.
 inline std::vector<double> moderated(const folded_network& folded, std::span<const std::size_t> nodes,
                                      std::span<const double> measured) {
     std::vector<double> result(measured.begin(), measured.end());
@@ -71,22 +73,39 @@ inline std::vector<double> moderated(const folded_network& folded, std::span<con
                      size = static_cast<double>(
                                 folded.weights[folded.weights.place(i, nn::parameter_role::weight)].size()) /
                             weights;
-        result[i] = std::sqrt(share * size);
+        result[i] = sum * std::sqrt(share * size);
     }
     return result;
+}
+
+/// What a budget chooses from: steps, or numbers of planes up to the coding's.
+inline std::vector<weight_coding> choices_of(const weight_coding& coding) {
+    std::vector<weight_coding> list;
+    if (coding.family == coding_family::steps) {
+        list = usual_steps();
+        for (weight_coding& c : list) c.feedback = coding.feedback, c.correct_bias = coding.correct_bias;
+    } else {
+        list.assign(static_cast<std::size_t>(coding.planes), coding);
+        for (std::size_t p = 0; p < list.size(); ++p) list[p].planes = static_cast<int>(p) + 1;
+    }
+    return list;
 }
 
 } // namespace detail
 
 /// Converts the part of a network that answers. Throws as fold does, and value_error for options that can't be met: a
-/// size that not even the coarsest steps reach.
+/// size that not even the coarsest codings reach.
 inline conversion convert(const nn::network& net, const nn::parameters& weights, const convert_options& options,
                           executor_ref exec = {}) {
     const float_environment scope;
     require<value_error>(options.levels >= 1 && options.levels <= 16, "convert: ", options.levels,
                          " levels; 1 to 16 are supported");
-    require<value_error>(options.step >= 0 && options.size >= 0, "convert: a step of ", options.step, ", a size of ",
-                         options.size);
+    require<value_error>(options.coding.step >= 0 && options.size >= 0 && options.error >= 0, "convert: a step of ",
+                         options.coding.step, ", a size of ", options.size, ", an error of ", options.error);
+    require<value_error>(options.size == 0 || options.error == 0, "convert: a size of ", options.size,
+                         " and an error of ", options.error, "; give one of them");
+    check(options.coding);
+    const bool budget = options.size > 0 || options.error > 0;
     const folded_network folded = infer::fold(net, weights);
     const extents one = nn::image_shape(folded.net, 1);
     require(static_cast<dim_t>(options.input.size()) == one[3], "convert: values of ", options.input.size(),
@@ -100,7 +119,9 @@ inline conversion convert(const nn::network& net, const nn::parameters& weights,
         return noise_images(first, count, one[1], one[2], options.input, options.seed, exec);
     };
 
-    calibrator measuring(folded, large ? 375 : 160, options.feedback && (options.step > 0 || options.size > 0), exec);
+    const bool feeds_back =
+        options.coding.family == coding_family::steps && options.coding.feedback && (options.coding.step > 0 || budget);
+    calibrator measuring(folded, large ? 375 : 160, feeds_back, exec);
     if (options.images) {
         for (dim_t done = 0;; ++done) {
             tell("measuring images", done, done + 1);
@@ -122,7 +143,8 @@ inline conversion convert(const nn::network& net, const nn::parameters& weights,
     for (const channel_values& c : options.input) measured.ranges[0].include({c.low, c.high});
 
     conversion result;
-    result.steps.assign(folded.net.nodes.size(), 0);
+    result.codings.assign(folded.net.nodes.size(), {});
+    for (weight_coding& c : result.codings) c.correct_bias = options.coding.correct_bias;
     std::vector<std::size_t> nodes = products_of(folded.net);
     const auto count = static_cast<dim_t>(nodes.size());
     std::vector<std::size_t> ends;
@@ -130,34 +152,42 @@ inline conversion convert(const nn::network& net, const nn::parameters& weights,
         for (const std::size_t end : {nodes.front(), nodes.back()}) ends.push_back(end);
         std::erase_if(nodes, [&](std::size_t i) { return i == ends[0] || i == ends[1]; });
     }
-    if (options.levels > 1 || options.size > 0) {
+    if (options.levels > 1 || budget) {
         constexpr double measured_step = 0.7;
         result.sensitivity =
             measure_sensitivity(folded, measured, noise_batch(noise, large ? 4 : 64), measured_step, exec,
                                 [&](dim_t done, const std::string&) { tell("measuring sensitivity", done, count); });
         tell("measuring sensitivity", count, count);
-        if (options.size > 0) {
-            // entropies are those of nearest codes; feedback spreads codes a little
-            const std::vector<double> chosen =
-                choose_steps(folded, nodes, detail::moderated(folded, nodes, result.sensitivity), measured_step,
-                             code_budget(folded, nodes, options.size), usual_steps, exec);
-            for (std::size_t k = 0; k < nodes.size(); ++k) result.steps[nodes[k]] = chosen[k];
-        }
+        for (double& s : result.sensitivity) s /= error_of_step(measured_step);
     }
-    if (options.size == 0)
-        for (const std::size_t i : nodes) result.steps[i] = options.step;
+    for (const std::size_t i : nodes) result.codings[i] = options.coding;
+    if (budget) {
+        const std::vector<weight_coding> choices = detail::choices_of(options.coding);
+        const std::vector<layer_profile> layers = profile_codings(
+            folded, nodes, options.size > 0 ? detail::moderated(folded, nodes, result.sensitivity) : result.sensitivity,
+            choices, exec);
+        const std::vector<std::size_t> chosen =
+            options.size > 0
+                ? choose_within_bytes(layers, code_budget(folded, nodes, options.size, options.beside_products))
+                : choose_within_error(layers, options.error);
+        for (std::size_t k = 0; k < nodes.size(); ++k) result.codings[nodes[k]] = choices[chosen[k]];
+    }
+    if (options.levels > 1)
+        for (const std::size_t i : nodes)
+            if (weight_coding& c = result.codings[i]; c.family == coding_family::steps && c.step > 0)
+                c.divisors = {options.divisor};
 
     result.network = encode(
-        folded, measured,
-        [&](std::size_t node) {
-            weight_coding coding{
-                .step = result.steps[node], .feedback = options.feedback, .correct_bias = options.correct_bias};
-            if (options.levels > 1 && coding.step > 0) coding.divisors = {options.divisor};
-            return coding;
-        },
-        exec, [&](dim_t done, const std::string&) { tell("coding", done, count); });
+        folded, measured, [&](std::size_t node) { return result.codings[node]; }, exec,
+        [&](dim_t done, const std::string&) { tell("coding", done, count); });
     tell("coding", count, count);
-    if (options.levels > 1) set_levels(result.network, result.sensitivity, result.steps, options.levels);
+    if (options.levels > 1) {
+        std::vector<std::vector<double>> errors(folded.net.nodes.size());
+        for (const std::size_t i : products_of(folded.net))
+            errors[i] =
+                plane_errors(*result.network.products[i], detail::weights_of(folded, i).span(), result.codings[i]);
+        set_levels(result.network, result.sensitivity, errors, options.levels);
+    }
     return result;
 }
 

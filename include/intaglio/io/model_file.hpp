@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <numeric>
 #include <span>
 #include <string>
 #include <utility>
@@ -26,6 +27,7 @@
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
 #include "intaglio/infer/coded_network.hpp"
+#include "intaglio/infer/stored_bytes.hpp"
 #include "intaglio/io/checksum.hpp"
 #include "intaglio/io/model_graph.hpp"
 #include "intaglio/io/rans.hpp"
@@ -40,7 +42,9 @@ struct plane_head {
     std::uint16_t plane;      ///< 1 for the first
     std::uint16_t divisor;    ///< of the step of the plane before; 1 for the first
     std::uint32_t rows, cols; ///< out channels, filter size
-    std::uint32_t coding;     ///< 0: a byte for each code; 1: rans.hpp
+    std::uint8_t coding;      ///< 0: a byte for each code; 1: rans.hpp
+    std::uint8_t scales;      ///< of blocks: 0 none, 1 in this record, 2 those of the plane before
+    std::uint16_t block;      ///< codes along a row that share a scale; 0 without scales
     std::uint32_t bytes;      ///< of the codes as they are stored
     float largest_step;       ///< of the first plane; otherwise 0
     float bias_step;
@@ -67,6 +71,20 @@ struct loaded_model {
     std::vector<plane_entry> planes; ///< in the order of the file
     std::vector<dim_t> level_bytes;  ///< of the section of each level
     dim_t file_bytes = 0;
+
+    /// Of the file when it ends behind a level, 1 .. the last one.
+    dim_t bytes_until(int level) const {
+        dim_t bytes = file_bytes;
+        for (std::size_t l = static_cast<std::size_t>(level); l < level_bytes.size(); ++l) bytes -= level_bytes[l];
+        return bytes;
+    }
+    /// Of the header: the graph and names.
+    dim_t text_bytes() const { return file_bytes - std::accumulate(level_bytes.begin(), level_bytes.end(), dim_t{0}); }
+    /// How many times smaller the file is than the network in 8-8 with the same text, when it ends behind a level.
+    double size_vs_8_8(int level) const {
+        return static_cast<double>(text_bytes() + infer::bytes_in_8_8(model.network)) /
+               static_cast<double>(bytes_until(level));
+    }
 };
 
 namespace detail {
@@ -89,7 +107,11 @@ inline std::vector<std::byte> plane_record(const infer::coded_product& product, 
                     .divisor = static_cast<std::uint16_t>(p.divisor),
                     .rows = static_cast<std::uint32_t>(product.rows()),
                     .cols = static_cast<std::uint32_t>(product.cols()),
-                    .coding = pays ? 1U : 0U,
+                    .coding = static_cast<std::uint8_t>(pays ? 1 : 0),
+                    .scales = static_cast<std::uint8_t>(p.block == 0       ? 0
+                                                        : p.scales.empty() ? 2
+                                                                           : 1),
+                    .block = static_cast<std::uint16_t>(p.block),
                     .bytes = static_cast<std::uint32_t>(coded.size()),
                     .largest_step = plane == 1 ? product.steps.largest : 0,
                     .bias_step = p.bias.step,
@@ -98,6 +120,7 @@ inline std::vector<std::byte> plane_record(const infer::coded_product& product, 
     const auto put = [&](std::span<const std::byte> bytes) { record.insert(record.end(), bytes.begin(), bytes.end()); };
     put(std::as_bytes(std::span(&head, 1)));
     if (plane == 1) put(std::as_bytes(std::span(product.steps.falls)));
+    put(std::as_bytes(std::span(p.scales)));
     put(std::as_bytes(std::span(p.bias.codes)));
     put(coded);
     head.checksum = crc32(record);
@@ -142,12 +165,16 @@ private:
         refuse(head.rows == g.out_channels && head.cols == g.filter_size(), "has ", head.rows, " x ", head.cols,
                " codes, the graph has ", g.out_channels, " x ", g.filter_size());
         const auto rows = static_cast<std::size_t>(head.rows), count = rows * head.cols;
-        refuse(head.coding <= 1, "is coded in the unknown way ", head.coding);
+        refuse(head.coding <= 1, "is coded in the unknown way ", int{head.coding});
+        refuse(head.scales <= 2 && (head.scales > 0) == (head.block > 0) && (head.scales < 2 || plane > 1),
+               "has blocks of ", head.block, " codes and scales of the unknown kind ", int{head.scales});
         refuse(head.coding == 1 || head.bytes == count, "has ", head.bytes, " bytes for ", count, " codes");
         refuse(plane == 1 ? head.divisor == 1 : head.divisor >= 1 && head.divisor <= 127, "divides steps by ",
                head.divisor);
         refuse(plane == 1 || head.largest_step == 0, "has steps of its own");
-        const std::size_t size = sizeof head + (plane == 1 ? rows : 0) + 2 * rows + head.bytes;
+        const std::size_t scales =
+            head.scales == 1 ? rows * static_cast<std::size_t>(infer::detail::blocks_of(head.cols, head.block)) : 0;
+        const std::size_t size = sizeof head + (plane == 1 ? rows : 0) + scales + 2 * rows + head.bytes;
         refuse(bytes.size() >= size, "takes ", size, " bytes, ", bytes.size(), " are left");
         codes_ += static_cast<dim_t>(count);
         refuse(codes_ <= most_codes_a_byte * loaded_.file_bytes, "more than ", most_codes_a_byte,
@@ -170,8 +197,10 @@ private:
             product->steps.largest = head.largest_step;
             take(product->steps.falls, rows);
         }
-        infer::weight_plane p{tensor<std::int8_t>({g.out_channels, g.filter_size()}, uninitialized), head.divisor, {}};
+        infer::weight_plane p{
+            tensor<std::int8_t>({g.out_channels, g.filter_size()}, uninitialized), head.divisor, {}, head.block, {}};
         p.bias.step = head.bias_step;
+        take(p.scales, scales);
         take(p.bias.codes, rows);
         const std::span<const std::byte> coded = bytes.first(size).subspan(at);
         if (head.coding == 0)

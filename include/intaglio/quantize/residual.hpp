@@ -106,6 +106,41 @@ void for_each_block(dim_t rows, dim_t cols, dim_t block, executor_ref exec, cons
     });
 }
 
+/// One greedy plane of a block: the scale q of the best trits for what is left, and the best trits for q * factor,
+/// which are taken off it. 0, and zeros, where the scale is too small for the factor.
+inline std::uint8_t take_plane(block_scratch& scratch, double factor, int largest_scale, std::span<std::int8_t> trits) {
+    const double a = scratch.solver.solve(scratch.rest, trits).scale;
+    const auto q = static_cast<std::uint8_t>(std::min(std::nearbyint(a / factor), static_cast<double>(largest_scale)));
+    if (q == 0) std::fill(trits.begin(), trits.end(), std::int8_t{0});
+    const double s = q * factor;
+    for (std::size_t i = 0; q > 0 && i < trits.size(); ++i) {
+        scratch.in_steps[i] = scratch.rest[i] / s;
+        trits[i] = static_cast<std::int8_t>(nearest_code(scratch.in_steps[i], 1.0));
+        scratch.rest[i] -= s * trits[i];
+    }
+    return q;
+}
+
+/// The q in 1 .. largest_scale for which codes in -limit .. limit in steps of q * factor leave least of a block, near
+/// its real scale; 0 where that is too small for the factor. The error is not smooth in the scale, so the neighbours of
+/// the rounded one are tried as well.
+inline dim_t integer_scale(std::span<const double> w, double scale, double factor, int largest_scale,
+                           int limit) noexcept {
+    const auto ideal = static_cast<dim_t>(std::min(std::nearbyint(scale / factor), static_cast<double>(largest_scale)));
+    if (ideal == 0) return 0;
+    const dim_t reach = std::max<dim_t>(1, ideal / 16);
+    dim_t best = ideal;
+    double least = error_of_scale(w, static_cast<double>(best) * factor, limit);
+    for (dim_t q = std::max<dim_t>(1, ideal - reach); q <= std::min<dim_t>(largest_scale, ideal + reach); ++q) {
+        const double e = error_of_scale(w, static_cast<double>(q) * factor, limit);
+        if (e < least) {
+            least = e;
+            best = q;
+        }
+    }
+    return best;
+}
+
 /// The factor that makes the largest of `scales` q = largest_scale; 1 if all are zero.
 inline double factor_of(std::span<const double> scales, int largest_scale) {
     require<value_error>(largest_scale >= 1 && largest_scale <= 255, "quantize: the largest scale is asked to be ",
@@ -144,31 +179,19 @@ inline ternary_tensor quantize_residual(std::span<const float> weights, dim_t ro
     const double factor = detail::factor_of(largest, options.largest_scale);
     out.set_factor(factor);
 
-    detail::for_each_block(
-        rows, cols, options.block, exec,
-        [&](dim_t row, dim_t b, dim_t first, dim_t count, detail::block_scratch& scratch) {
-            scratch.load(weights.data() + row * cols + first, count);
-            for (dim_t p = 0; p < options.planes; ++p) {
-                std::int8_t* trits = out.trits(p, row) + first;
-                const std::span block(trits, scratch.rest.size());
-                const double a = scratch.solver.solve(scratch.rest, block).scale;
-                const auto q = static_cast<std::uint8_t>(
-                    std::min(std::nearbyint(a / factor), static_cast<double>(options.largest_scale)));
-                out.scale(p, row, b) = q;
-                if (q == 0) {
-                    std::fill_n(trits, count, std::int8_t{0});
-                    continue;
-                }
-                const double s = q * factor;
-                for (std::size_t i = 0; i < scratch.rest.size(); ++i) { // the best trits for the rounded scale
-                    scratch.in_steps[i] = scratch.rest[i] / s;
-                    trits[i] = static_cast<std::int8_t>(detail::nearest_code(scratch.in_steps[i], 1.0));
-                }
-                if (options.sum_zero && p == options.planes - 1)
-                    round_to_sum_zero(scratch.in_steps, block, 1, scratch.order);
-                for (std::size_t i = 0; i < scratch.rest.size(); ++i) scratch.rest[i] -= s * trits[i];
-            }
-        });
+    detail::for_each_block(rows, cols, options.block, exec,
+                           [&](dim_t row, dim_t b, dim_t first, dim_t count, detail::block_scratch& scratch) {
+                               scratch.load(weights.data() + row * cols + first, count);
+                               for (dim_t p = 0; p < options.planes; ++p) {
+                                   std::int8_t* trits = out.trits(p, row) + first;
+                                   const std::span block(trits, scratch.rest.size());
+                                   const std::uint8_t q =
+                                       detail::take_plane(scratch, factor, options.largest_scale, block);
+                                   out.scale(p, row, b) = q;
+                                   if (q > 0 && options.sum_zero && p == options.planes - 1)
+                                       round_to_sum_zero(scratch.in_steps, block, 1, scratch.order);
+                               }
+                           });
     return out;
 }
 
@@ -197,22 +220,10 @@ inline locked_tensor quantize_locked(std::span<const float> weights, dim_t rows,
     detail::for_each_block(
         rows, cols, options.block, exec,
         [&](dim_t row, dim_t b, dim_t first, dim_t count, detail::block_scratch& scratch) {
-            const auto ideal =
-                static_cast<dim_t>(std::nearbyint(scales[static_cast<std::size_t>(row * blocks + b)] / factor));
-            if (ideal == 0) return; // all zero, or too small for the factor
             scratch.load(weights.data() + row * cols + first, count);
-            // The error is not smooth in the scale, so the neighbours of the rounded scale are tried as well.
-            const dim_t reach = std::max<dim_t>(1, ideal / 16);
-            dim_t best = ideal;
-            double least = detail::error_of_scale(scratch.rest, static_cast<double>(best) * factor, limit);
-            for (dim_t q = std::max<dim_t>(1, ideal - reach);
-                 q <= std::min<dim_t>(options.largest_scale, ideal + reach); ++q) {
-                const double e = detail::error_of_scale(scratch.rest, static_cast<double>(q) * factor, limit);
-                if (e < least) {
-                    least = e;
-                    best = q;
-                }
-            }
+            const dim_t best = detail::integer_scale(scratch.rest, scales[static_cast<std::size_t>(row * blocks + b)],
+                                                     factor, options.largest_scale, limit);
+            if (best == 0) return; // all zero, or too small for the factor
             out.scale(row, b) = static_cast<std::uint8_t>(best);
             std::int8_t* codes = out.codes(row) + first;
             for (std::size_t i = 0; i < scratch.rest.size(); ++i) {

@@ -8,8 +8,8 @@
 // Flags that change no result, or only what docs/conditions.md says.
 
 #include "intaglio/gemm/gemm.hpp"
+#include "intaglio/infer/convert.hpp"
+#include "intaglio/infer/integer_network.hpp"
 #include "intaglio/models/digits_cnn.hpp"
-#include "intaglio/nn/encode.hpp"
-#include "intaglio/nn/integer_network.hpp"
 #include "intaglio/train/plan.hpp"
 #include "intaglio/train/sgd.hpp"

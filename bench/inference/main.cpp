@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The benchmark of inference in two halves, since peers read their number of threads when a process starts; compare.py
+// runs both and joins their rows.
+//
+//   inference prepare ..    converts networks, writes their files, measures sizes and accuracies
+//   inference time ..       whole networks at every level, beside FP32 and oneDNN, on a number of threads
+
+#include <algorithm>
+#include <exception>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "inference/timed_rows.hpp"
+#include "intaglio/simd/native.hpp"
+#include "peers.hpp"
+
+int main(int argc, char** argv) {
+    using namespace intaglio;
+    CLI::App app("Inference of whole networks");
+    app.require_subcommand(1);
+    inference_places places{"../shared/models", "../shared/data", "build/bench/inference", false};
+    std::vector<std::string> names, all;
+    for (const inference_network& n : inference_networks()) all.push_back(n.name);
+    int threads = 1;
+    app.add_option("--network", names, "all if left out")->check(CLI::IsMember(all));
+    app.add_option("--models", places.models)->capture_default_str();
+    app.add_option("--data", places.data)->capture_default_str();
+    app.add_option("--out", places.out, "folder of the files")->capture_default_str();
+    app.add_option("--threads", threads)->check(CLI::Range(1, 1024))->capture_default_str();
+    app.add_flag("--quick", places.quick, "fewer images and turns");
+    const CLI::App* const first = app.add_subcommand("prepare", "convert, and measure all but time")->fallthrough();
+    app.add_subcommand("time", "measure time")->fallthrough();
+    CLI11_PARSE(app, argc, argv);
+    try {
+        peers::hold_to_arch(simd::native_arch::name);
+        thread_pool pool(threads);
+        nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+        const auto append = [&](const nlohmann::ordered_json& more) {
+            for (const auto& row : more) rows.push_back(row);
+        };
+        for (const inference_network& n : inference_networks()) {
+            if (!names.empty() && std::count(names.begin(), names.end(), n.name) == 0) continue;
+            if (first->parsed())
+                append(prepare(n, places, pool));
+            else
+                for (const dim_t batch : {1, 8}) append(time_network(n, places, batch, pool));
+        }
+        std::cout << rows.dump() << '\n';
+        return 0;
+    } catch (const std::exception& fault) {
+        std::cerr << "inference: " << fault.what() << '\n';
+        return 1;
+    }
+}

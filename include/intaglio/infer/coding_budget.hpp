@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// "At most B bytes of file", or "at most so much error", turned into a coding for each product: each may take any of
+// some codings, whose bytes are the entropy of its codes and whose error is its sensitivity (sensitivity.hpp) times the
+// relative squared error that it makes. The choice is the knapsack of quantize/budget.hpp.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "intaglio/core/config.hpp"
+#include "intaglio/core/float_environment.hpp"
+#include "intaglio/infer/encode.hpp"
+#include "intaglio/infer/fold.hpp"
+#include "intaglio/infer/stored_bytes.hpp"
+#include "intaglio/quantize/budget.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::infer {
+
+/// The squared error of each number of planes, relative to the squared weights; of steps as error_of_step says, since
+/// feedback makes errors larger that harm less.
+inline std::vector<double> plane_errors(const coded_product& product, std::span<const float> weights,
+                                        const weight_coding& coding) {
+    std::vector<double> errors;
+    double step = coding.step, power = 0;
+    for (const float w : weights) power += static_cast<double>(w) * static_cast<double>(w);
+    for (int p = 1; p <= product.plane_count(); ++p) {
+        if (coding.family == coding_family::steps) {
+            step /= product.planes[static_cast<std::size_t>(p - 1)].divisor;
+            errors.push_back(error_of_step(step));
+            continue;
+        }
+        const channel_codes codes = sum_of_planes(product, p);
+        const dim_t cols = std::max<dim_t>(1, product.cols());
+        double error = 0;
+        for (dim_t i = 0; i < codes.codes.size(); ++i) {
+            const double e = static_cast<double>(weights[static_cast<std::size_t>(i)]) -
+                             static_cast<double>(codes.steps[static_cast<std::size_t>(i / cols)]) * codes.codes[i];
+            error += e * e;
+        }
+        errors.push_back(power > 0 ? error / power : 0);
+    }
+    return errors;
+}
+
+/// The bytes for the codes of `nodes` with which all products of a network together are `size` times smaller than in
+/// 8-8, which has a step and a bias for each channel too. Products that are not in `nodes` stay 8-8; `beside_products`
+/// bytes are in both files, as the graph is.
+inline dim_t code_budget(const folded_network& folded, std::span<const std::size_t> nodes, double size,
+                         dim_t beside_products = 0) {
+    double bytes = static_cast<double>(beside_products), fixed = bytes;
+    for (const std::size_t i : products_of(folded.net)) {
+        const tensor<float>& w = detail::weights_of(folded, i);
+        const bool coded = std::find(nodes.begin(), nodes.end(), i) != nodes.end();
+        const auto beside = static_cast<double>(bytes_beside_codes(w.shape()[0]));
+        bytes += static_cast<double>(w.size()) + beside;
+        fixed += beside;
+        if (coded) continue;
+        const channel_steps steps = detail::steps_of_rows(w.span(), w.shape()[0], 0);
+        std::vector<std::int8_t> codes(static_cast<std::size_t>(w.size()));
+        code_rows(w.data(), w.shape()[0], std::ssize(codes) / std::max<dim_t>(1, w.shape()[0]), steps.values(), 127,
+                  nullptr, codes.data());
+        fixed += entropy_bytes(codes); // 8-8 is entropy-coded in the file too
+    }
+    constexpr double feedback_widens = 1.02; // codes with feedback have this much more entropy than nearest ones
+    const double budget = (bytes / size - fixed) / feedback_widens;
+    require<value_error>(budget > 0, "size ", size, ": what is not coded takes ", fixed, " of ", bytes / size,
+                         " bytes");
+    return static_cast<dim_t>(budget);
+}
+
+/// Steps that are worth a choice, from the finest to the coarsest.
+inline std::vector<weight_coding> usual_steps() {
+    std::vector<weight_coding> list;
+    for (const double c : {0.2, 0.25, 0.3, 0.35, 0.42, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5})
+        list.push_back({.step = c});
+    return list;
+}
+
+/// What each of some codings costs each product in `nodes` and how it errs; `sensitivity` of each node for a relative
+/// squared error of 1. Weights are rounded by themselves, which takes a little less than with feedback.
+inline std::vector<layer_profile> profile_codings(const folded_network& folded, std::span<const std::size_t> nodes,
+                                                  std::span<const double> sensitivity,
+                                                  std::span<const weight_coding> codings, executor_ref exec = {}) {
+    const float_environment scope;
+    std::vector<layer_profile> layers(nodes.size());
+    exec.for_each(std::ssize(nodes), [&](dim_t n, int) {
+        const std::size_t node = nodes[static_cast<std::size_t>(n)];
+        layer_profile& layer = layers[static_cast<std::size_t>(n)];
+        layer.name = folded.net.nodes[node].name;
+        layer.sensitivity = 1;
+        const tensor<float>& w = detail::weights_of(folded, node);
+        input_statistics inputs;
+        inputs.size = w.shape()[0] > 0 ? w.size() / w.shape()[0] : 0;
+        inputs.mean.assign(static_cast<std::size_t>(inputs.size), 0.0F);
+        const std::vector<float> bias(static_cast<std::size_t>(w.shape()[0]), 0.0F);
+        for (weight_coding coding : codings) {
+            coding.correct_bias = coding.feedback = false;
+            coding.divisors.clear();
+            const coded_product product = code_product(w.span(), bias, inputs, coding);
+            double bytes = 0;
+            for (std::size_t p = 0; p < product.planes.size(); ++p) bytes += plane_bytes(product, p);
+            layer.choices.push_back({product.plane_count(), static_cast<dim_t>(std::ceil(bytes)),
+                                     sensitivity[node] * plane_errors(product, w.span(), coding).back()});
+        }
+    });
+    return layers;
+}
+
+/// For each layer the coding of least error in all with at most `budget` bytes together, as a place in its choices.
+/// value_error where the smallest codings take more.
+inline std::vector<std::size_t> choose_within_bytes(std::span<const layer_profile> layers, dim_t budget) {
+    return choose_planes(layers, budget).choice;
+}
+
+/// For each layer a coding, so that the errors of all sum to at most `most` (the squared share of the answer that
+/// moves), with few bytes: the smallest budget of choose_within_bytes that does, found by bisection to 1 in 1,000.
+/// value_error where the finest codings err more.
+inline std::vector<std::size_t> choose_within_error(std::span<const layer_profile> layers, double most) {
+    const float_environment scope;
+    const auto error_of = [&](const std::vector<std::size_t>& choice) {
+        double sum = 0;
+        for (std::size_t l = 0; l < layers.size(); ++l) sum += layers[l].choices[choice[l]].nmse;
+        return sum;
+    };
+    dim_t least = 0, enough = 0;
+    double finest = 0;
+    for (const layer_profile& layer : layers) {
+        const auto bytes = [](const plane_choice& a, const plane_choice& b) { return a.bytes < b.bytes; };
+        const auto [low, high] = std::minmax_element(layer.choices.begin(), layer.choices.end(), bytes);
+        least += low->bytes, enough += high->bytes, finest += high->nmse;
+    }
+    require<value_error>(finest <= most, "an error of ", most, ": the finest codings are estimated to err by ", finest);
+    std::vector<std::size_t> best = choose_within_bytes(layers, enough);
+    while (enough - least > std::max<dim_t>(1, enough / 1000)) {
+        const dim_t middle = least + (enough - least) / 2;
+        const std::vector<std::size_t> choice = choose_within_bytes(layers, middle);
+        if (error_of(choice) <= most)
+            enough = middle, best = choice;
+        else
+            least = middle;
+    }
+    return best;
+}
+
+} // namespace intaglio::inline INTAGLIO_ABI::infer
