@@ -316,7 +316,8 @@ void integer_networks(executor_ref exec, bytes& out) {
             infer::convert(net, weights, {.input = {{0.3F, 0.4F, 0, 1}}, .coding = coding, .noise = 4}, exec);
         const infer::integer_network runner(made.network, exec);
         infer::integer_network::workspace memory;
-        out.add(runner.run(batch, runner.level_count(), memory, exec).span());
+        const tensor<float> logits = runner.run(batch, runner.level_count(), memory, exec);
+        out.add(logits.span());
     }
 }
 

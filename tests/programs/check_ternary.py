@@ -109,6 +109,6 @@ def usage(program, root, folder):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
-        {"dial": dial, "codings": codings, "refuse": refuse, "usage": usage}[sys.argv[1]](sys.argv[2], pathlib.Path(sys.argv[3]),
-                                                                    pathlib.Path(temporary))
+        tests = {"dial": dial, "codings": codings, "refuse": refuse, "usage": usage}
+        tests[sys.argv[1]](sys.argv[2], pathlib.Path(sys.argv[3]), pathlib.Path(temporary))
     print("1 passed, 0 failed, 0 skipped")

@@ -24,8 +24,8 @@ private:
 /// A number with so many digits behind the point.
 std::string fixed(double value, int digits);
 
-/// Of each level: planes and trits for a weight, bits in the file, multiplications against 8-8's (infer/accounting.hpp),
-/// bytes of the file, how many times smaller than 8-8.
+/// Of each level: planes and trits for a weight, bits in the file, multiplications against 8-8's
+/// (infer/accounting.hpp), bytes of the file, how many times smaller than 8-8.
 void print_levels(const intaglio::io::loaded_model& file);
 
 } // namespace ternary

@@ -188,6 +188,7 @@ private:
         std::size_t at = sizeof head;
         const auto take = [&](auto& values, std::size_t how_many) {
             values.resize(how_many);
+            if (how_many == 0) return; // nowhere to copy to
             std::memcpy(values.data(), bytes.data() + at, how_many * sizeof values[0]);
             at += how_many * sizeof values[0];
         };
