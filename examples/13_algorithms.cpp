@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// One convolution by two algorithms: direct, and by Winograd's products, 16 for 36. In integers both give the same bits,
-// and the times, which go to standard error, are all that differs; which is less depends on the machine. Inputs keep 13
-// magnitude bits and filters 12, as DFP16 tensors with head-room do.
+// One convolution by two algorithms: direct, and by Winograd's products, 16 for 36. In integers both give the same
+// bits, and the times, which go to standard error, are all that differs; which is less depends on the machine. Inputs
+// keep 13 magnitude bits and filters 12, as DFP16 tensors with head-room do.
 
 #include <chrono>
 #include <cstdint>
