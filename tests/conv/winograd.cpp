@@ -138,17 +138,20 @@ TEST_CASE("what can't be exact is refused with the reason, or computed directly"
                       Contains("does not multiply int16"));
 }
 
-TEST_CASE("both forms are packed where the choice depends on the input", "[unit]") {
+TEST_CASE("the form follows what is known of the input", "[unit]") {
     conv_geometry g = maps;
-    g.in_channels = g.out_channels = 128;
+    g.in_channels = g.out_channels = 96;
     const auto w = pattern<std::int16_t>(g.out_channels * g.filter_size(), -900, 900);
     auto x = pattern<std::int16_t>(g.in_pixels() * g.in_channels, -8191, 8191);
-    const auto direct =
-                   pack_filter<dfp16_training>(g, filters_of(g, w), rhs_storage::fast, {}, {}, {algorithm::direct}),
-               both = pack_filter<dfp16_training>(g, filters_of(g, w)),
-               promised = pack_filter<dfp16_training>(g, filters_of(g, w), rhs_storage::fast, {}, {},
-                                                      {algorithm::automatic, 8191});
-    CHECK(both.bytes() == direct.bytes() + promised.bytes());
+    const auto pack = [&](const conv_form& form) {
+        return pack_filter<dfp16_training>(g, filters_of(g, w), rhs_storage::fast, {}, {}, form);
+    };
+    const auto direct = pack({algorithm::direct}), winograd = pack({algorithm::winograd}),
+               both = pack({.how = algorithm::winograd, .or_direct = true});
+    CHECK(both.bytes() == direct.bytes() + winograd.bytes());
+    CHECK(pack({}).bytes() == direct.bytes());
+    CHECK(pack({algorithm::automatic, 8192}).bytes() == direct.bytes());
+    CHECK(pack({algorithm::automatic, 8191}).bytes() == winograd.bytes()); // 96 x 96 filters are near every L2
     for (const std::int16_t first : {std::int16_t{8191}, std::int16_t{-8192}, std::int16_t{32767}}) {
         x[0] = first;
         totals y(static_cast<std::size_t>(g.out_pixels() * g.out_channels));

@@ -40,7 +40,8 @@ inline void refuse_winograd(const char* name, const conv_form& form) {
 /// Whether a pass of this geometry may be computed so, as far as is known before any number is seen.
 inline bool may_take_winograd(const char* name, const conv_geometry& g, const conv_form& form) {
     if (form.how == algorithm::direct) return false;
-    if (form.how == algorithm::automatic) return prefers_winograd(g) && form.largest <= winograd_largest;
+    if (form.how == algorithm::automatic)
+        return form.largest > 0 && form.largest <= winograd_largest && prefers_winograd(g);
     const bool shape = is_winograd_shape(g), small = form.largest <= winograd_largest;
     require_winograd(name, shape || form.or_direct, "the kernel is not 3 x 3 neighbours with a stride of 1");
     require_winograd(name, small || form.or_direct, "operands may be larger than 8,191");
@@ -103,7 +104,7 @@ public:
             if (most <= (largest_ > 0 ? largest_ : winograd_largest)) return true;
             require<value_error>(direct, name, ": the operand has an element of magnitude ", most,
                                  ", the filters were packed for at most ", largest_ > 0 ? largest_ : winograd_largest,
-                                 "; pack them with the right conv_form::largest, or algorithm::automatic without it");
+                                 "; pack them with the right conv_form::largest, or with or_direct and without it");
         }
         return false;
     }
