@@ -5,6 +5,7 @@
 // either way (winograd.hpp), so the choice may follow from the data.
 
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include "intaglio/conv/pass.hpp"
@@ -21,11 +22,15 @@ inline winograd_grid input_gradient_grid(const conv_geometry& g) {
 }
 
 /// The rule of algorithm::automatic, as measured (docs/performance.md): where channels are few the transforms cost more
-/// than the products that they save, and where the transformed filters lie far outside L2 they take as long to come.
-inline bool prefers_winograd(const conv_geometry& g) {
+/// than the products that they save; and where products are quick, as with VNNI, and the transformed filters lie far
+/// outside L2, these take as long to come.
+template <class Arch>
+bool prefers_winograd(const conv_geometry& g) {
+    constexpr bool quick =
+        std::is_base_of_v<simd::arch::avx512_vnni, Arch> || std::is_base_of_v<simd::arch::avx_vnni, Arch>;
     const dim_t channels = g.group_in_channels(), filters = g.group_out_channels();
-    return is_winograd_shape(g) && std::min(channels, filters) >= 96 &&
-           2 * winograd_products * channels * filters <= 3 * cache_sizes::of_this_machine().l2;
+    return is_winograd_shape(g) && std::min(channels, filters) >= (quick ? 64 : 32) &&
+           (!quick || 2 * winograd_products * channels * filters <= 3 * cache_sizes::of_this_machine().l2);
 }
 
 /// Throws where a caller asks for Winograd's products that are not there for the policy, or not for the geometry.
@@ -38,10 +43,11 @@ inline void refuse_winograd(const char* name, const conv_form& form) {
                      "the policy does not multiply int16 on this machine");
 }
 /// Whether a pass of this geometry may be computed so, as far as is known before any number is seen.
-inline bool may_take_winograd(const char* name, const conv_geometry& g, const conv_form& form) {
+template <class Arch>
+bool may_take_winograd(const char* name, const conv_geometry& g, const conv_form& form) {
     if (form.how == algorithm::direct) return false;
     if (form.how == algorithm::automatic)
-        return form.largest > 0 && form.largest <= winograd_largest && prefers_winograd(g);
+        return form.largest > 0 && form.largest <= winograd_largest && prefers_winograd<Arch>(g);
     const bool shape = is_winograd_shape(g), small = form.largest <= winograd_largest;
     require_winograd(name, shape || form.or_direct, "the kernel is not 3 x 3 neighbours with a stride of 1");
     require_winograd(name, small || form.or_direct, "operands may be larger than 8,191");
@@ -66,7 +72,7 @@ public:
         std::vector<winograd_filter<P, Arch>> places = std::move(groups_);
         groups_.clear();
         largest_ = form.largest;
-        if (!may_take_winograd(name, g, form)) return false;
+        if (!may_take_winograd<Arch>(name, g, form)) return false;
         const bool must = form.how == algorithm::winograd && !form.or_direct;
         if (must) require_winograd(name, w != nullptr, "the filters are not dense");
         if (!w) return false;
