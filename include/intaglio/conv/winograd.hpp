@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Winograd's minimal filtering in integers (Lavin and Gray, arXiv 1509.09308, F(2x2,3x3) and F(3x3,2x2)), exact. A tile
-// of 2 x 2 outputs takes 4 x 4 inputs d and 3 x 3 filters w:
+// Winograd's minimal filtering in integers (Lavin and Gray, arXiv 1509.09308, F(2x2,3x3)), exact. A tile of 2 x 2
+// outputs takes 4 x 4 inputs d and 3 x 3 filters w:
 //
 //   4 y = A' [ (G w G') . (B' d B) ] A        16 products a channel instead of 36
 //
@@ -18,25 +18,24 @@
 //   sums      where norms (gemm/norms.hpp) say that |4 y| < 2^31, products and A' are taken modulo 2^32: A' only adds
 //             and subtracts, so that 4 y is right however large the sums on the way. Elsewhere the sums are proven
 //             chains like those of any product, and A' works on their two halves
-//
-// For the weight gradient the roles change: 3 x 3 outputs, the taps, from 4 x 4 inputs and 2 x 2 output gradients,
-// summed over tiles; both sides grow fourfold.
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "intaglio/conv/algorithm.hpp"
 #include "intaglio/conv/sources.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/gemm/kernel_traits.hpp"
+#include "intaglio/gemm/measure.hpp"
 #include "intaglio/simd/vector.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
 /// Products of a tile: 4 x 4.
 inline constexpr int winograd_products = 16;
-/// The largest magnitude whose transform fits int16, of an input or an output gradient.
+/// The largest magnitude of an input whose transform fits int16.
 inline constexpr std::int32_t winograd_largest = 32767 / 4;
 /// Whether the kernels of a policy multiply int16 as they are stored, in rows.
 template <GemmPolicy P, class Arch>
@@ -52,10 +51,6 @@ constexpr bool is_winograd_shape(const conv_geometry& g) {
 template <class T>
 struct winograd_four {
     T a, b, c, d;
-};
-template <class T>
-struct winograd_three {
-    T a, b, c;
 };
 template <class T>
 struct winograd_two {
@@ -79,16 +74,6 @@ INTAGLIO_INLINE winograd_four<T> winograd_weights(T w0, T w1, T w2) {
 template <class T>
 INTAGLIO_INLINE winograd_two<T> winograd_output(T m0, T m1, T m2, T m3) {
     return {m0 + m1 + m2, m1 - m2 - m3};
-}
-/// The transform of two output gradients.
-template <class T>
-INTAGLIO_INLINE winograd_four<T> winograd_gradient(T g0, T g1) {
-    return {static_cast<T>(g0 + g0), static_cast<T>(g0 + g1), static_cast<T>(g0 - g1), static_cast<T>(-(g1 + g1))};
-}
-/// What leads from products to three taps.
-template <class T>
-INTAGLIO_INLINE winograd_three<T> winograd_taps(T m0, T m1, T m2, T m3) {
-    return {m0 + m1 + m2, m1 - m2, m1 + m2 + m3};
 }
 
 /// 2 x 2 tiles of outputs (batch, output y, output x), image after image: those of output (y, x) take the inputs from
@@ -205,22 +190,13 @@ INTAGLIO_INLINE void transform_input(const std::int16_t* const (&p)[winograd_pro
     }
 }
 
-/// The largest magnitude of `count` numbers.
-inline std::int32_t largest_of(const std::int16_t* x, dim_t count) {
-    std::int16_t low = 0, high = 0;
-    for (dim_t i = 0; i < count; ++i) {
-        low = std::min(low, x[i]);
-        high = std::max(high, x[i]);
-    }
-    return std::max<std::int32_t>(high, -std::int32_t{low});
-}
-/// The same by several threads.
+/// The largest magnitude of any number.
 inline std::int32_t largest_of(std::span<const std::int16_t> x, executor_ref exec) {
     constexpr dim_t piece = 1 << 16;
     std::vector<std::int32_t> most(static_cast<std::size_t>(ceil_div(std::ssize(x), piece)));
     exec.for_each(std::ssize(most), [&](dim_t i, int) {
         most[static_cast<std::size_t>(i)] =
-            largest_of(x.data() + i * piece, std::min(piece, std::ssize(x) - i * piece));
+            largest_magnitude(x.data() + i * piece, std::min(piece, std::ssize(x) - i * piece));
     });
     return most.empty() ? 0 : *std::max_element(most.begin(), most.end());
 }

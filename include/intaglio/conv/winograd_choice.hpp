@@ -79,8 +79,8 @@ public:
         places.resize(static_cast<std::size_t>(g.groups));
         const dim_t filters = g.group_out_channels();
         for (dim_t group = 0; group < g.groups; ++group) {
-            const auto transformed = transform_filters(w + group * filters * g.filter_size(), filters,
-                                                       g.group_in_channels(), g.filter_size(), exec);
+            const auto transformed =
+                transform_filters(w + group * filters * g.filter_size(), filters, g.group_in_channels(), exec);
             if (must) require_winograd(name, transformed.fit, "filters are too large: 12 bits mostly fit");
             if (!transformed.fit) return false;
             pack_winograd<P, Arch>(transformed, gradient, view, exec, places[static_cast<std::size_t>(group)]);

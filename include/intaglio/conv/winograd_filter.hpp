@@ -40,10 +40,9 @@ struct transformed_filters {
     const std::int16_t* product(int q) const { return values.data() + q * filters * channels; }
 };
 
-/// Transforms `Lanes` channels of a filter from c on, whose taps are `stride` apart in w, and raises the bits that
-/// magnitudes have.
+/// Transforms `Lanes` channels of a filter (3, 3, channels) from c on, and raises the bits that magnitudes have.
 template <int Lanes>
-INTAGLIO_INLINE void transform_filter(const std::int16_t* w, dim_t stride, dim_t c, std::int16_t* u, dim_t plane,
+INTAGLIO_INLINE void transform_filter(const std::int16_t* w, dim_t channels, dim_t c, std::int16_t* u, dim_t plane,
                                       float* squares, simd::vector<std::int32_t, Lanes>& bits) {
     using ints = simd::vector<std::int32_t, Lanes>;
     using words = simd::vector<std::int16_t, Lanes>;
@@ -51,7 +50,7 @@ INTAGLIO_INLINE void transform_filter(const std::int16_t* w, dim_t stride, dim_t
     floats square = {};
     const auto column = [&](int s) __attribute__((always_inline)) {
         const auto tap = [&](int r) __attribute__((always_inline)) {
-            const auto v = __builtin_convertvector(simd::load_vector<words>(w + (r * 3 + s) * stride + c), ints);
+            const auto v = __builtin_convertvector(simd::load_vector<words>(w + (r * 3 + s) * channels + c), ints);
             const auto real = __builtin_convertvector(v, floats);
             square += real * real;
             return v;
@@ -90,16 +89,15 @@ INTAGLIO_INLINE void transform_filter(const std::int16_t* w, dim_t stride, dim_t
     return rest[0] <= 32767;
 }
 
-/// w: (filters, 3, 3, channels), filters `filter_stride` apart.
-inline transformed_filters transform_filters(const std::int16_t* w, dim_t filters, dim_t channels, dim_t filter_stride,
-                                             executor_ref exec) {
+/// w: (filters, 3, 3, channels).
+inline transformed_filters transform_filters(const std::int16_t* w, dim_t filters, dim_t channels, executor_ref exec) {
     transformed_filters t{filters, channels,
                           buffer<std::int16_t>(winograd_products * filters * channels, uninitialized),
                           buffer<float>(filters * channels, uninitialized)};
     std::vector<char> fits(static_cast<std::size_t>(filters));
     exec.for_each(filters, [&](dim_t o, int) {
         fits[static_cast<std::size_t>(o)] =
-            transform_filter(w + o * filter_stride, channels, t.values.data() + o * channels, filters * channels,
+            transform_filter(w + o * 9 * channels, channels, t.values.data() + o * channels, filters * channels,
                              t.squares.data() + o * channels);
     });
     t.fit = std::all_of(fits.begin(), fits.end(), [](char fit) { return fit != 0; });

@@ -121,15 +121,9 @@ public:
         const dim_t tile_bytes = winograd_products * (2 * stride_ + 4 * cols),
                     fit = std::max<dim_t>(2, l2 * 3 / 4 / tile_bytes / traits::rows) * traits::rows;
         const task_grid tasks = cut_output(tiles, traits::rows, panels, ceil_div(tiles, fit), 0, l2, workers);
-        const auto edge = [&](dim_t i) {
-            return std::min(tiles, ceil_div(tiles, traits::rows) * i / tasks.row_blocks * traits::rows);
-        };
         std::vector<winograd_scratch<traits>> scratch(static_cast<std::size_t>(workers));
-        exec.for_each(tasks.row_blocks * tasks.column_blocks, [&](dim_t task, int worker) {
-            [[maybe_unused]] const simd::atom_scope<typename traits::atom> scope{};
-            const dim_t i = task % tasks.row_blocks, j = task / tasks.row_blocks;
-            run_block(edge(i), edge(i + 1), panels * j / tasks.column_blocks, panels * (j + 1) / tasks.column_blocks,
-                      scratch[static_cast<std::size_t>(worker)]);
+        for_each_task<traits>(tasks, tiles, panels, exec, [&](dim_t t0, dim_t t1, dim_t p0, dim_t p1, int worker) {
+            run_block(t0, t1, p0, p1, scratch[static_cast<std::size_t>(worker)]);
         });
     }
 

@@ -311,6 +311,19 @@ struct task_grid {
     return {row_blocks, std::min(column_blocks, panels)};
 }
 
+/// Calls f(first row, end, first panel, end, worker) for each task of a grid, in tiles of `Traits::rows` rows.
+template <class Traits, class F>
+void for_each_task(const task_grid& grid, dim_t rows, dim_t panels, executor_ref exec, const F& f) {
+    const auto edge = [&grid, rows](dim_t ic) {
+        return std::min(rows, ceil_div(rows, Traits::rows) * ic / grid.row_blocks * Traits::rows);
+    };
+    exec.for_each(grid.row_blocks * grid.column_blocks, [&](dim_t task, int worker) {
+        [[maybe_unused]] const simd::atom_scope<typename Traits::atom> scope{};
+        const dim_t ic = task % grid.row_blocks, jc = task / grid.row_blocks;
+        f(edge(ic), edge(ic + 1), panels * jc / grid.column_blocks, panels * (jc + 1) / grid.column_blocks, worker);
+    });
+}
+
 /// Loops 1 and 2.
 template <class Traits, class Source, class Call>
 void run_product(const Source& source, const Call& call, dim_t kc, const cache_sizes& cache, executor_ref exec) {
@@ -320,16 +333,9 @@ void run_product(const Source& source, const Call& call, dim_t kc, const cache_s
     const dim_t rows_fit = row_block<Traits>(cache, std::min(kc, std::max<dim_t>(1, call.rhs.k())));
     const task_grid grid = cut_output(m, Traits::rows, panels, ceil_div(m, rows_fit),
                                       call.plan.blocks().size() > 1 ? tile_bytes : 0, cache.l2, workers);
-    const auto edge = [&grid, m](dim_t ic) {
-        return std::min(m, ceil_div(m, Traits::rows) * ic / grid.row_blocks * Traits::rows);
-    };
     std::vector<worker_scratch<Traits>> scratch(static_cast<std::size_t>(workers));
-    exec.for_each(grid.row_blocks * grid.column_blocks, [&](dim_t task, int worker) {
-        [[maybe_unused]] const simd::atom_scope<typename Traits::atom> scope{};
-        const dim_t ic = task % grid.row_blocks, jc = task / grid.row_blocks;
-        block_run<Traits, Call>(call, edge(ic), edge(ic + 1), panels * jc / grid.column_blocks,
-                                panels * (jc + 1) / grid.column_blocks, scratch[static_cast<std::size_t>(worker)])
-            .run(source);
+    for_each_task<Traits>(grid, m, panels, exec, [&](dim_t i0, dim_t i1, dim_t p0, dim_t p1, int worker) {
+        block_run<Traits, Call>(call, i0, i1, p0, p1, scratch[static_cast<std::size_t>(worker)]).run(source);
         if (call.streams) simd::end_streams();
     });
 }

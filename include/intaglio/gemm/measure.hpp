@@ -14,6 +14,16 @@
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
+/// The largest magnitude of `count` numbers.
+inline std::int32_t largest_magnitude(const std::int16_t* x, dim_t count) {
+    std::int16_t low = 0, high = 0;
+    for (const std::int16_t* const end = x + count; x != end; ++x) {
+        low = std::min(low, *x);
+        high = std::max(high, *x);
+    }
+    return std::max<std::int32_t>(high, -std::int32_t{low});
+}
+
 template <class Atom>
 constexpr bool measures = requires(typename Atom::accumulator a, typename Atom::rhs_fragment r) {
     Atom::add_squares(a, r);

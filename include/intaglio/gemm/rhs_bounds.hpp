@@ -67,12 +67,7 @@ private:
         for (dim_t j = 0; j < Traits::cols; j += atom::n)
             measure_pairs<atom>(panel + j * Traits::k, layout.k, Traits::k * Traits::cols, most);
         norms_[static_cast<std::size_t>(p)] = norms_of(most, layout.k);
-        digit low = 0, high = 0;
-        for (const digit *v = panel, *end = v + round_up(layout.k, Traits::k) * Traits::cols; v != end; ++v) {
-            low = std::min(low, *v);
-            high = std::max(high, *v);
-        }
-        largest_[static_cast<std::size_t>(p)] = std::max<std::int32_t>(high, -static_cast<std::int32_t>(low));
+        largest_[static_cast<std::size_t>(p)] = largest_magnitude(panel, round_up(layout.k, Traits::k) * Traits::cols);
     }
 
     /// unit(p): the largest l1 norm of the panel's columns, scales included.

@@ -38,7 +38,7 @@ public:
     /// nn::infer_shapes does.
     plan(const nn::network& net, const extents& images, nn::parameters& parameters, const plan_options& options = {},
          executor_ref exec = {})
-        : net_(net), readers_(nn::readers(net)), shapes_(nn::infer_shapes(net, images)), options_(options) {
+        : net_(net), shapes_(nn::infer_shapes(net, images)), options_(options) {
         const float_environment scope;
         require(images[0] >= 1, "plan: a batch of ", images[0], " images; at least one is needed");
         for (const std::string& name : options_.in_float) nn::find_node(net_, name);
@@ -225,6 +225,7 @@ private:
         node_of_.assign(1, 0);
         rectified_.assign(1, 0);
         wide_gradient_.assign(1, 1);
+        const auto readers = nn::readers(net_);
         for (const node_group& g : group_nodes(net_)) {
             if (std::holds_alternative<nn::op::flatten>(net_.nodes[g.head].op)) {
                 tensor_of_[g.tail] = tensor_of_[net_.nodes[g.head].inputs[0]];
@@ -238,7 +239,7 @@ private:
             }
             tensor_of_[g.tail] = links.output = add_tensor(shapes_[g.tail].size());
             wide_gradient_.push_back(takes_wide_gradient(net_.nodes[g.head].op, links.inputs) ? 1 : 0);
-            const product_options of_product = product_at(g, links.inputs);
+            const product_options of_product = product_at(links.inputs, readers[g.tail]);
             rectified_.push_back(g.is_rectified(net_) ? 1 : 0);
             node_of_.push_back(g.tail);
             units_.push_back(make_unit<T>(net_, shapes_, g, std::move(links), options_, of_product));
@@ -266,10 +267,10 @@ private:
         const bool hands_on = std::holds_alternative<nn::op::add>(op) || std::holds_alternative<nn::op::relu>(op);
         return !hands_on || std::all_of(inputs.begin(), inputs.end(), wide);
     }
-    /// How the products of a group are stored: with all bits where only batch norms read them.
-    product_options product_at(const node_group& g, const std::vector<std::size_t>& inputs) const {
+    /// How a product's results are stored: with all bits where only batch norms read them.
+    product_options product_at(const std::vector<std::size_t>& inputs, const std::vector<std::size_t>& readers) const {
         const storage_options& storage = options_.storage;
-        const bool to_norms = std::all_of(readers_[g.tail].begin(), readers_[g.tail].end(), [&](std::size_t reader) {
+        const bool to_norms = std::all_of(readers.begin(), readers.end(), [&](std::size_t reader) {
             return std::holds_alternative<nn::op::batch_norm>(net_.nodes[reader].op);
         });
         return {.weights = storage.weights,
@@ -380,8 +381,7 @@ private:
     }
 
     nn::network net_;
-    std::vector<std::vector<std::size_t>> readers_; ///< of each node
-    std::vector<extents> shapes_;                   ///< of each node
+    std::vector<extents> shapes_; ///< of each node
     plan_options options_;
     workspace<T> w_;
     std::vector<unit<T>> units_;
