@@ -7,6 +7,7 @@
 #include "intaglio/conv/input_gradient.hpp"
 #include "intaglio/conv/weight_gradient.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -161,6 +162,56 @@ TEST_CASE("elements outside of their format are refused and named", "[unit]") {
             points, in, 1, d_points, 1, matrix_view<float>(d_filter.data(), points.out_channels, points.filter_size())),
         Contains("-32768") && Contains("the input"));
     CHECK(d_filter == std::vector<float>(d_filter.size(), 8.0F));
+}
+
+TEST_CASE("weight gradients of many images are summed in parts that stay in L2", "[exact]") {
+    const conv_geometry shapes[] = {
+        {.batch = 37, .height = 20, .width = 19, .in_channels = 16, .out_channels = 16, .kernel_h = 3, .pad_h = 1},
+        {.batch = 37, .height = 20, .width = 20, .in_channels = 40, .out_channels = 21},
+        {.batch = 35, .height = 23, .width = 20, .in_channels = 21, .out_channels = 40, .stride_h = 2, .stride_w = 2},
+        {.batch = 41,
+         .height = 15,
+         .width = 17,
+         .in_channels = 10,
+         .out_channels = 34,
+         .kernel_h = 3,
+         .kernel_w = 5,
+         .stride_h = 2,
+         .pad_w = 2,
+         .groups = 2},
+    };
+    for (const conv_geometry& g : shapes) {
+        CAPTURE(g.in_channels, g.out_channels);
+        auto x = pattern<std::int16_t>(g.in_pixels() * g.in_channels, -32767, 32767),
+             d_out = pattern<std::int16_t>(g.out_pixels() * g.out_channels, -32767, 32767);
+        for (const bool largest : {false, true}) {
+            if (largest) {
+                std::fill(x.begin(), x.end(), std::int16_t{-32767});
+                std::fill(d_out.begin(), d_out.end(), std::int16_t{32767});
+            }
+            const auto size = static_cast<std::size_t>(g.out_channels * g.filter_size());
+            std::vector<std::int64_t> expected(size);
+            reference_conv_weight_gradient<dfp16_training>(
+                g, x, 1, d_out, 1, matrix_view<std::int64_t>(expected.data(), g.out_channels, g.filter_size()));
+            std::vector<float> rounded(size);
+            for (std::size_t i = 0; i < size; ++i)
+                rounded[i] = output_value(expected[i], output_factor<std::int64_t>(0.75));
+            for (const int threads : {1, 2, 3}) {
+                thread_pool pool(threads);
+                std::vector<std::int64_t> totals(size);
+                std::vector<float> reals(size);
+                audit check;
+                conv_weight_gradient<dfp16_training>(
+                    g, x, 1, d_out, 1, matrix_view<std::int64_t>(totals.data(), g.out_channels, g.filter_size()), pool,
+                    &check);
+                conv_weight_gradient<dfp16_training>(
+                    g, x, 3, d_out, 0.25, matrix_view<float>(reals.data(), g.out_channels, g.filter_size()), pool);
+                CHECK(totals == expected);
+                CHECK(reals == rounded);
+                CHECK(check.overflows() == 0);
+            }
+        }
+    }
 }
 
 TEST_CASE("no images and no channels", "[unit]") {

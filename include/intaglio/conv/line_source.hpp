@@ -68,7 +68,8 @@ public:
     /// in.
     line_source(const image_view<T>& image, const window_axis& y, const window_axis& x, dim_t step, int planes,
                 executor_ref exec)
-        : image_(image), y_(y), x_(x), step_(step), image_stride_(y_.phases * x_.phases * y_.size * x_.size) {
+        : image_(image), y_(y), x_(x), step_(step), segment_(round_up(y_.window.outputs * x_.size, step)),
+          image_stride_(y_.phases * x_.phases * y_.size * x_.size) {
         const dim_t stored = image.batch * image_stride_; // and zeros as far as the last row reads
         channel_stride_ =
             padded_row<T>(stored + (std::max<dim_t>(0, -y_.origin) + 1) * x_.size + x_.start(x.taps - 1) + step);
@@ -182,22 +183,23 @@ public:
 
 private:
     /// The reduction of an image, in whole steps.
-    dim_t segment() const { return round_up(y_.window.outputs * x_.size, step_); }
+    dim_t segment() const { return segment_; }
 
     /// Calls f(place, length) for elements [k0, k1) of the reduction, image by image.
     template <class F>
     void for_each_piece(dim_t k0, dim_t k1, F&& f) const {
         for (dim_t k = k0; k < k1;) {
-            const dim_t image = k / segment(), length = std::min((image + 1) * segment(), k1) - k;
-            f(image * image_stride_ + k % segment(), length);
+            const auto [image, inside] = divide(k, segment_);
+            const dim_t length = std::min(segment_ - inside, k1 - k);
+            f(image * image_stride_ + inside, length);
             k += length;
         }
     }
 
     /// Where row i begins: its channel, moved to its tap.
     dim_t place(dim_t i) const {
-        const dim_t c = i % image_.count, tap = i / image_.count, row = tap / x_.window.taps,
-                    column = tap % x_.window.taps;
+        const auto [tap, c] = divide(i, image_.count);
+        const auto [row, column] = divide(tap, x_.window.taps);
         const dim_t phase = y_.phase(row) * x_.phases + x_.phase(column);
         return c * channel_stride_ + (phase * y_.size + y_.start(row)) * x_.size + x_.start(column);
     }
@@ -211,8 +213,8 @@ private:
     dim_t lines() const { return image_.batch * y_.phases * x_.phases * y_.size; }
     /// Line l of storage: of one image, phase and row.
     stored_line line(dim_t l) const {
-        const dim_t row = l % y_.size, phase = l / y_.size % (y_.phases * x_.phases),
-                    b = l / (y_.size * y_.phases * x_.phases);
+        const auto [image_and_phase, row] = divide(l, y_.size);
+        const auto [b, phase] = divide(image_and_phase, y_.phases * x_.phases);
         // x of column 0
         const dim_t stride = x_.window.stride, y = y_.origin + phase / x_.phases + row * y_.window.stride,
                     x = x_.origin + phase % x_.phases;
@@ -243,7 +245,7 @@ private:
 
     image_view<T> image_;
     line_axis y_, x_;
-    dim_t step_, image_stride_, channel_stride_ = 0;
+    dim_t step_, segment_, image_stride_, channel_stride_ = 0;
     bool finite_ = true;
     buffer<T> data_;
     std::vector<dim_t> segments_;

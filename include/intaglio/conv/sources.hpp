@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "intaglio/conv/geometry.hpp"
+#include "intaglio/core/division.hpp"
 #include "intaglio/gemm/kernel_traits.hpp"
 #include "intaglio/gemm/measure.hpp"
 #include "intaglio/gemm/pack_lhs.hpp"
@@ -32,6 +33,8 @@ struct window_axis {
 
     dim_t at(dim_t output, dim_t tap) const { return first + output * stride + tap * step; }
     bool inside(dim_t position) const { return position >= 0 && position < inputs; }
+    /// Whether its only tap meets all of the image, each position once.
+    bool meets_all() const { return taps == 1 && first == 0 && stride == 1 && outputs == inputs; }
     /// Taps [first, end) of an output that lie inside the image, and outputs of which a tap does.
     std::pair<dim_t, dim_t> taps_inside(dim_t output) const {
         return range_inside(taps, [&](dim_t tap) { return at(output, tap); });
@@ -98,8 +101,8 @@ public:
     template <class F>
     void for_each_run(dim_t i, dim_t k0, dim_t k1, F&& f) const {
         if (k0 == k1) return; // an input pixel that no tap meets
-        const dim_t column = i % x_.outputs, line = i / x_.outputs;
-        const dim_t row = line % y_.outputs, b = line / y_.outputs;
+        const auto [line, column] = divide(i, x_.outputs);
+        const auto [b, row] = divide(line, y_.outputs);
         const dim_t channels = image_.count, tap_row = x_.taps * channels; // the reduction of one row of taps
         for (dim_t r = k0 / segment_; r * segment_ < k1; ++r) {
             const dim_t begin = std::max(k0 - r * segment_, dim_t{0}), end = std::min(k1 - r * segment_, segment_);
@@ -131,13 +134,12 @@ public:
     /// every pixel.
     row_span<T> in_place(dim_t i, dim_t count) const {
         if (y_.taps != 1 || x_.taps != 1) return {};
-        if (y_.first == 0 && x_.first == 0 && y_.stride == 1 && x_.stride == 1 && y_.outputs == y_.inputs &&
-            x_.outputs == x_.inputs)
-            return {image_.pixel(0, 0, 0) + i * image_.channels, image_.channels};
-        const dim_t column = i % x_.outputs, line = i / x_.outputs;
-        const dim_t y = y_.at(line % y_.outputs, 0), x = x_.at(column, 0), last = x + (count - 1) * x_.stride;
+        if (y_.meets_all() && x_.meets_all()) return {image_.pixel(0, 0, 0) + i * image_.channels, image_.channels};
+        const auto [line, column] = divide(i, x_.outputs);
+        const auto [b, row] = divide(line, y_.outputs);
+        const dim_t y = y_.at(row, 0), x = x_.at(column, 0), last = x + (count - 1) * x_.stride;
         if (column + count > x_.outputs || !y_.inside(y) || !x_.inside(x) || !x_.inside(last)) return {};
-        return {image_.pixel(line / y_.outputs, y, x), x_.stride * image_.channels};
+        return {image_.pixel(b, y, x), x_.stride * image_.channels};
     }
 
     /// Copies the image lines that rows [i0, i1) look at, padding included, so that windows within an output row are
@@ -214,21 +216,19 @@ public:
             const dim_t end = std::min((p + 1) * norm_step, depth());
             float squares = 0;
             for (dim_t k = p * norm_step; k < end;) {
-                const dim_t inside = k % segment_, c = inside % unit,
+                const dim_t inside = divide(k, segment_).remainder, c = divide(inside, unit).remainder,
                             length = std::min({end - k, unit - c, norm_step - c % norm_step});
                 if (inside < row) squares += of_unit.at(0, c / norm_step);
                 k += inside < row ? length : segment_ - inside;
             }
             norms.at(0, p) = round_norm_up(squares);
         }
-        for (int level = 1; level < norm_levels; ++level)
-            for (dim_t p = 0; p < norms.pieces(level); ++p) {
-                const dim_t length = norm_step << level;
-                if (unit % length == 0 && segment_ % unit == 0)
-                    norms.at(level, p) = of_unit.at(level, p * length % unit / length);
-                else
-                    norms.at(level, p) = bound_of_halves(norms, level, p);
-            }
+        for (int level = 1; level < norm_levels; ++level) {
+            const dim_t length = norm_step << level;
+            const bool whole = unit % length == 0 && segment_ % unit == 0; // units are whole pieces
+            for (dim_t p = 0, of = 0; p < norms.pieces(level); ++p, of = (of + 1) * length == unit ? 0 : of + 1)
+                norms.at(level, p) = whole ? of_unit.at(level, of) : bound_of_halves(norms, level, p);
+        }
         return norms;
     }
 
@@ -271,7 +271,7 @@ public:
     static constexpr bool has_row_runs = false;
     static constexpr bool has_windows = false;
     pixel_source(const image_view<T>& image, const window_axis& y, const window_axis& x)
-        : image_(image), y_(y), x_(x) {}
+        : image_(image), y_(y), x_(x), all_(y.meets_all() && x.meets_all()) {}
 
     template <class Format>
     void require_range(const char* name) const {
@@ -285,12 +285,17 @@ public:
 
     template <class F>
     void for_each_column_run(dim_t k, dim_t i0, dim_t i1, F&& f) const {
-        const dim_t column = k % x_.outputs, line = k / x_.outputs;
-        const dim_t row = line % y_.outputs, b = line / y_.outputs;
+        if (all_) { // without the divisions
+            if (i0 < i1) f(image_.pixel(0, 0, k) + i0, i1 - i0, dim_t{1});
+            return;
+        }
+        const auto [line, column] = divide(k, x_.outputs);
+        const auto [b, row] = divide(line, y_.outputs);
         const dim_t channels = image_.count;
         for (dim_t i = i0; i < i1;) {
-            const dim_t tap = i / channels, c = i % channels, length = std::min(channels - c, i1 - i);
-            const dim_t y = y_.at(row, tap / x_.taps), x = x_.at(column, tap % x_.taps);
+            const auto [tap, c] = divide(i, channels);
+            const auto [tap_row, tap_column] = divide(tap, x_.taps);
+            const dim_t y = y_.at(row, tap_row), x = x_.at(column, tap_column), length = std::min(channels - c, i1 - i);
             f(y_.inside(y) && x_.inside(x) ? image_.pixel(b, y, x) + c : nullptr, length, dim_t{1});
             i += length;
         }
@@ -299,6 +304,7 @@ public:
 private:
     image_view<T> image_;
     window_axis y_, x_;
+    bool all_; ///< column k is pixel k
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

@@ -79,24 +79,69 @@ public:
         if (g_.groups > 1 || !traits::proven)
             require_dense_range<typename P::rhs::format>(rhs().name, rhs().data, rhs().pixels(), rhs().channels);
         for (dim_t group = 0; group < g_.groups; ++group) {
-            bool done = true;
-            if (rows_ == gradient_rows::filters_by_pixel)
-                filters_by_pixel(group);
-            else if (rows_ == gradient_rows::filters_by_line)
-                done = filters_by_line(group);
-            else if (rows_ == gradient_rows::channels_by_line)
-                done = channels_by_line(group);
-            else
-                channels_by_pixel(group);
-            if (!done) {
+            if constexpr (sums_in_parts)
+                if (const dim_t images = images_of_part(); images < g_.batch) {
+                    run_parts(group, images);
+                    continue;
+                }
+            if (!run_group(group)) {
                 weight_gradient_run plain = *this;
                 plain.rows_ = gradient_rows::channels_by_pixel;
-                plain.channels_by_pixel(group);
+                plain.run_group(group);
             }
         }
     }
 
 private:
+    static constexpr bool sums_in_parts = traits::proven && std::is_same_v<typename traits::total, std::int64_t>;
+
+    /// False where it can't be done so, and nothing was written.
+    bool run_group(dim_t group) const {
+        const output out = output_of(group);
+        return for_each_operand(group, [&](const auto& source, const packed_rhs<P, Arch>& packed) {
+            detail::multiply<P, Arch>(source, lhs().scale, {}, packed, out.target(), exec_, check_);
+        });
+    }
+
+    /// Images that are multiplied at a time: where the output is small, as many as stay in L2 with all that is made of
+    /// them, and several parts for each thread; otherwise all.
+    dim_t images_of_part() const {
+        if constexpr (sums_in_parts) {
+            using product = product_in_parts<P, Arch, matrix_view<T>, epilogue<>>;
+            const dim_t l2 = cache_sizes::of_this_machine().l2;
+            if (product::totals_bytes(product_rows(), rhs().group_channels) > l2 / 3) return g_.batch;
+            const auto bytes = [](const operand& o, dim_t channels) {
+                return o.height * o.width * (o.group_channels + channels) * static_cast<dim_t>(sizeof(storage));
+            };
+            const dim_t image = bytes(lhs(), lhs().group_channels) +
+                                bytes(rhs(), round_up(rhs().group_channels, dim_t{traits::cols})),
+                        fit = std::max<dim_t>(1, l2 / 2 / std::max<dim_t>(1, image));
+            return std::min(fit, ceil_div(g_.batch, std::max(1, exec_.concurrency())));
+        }
+        return g_.batch;
+    }
+    void run_parts(dim_t group, dim_t images) const {
+        const output out = output_of(group);
+        product_in_parts<P, Arch, matrix_view<T>, epilogue<>> sum(out.target(), product_rows(), rhs().group_channels,
+                                                                  std::max(1, exec_.concurrency()));
+        exec_.for_each(ceil_div(g_.batch, images), [&](dim_t part, int worker) {
+            const weight_gradient_run some = images_from(part * images, std::min(images, g_.batch - part * images));
+            some.for_each_operand(group, [&](const auto& source, const packed_rhs<P, Arch>& packed) {
+                sum.add(source, lhs().scale, packed, check_, worker);
+            });
+        });
+        sum.finish();
+    }
+    /// The same of some images, on one thread.
+    weight_gradient_run images_from(dim_t first, dim_t count) const {
+        weight_gradient_run some = *this;
+        some.g_.batch = some.x_.batch = some.d_out_.batch = count;
+        some.x_.data += first * x_.height * x_.width * x_.channels;
+        some.d_out_.data += first * d_out_.height * d_out_.width * d_out_.channels;
+        some.exec_ = {};
+        return some;
+    }
+
     bool has_filters_left() const {
         return rows_ == gradient_rows::filters_by_pixel || rows_ == gradient_rows::filters_by_line;
     }
@@ -109,53 +154,78 @@ private:
     /// From tap to tap in the output.
     dim_t tap_stride() const { return x_.group_channels * d_filter_.col_stride(); }
 
-    void filters_by_pixel(dim_t group) const {
-        std::vector<dim_t> pixels; // of the input, where not all are met
+    dim_t product_rows() const { return g_.kernel_h * g_.kernel_w * lhs().group_channels; }
+
+    /// Where the product of a group goes.
+    struct output {
+        matrix_view<T> values;
+        std::vector<dim_t> rows; ///< of `values`, for each row of the product; empty: in order
+        epilogue<> none{};
+
+        output_target<matrix_view<T>, epilogue<>> target() const {
+            return {values, none, 0, rows.empty() ? nullptr : rows.data()};
+        }
+    };
+    output output_of(dim_t group) const {
+        if (rows_ == gradient_rows::filters_by_pixel) return {filters_of(group), {}};
+        if (rows_ != gradient_rows::filters_by_line) return {filters_of(group).transposed(), {}};
+        // rows of the product, tap by tap from the last, are those of the output as a matrix of (filter, tap) x
+        // channels
+        const dim_t taps = g_.kernel_h * g_.kernel_w, filter_rows = d_filter_.row_stride() / tap_stride(),
+                    filters = d_out_.group_channels;
+        std::vector<dim_t> rows;
+        for (dim_t tap = taps; tap-- > 0;)
+            for (dim_t o = group * filters; o < (group + 1) * filters; ++o) rows.push_back(o * filter_rows + tap);
+        return {matrix_view<T>{d_filter_.data(), g_.out_channels * filter_rows, x_.group_channels, tap_stride(),
+                               d_filter_.col_stride()},
+                std::move(rows)};
+    }
+
+    /// use(source, packed rhs) for the operands of a group's product; false where they can't be multiplied so.
+    template <class Use>
+    bool for_each_operand(dim_t group, const Use& use) const {
+        switch (rows_) {
+        case gradient_rows::filters_by_pixel: {
+            const std::vector<dim_t> pixels = strided_pixels();
+            return use_pixels(group, {d_out_.height, d_out_.height}, {d_out_.width, d_out_.width},
+                              pixels.empty() ? nullptr : pixels.data(), use);
+        }
+        case gradient_rows::filters_by_line:
+            return use_lines(group, shifted_axis(g_.height, d_out_.height, g_.kernel_h, g_.pad_h, g_.dilation_h),
+                             shifted_axis(g_.width, d_out_.width, g_.kernel_w, g_.pad_w, g_.dilation_w), use);
+        case gradient_rows::channels_by_line:
+            return use_lines(group, forward_y(g_), forward_x(g_), use);
+        case gradient_rows::channels_by_pixel:
+            break;
+        }
+        return use_pixels(group, forward_y(g_), forward_x(g_), nullptr, use);
+    }
+
+    /// Of the input, those that a single tap meets, where they are not all.
+    std::vector<dim_t> strided_pixels() const {
+        std::vector<dim_t> pixels;
         if (g_.stride_h * g_.stride_w > 1)
             for (dim_t b = 0; b < g_.batch; ++b)
                 for (dim_t r = 0; r < d_out_.height; ++r)
                     for (dim_t c = 0; c < d_out_.width; ++c)
                         pixels.push_back(((b * g_.height + r * g_.stride_h) * g_.width + c * g_.stride_w) *
                                          g_.in_channels);
-        multiply_pixels(group, {d_out_.height, d_out_.height}, {d_out_.width, d_out_.width},
-                        pixels.empty() ? nullptr : pixels.data(), filters_of(group));
-    }
-
-    void channels_by_pixel(dim_t group) const {
-        multiply_pixels(group, forward_y(g_), forward_x(g_), nullptr, filters_of(group).transposed());
-    }
-    bool channels_by_line(dim_t group) const {
-        return multiply_lines(group, forward_y(g_), forward_x(g_), filters_of(group).transposed(), nullptr);
-    }
-
-    /// Rows of the product, tap by tap from the last, are those of the output as a matrix of (filter, tap) x channels.
-    bool filters_by_line(dim_t group) const {
-        const dim_t taps = g_.kernel_h * g_.kernel_w, filter_rows = d_filter_.row_stride() / tap_stride(),
-                    filters = d_out_.group_channels;
-        std::vector<dim_t> rows;
-        for (dim_t tap = taps; tap-- > 0;)
-            for (dim_t o = group * filters; o < (group + 1) * filters; ++o) rows.push_back(o * filter_rows + tap);
-        return multiply_lines(group, shifted_axis(g_.height, d_out_.height, g_.kernel_h, g_.pad_h, g_.dilation_h),
-                              shifted_axis(g_.width, d_out_.width, g_.kernel_w, g_.pad_w, g_.dilation_w),
-                              matrix_view<T>{d_filter_.data(), g_.out_channels * filter_rows, x_.group_channels,
-                                             tap_stride(), d_filter_.col_stride()},
-                              rows.data());
+        return pixels;
     }
 
     /// lhs along columns; `offsets`: of the pixels of rhs, if they are not all.
-    void multiply_pixels(dim_t group, const window_axis& y, const window_axis& x, const dim_t* offsets,
-                         const matrix_view<T>& out) const {
+    template <class Use>
+    bool use_pixels(dim_t group, const window_axis& y, const window_axis& x, const dim_t* offsets,
+                    const Use& use) const {
         const pixel_source source(lhs().image(group), y, x);
-        multiply(source, pack(rhs_rows<storage>{first_of_rhs(group), rhs().channels, 1, offsets}, source.depth()), out,
-                 nullptr);
+        use(source, pack(rhs_rows<storage>{first_of_rhs(group), rhs().channels, 1, offsets}, source.depth()));
+        return true;
     }
 
     /// Lines meet zeros that the scalar text (reference.hpp) has not, in their gaps and around the image that is
-    /// shifted, and leave out some that it has. So floats that are not all finite are not multiplied so: false then,
-    /// and nothing is written.
-    /// `out_rows`: of the output, for each row of the product; nullptr: in order.
-    bool multiply_lines(dim_t group, const window_axis& y, const window_axis& x, const matrix_view<T>& out,
-                        const dim_t* out_rows) const {
+    /// shifted, and leave out some that it has. So floats that are not all finite are not multiplied so: false then.
+    template <class Use>
+    bool use_lines(dim_t group, const window_axis& y, const window_axis& x, const Use& use) const {
         line_source source(lhs().image(group), y, x, traits::k, planes_of_number<typename P::lhs::format>, exec_);
         if (!source.finite()) return false;
         if constexpr (traits::proven) source.template measure<typename traits::atom>(exec_);
@@ -164,7 +234,7 @@ private:
         const auto packed =
             pack(rhs_rows<storage>{first_of_rhs(group), 0, 1, offsets.data(), zeros.data()}, source.depth());
         if (!packed.finite()) return false;
-        multiply(source, packed, out, out_rows);
+        use(source, packed);
         return true;
     }
 
@@ -179,15 +249,8 @@ private:
                                 rhs().pixels(), rhs().channels);
         return packed;
     }
-    template <class Source>
-    void multiply(const Source& source, const packed_rhs<P, Arch>& packed, const matrix_view<T>& out,
-                  const dim_t* out_rows) const {
-        const epilogue<> none;
-        const output_target<matrix_view<T>, epilogue<>> to{out, none, 0, out_rows};
-        detail::multiply<P, Arch>(source, lhs().scale, {}, packed, to, exec_, check_);
-    }
 
-    const conv_geometry& g_;
+    conv_geometry g_;
     operand x_, d_out_;
     matrix_view<T> d_filter_;
     executor_ref exec_;

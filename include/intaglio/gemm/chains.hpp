@@ -47,10 +47,10 @@ inline void cut_proven(const rhs_run& run, dim_t k_begin, dim_t k_end, int atom_
         // adds the longest piece that begins here and is not known to be too much
         for (int most = norm_levels - 1; end < k_end;) {
             int level = most;
-            while (end % (norm_step << level) != 0) --level;
+            while ((end & ((norm_step << level) - 1)) != 0) --level;
             const dim_t length = norm_step << level;
-            const double more_a = a + static_cast<double>(lhs.at(level, (end - lhs_first) / length)),
-                         more_b = b + static_cast<double>(rhs.at(level, end / length));
+            const double more_a = a + static_cast<double>(lhs.at(level, piece_of(end - lhs_first, level))),
+                         more_b = b + static_cast<double>(rhs.at(level, piece_of(end, level)));
             if (more_a * more_b <= square) {
                 a = more_a;
                 b = more_b;

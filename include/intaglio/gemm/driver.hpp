@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -45,6 +46,8 @@ struct product_call {
     dim_t l2;          ///< bytes
     bool streams;      ///< the output passes the caches by
     bool zeros_vanish; ///< from sums, since nothing that they meet is an infinity or a NaN
+    bool first = true; ///< starts the sums, which otherwise go on from the call before
+    bool last = true;  ///< sends them to the output, which otherwise the call behind does
 };
 
 /// product_call::zeros_vanish. Only a sum of floats can meet such: as an element of rhs, beside elements of lhs that
@@ -143,7 +146,7 @@ public:
     [[gnu::noinline]] block_run(const Call& call, dim_t i0, dim_t i1, dim_t p0, dim_t p1,
                                 worker_scratch<Traits>& scratch)
         : call_(call), scratch_(scratch), i0_(i0), i1_(i1), p0_(p0), p1_(p1), tiles_(ceil_div(i1 - i0, Traits::rows)),
-          keep_(call.plan.blocks().size() > 1) {
+          keep_(call.plan.blocks().size() > 1 || !call.first || !call.last) {
         const dim_t totals_size = (keep_ ? tiles_ * (p1_ - p0_) : 1) * Traits::tile_size;
         if (scratch_.totals.size() < totals_size) scratch_.totals = buffer<total>(totals_size, uninitialized);
     }
@@ -242,7 +245,7 @@ private:
             scales.lhs = call_.lhs_scales + i * scales.lhs_stride;
         }
         const bool scaled = Traits::integer_scales && !call_.rhs.folded();
-        const bool fresh = pc_ == 0, last = pc_ + 1 == call_.plan.blocks().size();
+        const bool fresh = call_.first && pc_ == 0, last = call_.last && pc_ + 1 == call_.plan.blocks().size();
         if constexpr (leaves_registers<Traits> && Call::target_type::plain_floats)
             if (last && (fresh || !Traits::carries) && (!scaled || (Traits::scales_in_flush && !used.empty())) &&
                 !call_.check && rows == Traits::rows && cols == Traits::cols)
@@ -287,21 +290,24 @@ struct task_grid {
     dim_t row_blocks, column_blocks;
 };
 /// `row_tiles` x `panels` tiles of `tile_rows` rows, of which `rows` exist. `row_blocks`: at least so many, for the
-/// sake of L2. `kept`: bytes of a tile's totals, which wait between blocks of the reduction; 0: none wait.
+/// sake of L2. `kept`: bytes of a tile's totals, which wait between blocks of the reduction; 0: none wait. `by_rows`:
+/// rather cut rows than columns for their sake, since each block of columns would pack its rows anew.
 [[gnu::noinline]] inline task_grid cut_output(dim_t rows, dim_t tile_rows, dim_t panels, dim_t row_blocks, dim_t kept,
-                                              dim_t l2, dim_t workers) {
+                                              dim_t l2, dim_t workers, bool by_rows = false) {
     const dim_t row_tiles = ceil_div(rows, tile_rows);
     dim_t column_blocks = 1;
     if (kept > 0) {
+        if (by_rows)
+            row_blocks = std::clamp(ceil_div(row_tiles * panels * kept, std::max(kept, l2 / 2)), row_blocks, row_tiles);
         column_blocks = ceil_div(ceil_div(row_tiles, row_blocks) * panels * kept, std::max(kept, l2 / 2));
         if (rows == 1) column_blocks = panels; // nothing shares a panel: each is read from end to end, as memory likes
     }
     if (workers > 1) {
         // the largest share of each way to cut; seven rows fill no tile, and few tiles are not shared evenly
-        const double by_rows =
+        const double rows_share =
             static_cast<double>(ceil_div(row_tiles, workers) * tile_rows) / static_cast<double>(rows);
-        const double by_columns = static_cast<double>(ceil_div(panels, workers)) / static_cast<double>(panels);
-        if (by_columns < by_rows)
+        const double columns_share = static_cast<double>(ceil_div(panels, workers)) / static_cast<double>(panels);
+        if (columns_share < rows_share)
             column_blocks = round_up(column_blocks, workers);
         else
             row_blocks = std::min(row_tiles, round_up(row_blocks, workers));
@@ -331,13 +337,33 @@ void run_product(const Source& source, const Call& call, dim_t kc, const cache_s
     if (m == 0 || panels == 0) return;
     constexpr dim_t tile_bytes = Traits::tile_size * static_cast<dim_t>(sizeof(typename Traits::total));
     const dim_t rows_fit = row_block<Traits>(cache, std::min(kc, std::max<dim_t>(1, call.rhs.k())));
-    const task_grid grid = cut_output(m, Traits::rows, panels, ceil_div(m, rows_fit),
-                                      call.plan.blocks().size() > 1 ? tile_bytes : 0, cache.l2, workers);
+    const task_grid grid =
+        cut_output(m, Traits::rows, panels, ceil_div(m, rows_fit), call.plan.blocks().size() > 1 ? tile_bytes : 0,
+                   cache.l2, workers, !source.along_rows());
     std::vector<worker_scratch<Traits>> scratch(static_cast<std::size_t>(workers));
     for_each_task<Traits>(grid, m, panels, exec, [&](dim_t i0, dim_t i1, dim_t p0, dim_t p1, int worker) {
         block_run<Traits, Call>(call, i0, i1, p0, p1, scratch[static_cast<std::size_t>(worker)]).run(source);
         if (call.streams) simd::end_streams();
     });
+}
+
+/// What all products say of themselves.
+template <class Traits, class Out, class Stages, class Source, class Rhs>
+product_call<Traits, Out, Stages> call_of(const Source& source, std::span<const float> lhs_scales, const Rhs& rhs,
+                                          const chain_plan<Traits>& plan, const output_factors<Traits>& factors,
+                                          const output_target<Out, Stages>& to, const cache_sizes& cache,
+                                          audit* check) {
+    if constexpr (checks_lhs<typename Traits::policy>)
+        source.template require_range<typename Traits::policy::lhs::format>("lhs");
+    return {.rhs = rhs,
+            .plan = plan,
+            .lhs_scales = lhs_scales.data(),
+            .to = to,
+            .factors = factors,
+            .check = check,
+            .l2 = cache.l2,
+            .streams = streams_output(to.out, cache),
+            .zeros_vanish = do_zeros_vanish<Traits>(rhs, lhs_scales)};
 }
 
 /// A product of any source with a packed rhs, into any output: what gemm and all passes of a convolution come down to.
@@ -349,19 +375,74 @@ void multiply(const Source& source, double lhs_scale, std::span<const float> lhs
     const cache_sizes cache = cache_sizes::of_this_machine();
     dim_t kc = reduction_block<traits>(cache, source.along_rows());
     if (expands_in_registers<traits>(rhs, source.rows())) kc = std::max(kc, rhs.k()); // nothing is kept in L1
-    if constexpr (checks_lhs<P>) source.template require_range<typename P::lhs::format>("lhs");
     const chain_plan<traits> plan(rhs, kc);
     const output_factors<traits> factors(rhs, lhs_scale);
-    const product_call<traits, Out, Stages> call{.rhs = rhs,
-                                                 .plan = plan,
-                                                 .lhs_scales = lhs_scales.data(),
-                                                 .to = to,
-                                                 .factors = factors,
-                                                 .check = check,
-                                                 .l2 = cache.l2,
-                                                 .streams = streams_output(to.out, cache),
-                                                 .zeros_vanish = do_zeros_vanish<traits>(rhs, lhs_scales)};
-    run_product<traits>(source, call, kc, cache, exec);
+    run_product<traits>(source, call_of<traits>(source, lhs_scales, rhs, plan, factors, to, cache, check), kc, cache,
+                        exec);
 }
+
+/// One product whose reduction comes in parts, each with operands of its own, so that what is packed of them stays in
+/// L2. Every thread sums its parts in totals of its own; those are added last. For policies with exact totals, whose
+/// sums don't depend on the order.
+template <GemmPolicy P, class Arch, class Out, class Stages>
+class product_in_parts {
+    using traits = kernel_traits<P, Arch>;
+    using call_type = product_call<traits, Out, Stages>;
+    static_assert(!traits::float_total && std::is_same_v<typename traits::total, std::int64_t>);
+
+public:
+    /// Bytes of the totals of a product of so many rows and columns.
+    static dim_t totals_bytes(dim_t rows, dim_t cols) {
+        return round_up(rows, traits::rows) * round_up(cols, traits::cols) *
+               static_cast<dim_t>(sizeof(typename traits::total));
+    }
+
+    product_in_parts(const output_target<Out, Stages>& to, dim_t rows, dim_t cols, int workers)
+        : to_(to), rows_(rows), cols_(cols), sums_(static_cast<std::size_t>(workers)) {}
+
+    /// Adds a part, on thread `worker`. All parts have the same scales.
+    template <class Source>
+    void add(const Source& source, double lhs_scale, const packed_rhs<P, Arch>& rhs, audit* check, int worker) {
+        const float_environment scope;
+        [[maybe_unused]] const simd::atom_scope<typename traits::atom> atoms{};
+        const cache_sizes cache = cache_sizes::of_this_machine();
+        const chain_plan<traits> plan(rhs, reduction_block<traits>(cache, source.along_rows()));
+        auto& mine = sums_[static_cast<std::size_t>(worker)];
+        const bool first = !mine.factors;
+        if (first) mine.factors.emplace(rhs, lhs_scale);
+        call_type call = call_of<traits>(source, {}, rhs, plan, *mine.factors, to_, cache, check);
+        call.first = first;
+        call.last = false;
+        block_run<traits, call_type>(call, 0, rows_, 0, rhs.panels(), mine.scratch).run(source);
+    }
+    /// Sends the sum of all parts, which were at least one, to the output.
+    void finish() {
+        const float_environment scope;
+        const auto used = [](const sums_of_worker& w) { return w.factors.has_value(); };
+        const auto first = std::find_if(sums_.begin(), sums_.end(), used);
+        auto& sum = first->scratch.totals;
+        for (auto other = first + 1; other != sums_.end(); ++other)
+            if (used(*other))
+                for (dim_t e = 0; e < sum.size(); ++e) sum[e] += other->scratch.totals[e];
+        const dim_t tiles = ceil_div(rows_, traits::rows);
+        for (dim_t j = 0; j < cols_; j += traits::cols)
+            for (dim_t i = 0; i < rows_; i += traits::rows) {
+                const dim_t tile = j / traits::cols * tiles + i / traits::rows;
+                finish_tile<traits>(to_, *first->factors, nullptr,
+                                    plain_totals<typename traits::total>{sum.data() + tile * traits::tile_size}, i,
+                                    std::min<dim_t>(traits::rows, rows_ - i), j,
+                                    std::min<dim_t>(traits::cols, cols_ - j));
+            }
+    }
+
+private:
+    struct sums_of_worker {
+        worker_scratch<traits> scratch;
+        std::optional<output_factors<traits>> factors; ///< as soon as there is a part
+    };
+    output_target<Out, Stages> to_;
+    dim_t rows_, cols_;
+    std::vector<sums_of_worker> sums_;
+};
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/division.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
@@ -76,9 +77,10 @@ private:
         run_ = lhs_.data + plane * lhs_.plane_stride;
         if (lhs_.segments) {
             start_ = run_;
-            segment_ = k / lhs_.segment_length;
-            inside_ = k - segment_ * lhs_.segment_length;
-            place_ = k % lhs_.live.period;
+            const division segment = divide(k, lhs_.segment_length);
+            segment_ = segment.quotient;
+            inside_ = segment.remainder;
+            place_ = k < lhs_.live.period ? k : divide(k, lhs_.live.period).remainder;
             run_left_ = 0;
         } else {
             run_ += (k - lhs_.first) * lhs_.k_scale;

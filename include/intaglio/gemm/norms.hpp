@@ -24,6 +24,12 @@ inline constexpr dim_t norm_step = 16;
 inline constexpr int norm_levels = 5;
 inline constexpr dim_t longest_piece = norm_step << (norm_levels - 1);
 
+/// The piece of a level that element e >= 0 lies in.
+constexpr dim_t piece_of(dim_t e, int level) {
+    static_assert(norm_step == 16);
+    return e >> (4 + level);
+}
+
 /// Rounds up by a little more than the rounding of the few float operations that made a value.
 inline float round_norm_up(float v) { return v * (1.0F + 0x1p-18F); }
 

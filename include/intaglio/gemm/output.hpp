@@ -106,21 +106,29 @@ template <int Rows, int Cols>
 template <int Cols, class Out, class Stages>
 [[gnu::noinline]] void store_rows(const output_target<Out, Stages>& to, float* __restrict v, dim_t i0, dim_t rows,
                                   dim_t j0, dim_t cols) {
-    if (cols == Cols) { // a constant count lets the stages vectorise without a remainder
-        for (dim_t i = 0; i < rows; ++i) {
-            const dim_t row = to.row(i0 + i);
-            to.stages(v + i * Cols, row, to.stage_column + j0, Cols);
-            store_piece(to.out, v + i * Cols, row, j0, Cols);
-        }
-        to.stages.seen(v, rows * Cols);
-        return;
+    const Out out = to.out; // copies, since what bytes are stored to might be anything that is not local
+    const Stages stages = to.stages;
+    const dim_t* const places = to.rows;
+    const dim_t stage_column = to.stage_column + j0;
+    const auto finish = [&](dim_t i, dim_t count) __attribute__((always_inline)) {
+        const dim_t row = places ? places[i0 + i] : i0 + i;
+        stages(v + i * Cols, row, stage_column, count);
+        store_piece(out, v + i * Cols, row, j0, count);
+    };
+    if (cols == Cols) { // a constant count needs no loops
+        for (dim_t i = 0; i < rows; ++i) finish(i, Cols);
+        return stages.seen(v, rows * Cols);
     }
-    for (dim_t i = 0; i < rows; ++i, v += Cols) {
-        const dim_t row = to.row(i0 + i);
-        to.stages(v, row, to.stage_column + j0, cols);
-        store_piece(to.out, v, row, j0, cols);
-        to.stages.seen(v, cols);
+    for (dim_t i = 0; i < rows; ++i) {
+        finish(i, cols);
+        if constexpr (Stages::sees) // row to row, so that all are seen at once
+            simd::for_each_vector(
+                cols, [&](auto lanes, dim_t e) __attribute__((always_inline)) {
+                    using floats = simd::vector<float, decltype(lanes)::value>;
+                    simd::store_vector(v + i * cols + e, simd::load_vector<floats>(v + i * Cols + e));
+                });
     }
+    stages.seen(v, rows * cols);
 }
 
 /// From the totals of the tile at (i0, j0), of which rows x cols exist, to the output. `lhs_scales`: of the rows of

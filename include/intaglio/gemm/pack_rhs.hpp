@@ -186,25 +186,32 @@ private:
     static void pack_by_rows(const rows_type& rows, dim_t first, dim_t count, const rhs_run& run, int split,
                              digit* __restrict out) {
         constexpr int k = traits::rhs_group;
-        constexpr bool whole_digits = traits::cols % 8 == 0 && traits::stores_rhs_digits;
+        constexpr bool interleaves = traits::cols % 8 == 0 && traits::stores_rhs_digits && (k == 2 || k == 4);
         constexpr dim_t ahead = 32; // rows; each is a line or two in a page of its own
         for (dim_t s = 0; s < run.length; s += k, out += k * traits::cols) {
             const auto row = [&](dim_t q) { return rows.row(run.k + s + q) + first; };
             for (dim_t q = s; q < std::min(run.length, s + k); ++q)
                 if (q + ahead < run.length) __builtin_prefetch(rows.row(run.k + q + ahead) + first);
-            if (count == traits::cols && s + k <= run.length) {
-                if constexpr (whole_digits && k == 2) {
-                    simd::interleave<traits::cols>(row(0), row(1), out);
-                    continue;
-                } else if constexpr (whole_digits && k == 4) {
-                    simd::interleave<traits::cols>(row(0), row(1), row(2), row(3), out);
-                    continue;
+            dim_t j = 0; // columns that are packed
+            if constexpr (interleaves)
+                if (s + k <= run.length) {
+                    const auto pack = [&]<dim_t Count>(std::integral_constant<dim_t, Count>) {
+                        if constexpr (k == 2)
+                            simd::interleave<Count>(row(0) + j, row(1) + j, out + j * k);
+                        else
+                            simd::interleave<Count>(row(0) + j, row(1) + j, row(2) + j, row(3) + j, out + j * k);
+                        j += Count;
+                    };
+                    if (count == traits::cols) {
+                        pack(std::integral_constant<dim_t, traits::cols>{});
+                        continue;
+                    }
+                    while (j + 8 <= count) pack(std::integral_constant<dim_t, 8>{});
                 }
-            }
             for (dim_t q = 0; q < std::min<dim_t>(k, run.length - s); ++q) {
                 const auto* values = row(q);
-                for (dim_t j = 0; j < count; ++j)
-                    out[j * k + q] = digit_of<digit, traits::split_planes>(values[j], split);
+                for (dim_t c = j; c < count; ++c)
+                    out[c * k + q] = digit_of<digit, traits::split_planes>(values[c], split);
             }
         }
     }

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "intaglio/core/buffer.hpp"
+#include "intaglio/core/division.hpp"
 #include "intaglio/gemm/lhs_panel.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
@@ -57,13 +58,14 @@ public:
     }
 
     /// Whether rows [i, i + count) are of one group of the patch.
-    bool in_group(dim_t i, dim_t count) const { return !starts.empty() && i % rows_ + count <= rows_; }
+    bool in_group(dim_t i, dim_t count) const { return !starts.empty() && divide(i, rows_).remainder + count <= rows_; }
 
     /// The panel whose first row is row i.
     template <class Traits>
     lhs_panel<Digit> panel(dim_t i) const {
-        const auto group = static_cast<std::size_t>(i / rows_ - first_);
-        return {data_ + starts[group] + i % rows_ * row_stride_,
+        const division row = divide(i, rows_);
+        const auto group = static_cast<std::size_t>(row.quotient - first_);
+        return {data_ + starts[group] + row.remainder * row_stride_,
                 row_stride_,
                 Traits::k,
                 1,
@@ -79,10 +81,11 @@ public:
     void copy_rows(dim_t i, dim_t count, dim_t k0, dim_t k1, Digit* out, dim_t stride, int planes,
                    dim_t plane_stride) const {
         if (k0 == k1) return; // segments may be empty
-        const auto first = static_cast<std::size_t>(k0 / segment_length);
-        const dim_t skipped = k0 - static_cast<dim_t>(first) * segment_length;
-        auto group = static_cast<std::size_t>(i / rows_ - first_);
-        for (dim_t in_group = i % rows_; count > 0; --count, out += stride) {
+        const division begin = divide(k0, segment_length), row_of = divide(i, rows_);
+        const auto first = static_cast<std::size_t>(begin.quotient);
+        const dim_t skipped = begin.remainder;
+        auto group = static_cast<std::size_t>(row_of.quotient - first_);
+        for (dim_t in_group = row_of.remainder; count > 0; --count, out += stride) {
             const Digit* row = data_ + starts[group] + in_group * row_stride_;
             for (int p = 0; p < planes; ++p, row += plane_stride_) {
                 Digit* to = out + p * plane_stride;

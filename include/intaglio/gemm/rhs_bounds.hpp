@@ -64,7 +64,7 @@ private:
     void measure_norms(const rhs_layout<Traits>& layout, dim_t p, const digit* panel) {
         using atom = typename Traits::atom;
         square_sums most(layout.k);
-        for (dim_t j = 0; j < Traits::cols; j += atom::n)
+        for (dim_t j = 0; j < std::min<dim_t>(Traits::cols, layout.n - p * Traits::cols); j += atom::n)
             measure_pairs<atom>(panel + j * Traits::k, layout.k, Traits::k * Traits::cols, most);
         norms_[static_cast<std::size_t>(p)] = norms_of(most, layout.k);
         largest_[static_cast<std::size_t>(p)] = largest_magnitude(panel, round_up(layout.k, Traits::k) * Traits::cols);

@@ -23,12 +23,6 @@ namespace intaglio::inline INTAGLIO_ABI::detail {
 template <int Count>
 constexpr int output_lanes = std::min(simd::widest_vector / 4, Count);
 
-/// The elements of a vector as another type.
-template <class To, class T, int Lanes>
-INTAGLIO_INLINE simd::vector<To, Lanes> convert_vector(const T* p) {
-    return __builtin_convertvector((simd::load_vector<simd::vector<T, Lanes>>(p)), simd::vector<To, Lanes>);
-}
-
 /// v[j] = float(total[j] * factor[j]), rounded once from the exact product.
 template <class Doubles>
 INTAGLIO_INLINE void store_scaled(Doubles total, const double* factors, float* v) {
@@ -83,10 +77,10 @@ struct plain_totals {
         constexpr int lanes = output_lanes<Count> / 2;
         if constexpr (std::is_same_v<Total, float>)
             for (int j = 0; j < Count; j += lanes)
-                store_scaled(convert_vector<double, Total, lanes>(t + e + j) + 0.0, factors + j, v + j);
+                store_scaled(simd::convert_vector<double, lanes>(t + e + j) + 0.0, factors + j, v + j);
         else if constexpr (sizeof(Total) == 4)
             for (int j = 0; j < Count; j += lanes)
-                store_scaled(convert_vector<double, Total, lanes>(t + e + j), factors + j, v + j);
+                store_scaled(simd::convert_vector<double, lanes>(t + e + j), factors + j, v + j);
         else
             for (int j = 0; j < Count; ++j) v[j] = canonical(static_cast<float>(wide(e + j) * factors[j]));
     }
@@ -98,7 +92,7 @@ struct plain_totals {
                 simd::store_vector(v + j,
                                    float_values(simd::load_vector<simd::vector<float, lanes>>(t + e + j), factors + j));
             else
-                store_scaled(convert_vector<float, Total, lanes>(t + e + j), factors + j, v + j);
+                store_scaled(simd::convert_vector<float, lanes>(t + e + j), factors + j, v + j);
     }
     template <int Count>
     INTAGLIO_INLINE void scale_split(dim_t e, const float* factors, float* v) const {
@@ -122,8 +116,8 @@ struct carried_totals {
     INTAGLIO_INLINE void scale(dim_t e, const double* factors, float* v) const {
         constexpr int lanes = output_lanes<Count> / 2;
         for (int j = 0; j < Count; j += lanes) {
-            const auto h = convert_vector<double, std::int32_t, lanes>(high + e + j),
-                       l = convert_vector<double, std::int32_t, lanes>(low + e + j);
+            const auto h = simd::convert_vector<double, lanes>(high + e + j),
+                       l = simd::convert_vector<double, lanes>(low + e + j);
             store_scaled(h * static_cast<double>(unit) + l, factors + j, v + j);
         }
     }

@@ -30,12 +30,17 @@ struct product_end {
 
     INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
         const float* const b = bias + col;
-        for (dim_t e = 0; e < count; ++e) v[e] += b[e];
+        simd::transform_floats(
+            v, count, [&](auto x, dim_t e) __attribute__((always_inline)) {
+                return x + simd::load_vector<decltype(x)>(b + e);
+            });
         if (shortcut.data)
             detail::with_code_type(shortcut.format, [&](auto type) {
                 const auto* const s = shortcut.pixel<decltype(type)>(row) + col;
-                const float step = shortcut.format.step;
-                for (dim_t e = 0; e < count; ++e) v[e] += static_cast<float>(s[e]) * step;
+                simd::transform_floats(
+                    v, count, [&](auto x, dim_t e) __attribute__((always_inline)) {
+                        return x + simd::load_floats<decltype(x)>(s + e) * shortcut.format.step;
+                    });
             });
         if (rectify) relu{}(v, row, col, count);
     }

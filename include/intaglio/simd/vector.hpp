@@ -5,6 +5,7 @@
 // are left scalar by GCC 12 where it unrolls them whole, or where it can't see that memory does not overlap.)
 
 #include <cstring>
+#include <type_traits>
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/numeric/exponent.hpp"
@@ -31,6 +32,34 @@ INTAGLIO_INLINE Vector load_vector(const T* p) {
 template <class Vector, class T>
 INTAGLIO_INLINE void store_vector(T* p, Vector v) {
     std::memcpy(p, &v, sizeof v);
+}
+
+/// `Lanes` elements at p as another type.
+template <class To, int Lanes, class T>
+INTAGLIO_INLINE vector<To, Lanes> convert_vector(const T* p) {
+    return __builtin_convertvector((load_vector<vector<T, Lanes>>(p)), vector<To, Lanes>);
+}
+/// The elements of a vector of floats' place, as floats.
+template <class Floats, class T>
+INTAGLIO_INLINE Floats load_floats(const T* p) {
+    return convert_vector<float, sizeof(Floats) / sizeof(float)>(p);
+}
+
+/// Calls f(std::integral_constant<int, lanes>, e) for all places e < count of vectors of 4-byte elements, the widest
+/// first; what is left over, less than 32 bytes, is taken one by one.
+template <int Lanes = widest_vector / 4, class F>
+INTAGLIO_INLINE void for_each_vector(dim_t count, const F& f, dim_t e = 0) {
+    for (; e + Lanes <= count; e += Lanes) f(std::integral_constant<int, Lanes>{}, e);
+    if constexpr (Lanes > 1) for_each_vector<(Lanes > 8 ? 8 : 1)>(count, f, e);
+}
+/// v[e] = f(v[e], e) for e < count, where f takes and gives vectors of floats that begin with element e.
+template <class F>
+INTAGLIO_INLINE void transform_floats(float* v, dim_t count, const F& f) {
+    for_each_vector(
+        count, [&](auto lanes, dim_t e) __attribute__((always_inline)) {
+            using floats = vector<float, decltype(lanes)::value>;
+            store_vector(v + e, f(load_vector<floats>(v + e), e));
+        });
 }
 
 /// `canonical` (numeric/exponent.hpp) of each float.

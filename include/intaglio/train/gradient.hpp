@@ -27,11 +27,17 @@ INTAGLIO_INLINE void finish_gradient(const gradient_target<T>& to, float* __rest
     if (to.addend) {
         const float unit = to.addend->unit();
         const T* __restrict const q = to.addend->data + first;
-        for (dim_t i = 0; i < count; ++i) v[i] += static_cast<float>(q[i]) * unit;
+        simd::transform_floats(
+            v, count, [&](auto x, dim_t i) __attribute__((always_inline)) {
+                return x + simd::load_floats<decltype(x)>(q + i) * unit;
+            });
     }
     if (to.mask) {
         const T* __restrict const o = to.mask->data + first;
-        for (dim_t i = 0; i < count; ++i) v[i] = o[i] <= T{0} ? 0.0F : v[i];
+        simd::transform_floats(
+            v, count, [&](auto x, dim_t i) __attribute__((always_inline)) {
+                return simd::load_floats<decltype(x)>(o + i) <= 0.0F ? decltype(x){} : x;
+            });
     }
 }
 
@@ -48,7 +54,10 @@ struct unit_stage {
 
     INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
         if (per_column)
-            for (dim_t e = 0; e < count; ++e) v[e] += per_column[col + e];
+            simd::transform_floats(
+                v, count, [&](auto x, dim_t e) __attribute__((always_inline)) {
+                    return x + simd::load_vector<decltype(x)>(per_column + col + e);
+                });
         if (rectify) relu{}(v, row, col, count);
         finish_gradient(gradient, v, row * row_stride + col, count);
     }
