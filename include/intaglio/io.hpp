@@ -6,6 +6,7 @@
 #include "intaglio/io/atomic_file.hpp"
 #include "intaglio/io/checksum.hpp"
 #include "intaglio/io/element_type.hpp"
+#include "intaglio/io/folder_lock.hpp"
 #include "intaglio/io/line_chart.hpp"
 #include "intaglio/io/model_file.hpp"
 #include "intaglio/io/model_graph.hpp"

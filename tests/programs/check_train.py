@@ -8,6 +8,7 @@ check_train.py threads|interrupt|kill|refuse|broken|learn|evaluate|images|usage 
 now and then. It prints its seed.
 """
 
+import fcntl
 import json
 import os
 import pathlib
@@ -165,6 +166,10 @@ def check_refuse(work):
     expect(trained(work, *options, "--resume") == good, "a training that is done changed by resuming it")
     done = run(work, *options)
     expect(done.returncode == 2 and "--resume" in done.stderr, "begins where a training is:", done.stderr)
+    folder = os.open(work, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    refused(good, options, str(work), "another process")
+    os.close(folder)
     done = run(work / "nothing", *options, "--resume")
     expect(done.returncode == 2 and "no checkpoint to resume" in done.stderr, done.stderr)
 

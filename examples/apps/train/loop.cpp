@@ -6,12 +6,14 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include <sys/resource.h>
 
 #include "interrupt.hpp"
 #include "intaglio/data/loader.hpp"
+#include "intaglio/io/folder_lock.hpp"
 #include "metrics.hpp"
 #include "progress_line.hpp"
 #include "testing.hpp"
@@ -86,6 +88,7 @@ private:
         if (s_.asked.resume) {
             intaglio::require<intaglio::file_error>(fs::exists(path), path,
                                                     ": there is no checkpoint to resume; leave --resume out to begin");
+            lock_.emplace(s_.folder);
             const auto file = intaglio::io::safetensors_file::read(path);
             intaglio::io::require_same_settings(path, intaglio::io::settings_of(file), settings_);
             const auto checkpoint = intaglio::io::load_training(file, s_.network);
@@ -101,6 +104,7 @@ private:
                                                     ": a training is there already; go on with it by --resume, give "
                                                     "another folder with --save, or remove it");
             fs::create_directories(s_.folder);
+            lock_.emplace(s_.folder);
             save();
         }
         saved_ = clock::now();
@@ -206,6 +210,7 @@ private:
     }
 
     const session& s_;
+    std::optional<intaglio::io::folder_lock> lock_; ///< two trainings in one folder would mix their files
     intaglio::io::training_settings settings_;
     metrics metrics_;
     std::unique_ptr<model> model_;

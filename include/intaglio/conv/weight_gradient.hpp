@@ -9,6 +9,7 @@
 #include "intaglio/core/float_environment.hpp"
 #include "intaglio/conv/line_source.hpp"
 #include "intaglio/conv/pass.hpp"
+#include "intaglio/gemm/product_in_parts.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
 
