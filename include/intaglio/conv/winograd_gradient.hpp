@@ -59,22 +59,30 @@ INTAGLIO_INLINE void transform_taps(At&& at, F&& f) {
     row(6, k0.c, k1.c, k2.c, k3.c);
 }
 
-/// d_w of some rows of a panel, high * 2^carry_bits + low with 0 <= low < 2^carry_bits: (tap, row, column).
+/// d_w of the panels of a task: (panel, tap, row, column) in `low`, or high * 2^carry_bits + low where one of the
+/// panel's sums was `carried`.
 struct tap_totals {
     buffer<std::int32_t> low, high;
+    std::vector<char> carried; ///< by panel
+    std::vector<int> pieces;   ///< by panel: added to `low` since a carry
 
-    void reserve(dim_t size) {
-        if (low.size() >= size) return;
-        low = buffer<std::int32_t>(size, uninitialized);
-        high = buffer<std::int32_t>(size, uninitialized);
+    void start(dim_t panels, dim_t panel_size) {
+        if (low.size() < panels * panel_size) {
+            low = buffer<std::int32_t>(panels * panel_size, uninitialized);
+            high = buffer<std::int32_t>(panels * panel_size, uninitialized);
+        }
+        carried.assign(static_cast<std::size_t>(panels), 0);
+        pieces.assign(static_cast<std::size_t>(panels), 0);
     }
 };
+/// Pieces of |d_w| < 2^29 that an int32 holds beside what a carry leaves.
+inline constexpr int pieces_between_carries = 3;
+static_assert(pieces_between_carries * (std::int64_t{1} << 29) + (1 << simd::carry_bits) <= 2147483647);
 
 /// Adds d_w of a row of `Cols` columns, or begins with it: tap t at low + t * taps.
 template <int Cols, bool Fresh>
-INTAGLIO_INLINE void add_taps(const std::int32_t* m, dim_t plane, std::int32_t* low, std::int32_t* high, dim_t taps) {
+INTAGLIO_INLINE void add_taps(const std::int32_t* m, dim_t plane, std::int32_t* low, dim_t taps) {
     constexpr int lanes = std::min(simd::widest_vector / 4, Cols);
-    constexpr std::int32_t mask = (1 << simd::carry_bits) - 1;
     using sums = simd::vector<std::uint32_t, lanes>;
     using ints = simd::vector<std::int32_t, lanes>;
     for (int j = 0; j < Cols; j += lanes)
@@ -82,16 +90,8 @@ INTAGLIO_INLINE void add_taps(const std::int32_t* m, dim_t plane, std::int32_t* 
                            __attribute__((always_inline)) { return simd::load_vector<sums>(m + q * plane + j); },
                        [&](int tap, sums four) __attribute__((always_inline)) {
                            const ints d = reinterpret_cast<ints>(four) >> 2;
-                           std::int32_t *const l = low + tap * taps + j, *const h = high + tap * taps + j;
-                           if constexpr (Fresh) {
-                               simd::store_vector(l, d & mask);
-                               simd::store_vector(h, d >> simd::carry_bits);
-                           } else {
-                               const ints sum = simd::load_vector<ints>(l) + (d & mask);
-                               simd::store_vector(l, sum & mask);
-                               simd::store_vector(h, simd::load_vector<ints>(h) + (d >> simd::carry_bits) +
-                                                         (sum >> simd::carry_bits));
-                           }
+                           std::int32_t* const to = low + tap * taps + j;
+                           simd::store_vector(to, Fresh ? d : simd::load_vector<ints>(to) + d);
                        });
 }
 
@@ -111,10 +111,10 @@ struct gradient_columns {
 /// What a worker needs for its tasks.
 struct gradient_scratch {
     tile_operand v, u;
-    tile_squares v_squares, u_squares;
     buffer<std::int32_t> m;
     tap_totals totals;
     std::vector<chain> pieces;
+    std::vector<std::int32_t> v_squares, u_squares, v_next, u_next;
 };
 
 /// One group of a convolution: `x` its inputs, `d_out` its output gradients, no element above winograd_largest, `out`
@@ -126,7 +126,8 @@ class winograd_gradient_run {
     static constexpr int taps = 9;
     /// Filters and channels of a task: large enough that transforms are little beside products, small enough that
     /// totals and a chunk of tiles stay in L2.
-    static constexpr dim_t task_rows = 64, task_columns = 64;
+public: static inline dim_t task_rows = 112, task_columns = 128;
+    static inline double l2f=1.0;
     static_assert(traits::k == 2 && traits::rhs_group == 2 && cols % tile_operand::lanes == 0);
 
 public:
@@ -137,37 +138,42 @@ public:
           factors_(columns_of(x.count, d_out_grid), scale) {}
 
     void run(executor_ref exec) const {
-        const dim_t workers = std::max(1, exec.concurrency()), panels = ceil_div(x_.count, cols);
-        const dim_t row_blocks = ceil_div(d_out_.count, task_rows),
-                    column_blocks = ceil_div(panels, std::max<dim_t>(1, task_columns / cols));
+        const tile_squares x_squares(x_, x_grid_, tile_span<tile_side::inputs>, exec),
+            d_out_squares(d_out_, d_out_grid_, tile_span<tile_side::gradients>, exec);
+        const dim_t workers = std::max(1, exec.concurrency()), panels = ceil_div(x_.count, cols),
+                    tiles = x_grid_.tiles(), row_blocks = ceil_div(d_out_.count, task_rows),
+                    column_blocks = ceil_div(panels, std::max<dim_t>(1, task_columns / cols)),
+                    blocks = row_blocks * column_blocks;
         const dim_t chunk = chunk_tiles(ceil_div(d_out_.count, row_blocks), ceil_div(panels, column_blocks) * cols);
-        const dim_t blocks = row_blocks * column_blocks;
         // where blocks are few, workers share the tiles of each
-        const dim_t shares = std::min(ceil_div(x_grid_.tiles(), chunk), ceil_div(workers, blocks));
+        const dim_t shares = std::min(ceil_div(tiles, chunk), ceil_div(workers, blocks));
         std::vector<gradient_scratch> scratch(static_cast<std::size_t>(workers));
         std::vector<tap_totals> parts(static_cast<std::size_t>(shares > 1 ? blocks * shares : 0));
         const auto block_of = [&](dim_t b) {
+            const auto edge = [&](dim_t i) { // whole tiles of registers
+                return std::min(d_out_.count,
+                                ceil_div(d_out_.count, traits::rows) * i / row_blocks * traits::rows);
+            };
             const dim_t i = b % row_blocks, j = b / row_blocks;
-            return block{d_out_.count * i / row_blocks, d_out_.count * (i + 1) / row_blocks, panels * j / column_blocks,
-                         panels * (j + 1) / column_blocks};
+            return block{edge(i), edge(i + 1), panels * j / column_blocks, panels * (j + 1) / column_blocks};
         };
         const auto share_edge = [&](dim_t share) {
-            return std::min(x_grid_.tiles(), round_up(x_grid_.tiles() * share / shares, norm_step));
+            return std::min(tiles, round_up(tiles * share / shares, square_tiles));
         };
         exec.for_each(blocks * shares, [&](dim_t task, int worker) {
             [[maybe_unused]] const simd::atom_scope<typename traits::atom> scope{};
-            const block b = block_of(task / shares);
             gradient_scratch& s = scratch[static_cast<std::size_t>(worker)];
-            tap_totals& totals = shares > 1 ? parts[static_cast<std::size_t>(task)] : s.totals;
-            sum_block(b, share_edge(task % shares), share_edge(task % shares + 1), chunk, s, totals);
-            if (shares == 1) finish(b, totals);
+            sum_block(block_of(task / shares), share_edge(task % shares), share_edge(task % shares + 1), chunk,
+                      x_squares, d_out_squares, s, shares > 1 ? parts[static_cast<std::size_t>(task)] : s.totals,
+                      shares == 1);
         });
         if (shares == 1) return;
-        exec.for_each(blocks, [&](dim_t b, int) {
-            tap_totals& totals = parts[static_cast<std::size_t>(b * shares)];
+        exec.for_each(blocks, [&](dim_t task, int) {
+            const block b = block_of(task);
+            tap_totals& totals = parts[static_cast<std::size_t>(task * shares)];
             for (dim_t share = 1; share < shares; ++share)
-                add(parts[static_cast<std::size_t>(b * shares + share)], totals);
-            finish(block_of(b), totals);
+                add(b, parts[static_cast<std::size_t>(task * shares + share)], totals);
+            for (dim_t p = b.p0; p < b.p1; ++p) finish(b, p, 0, b.rows(), totals);
         });
     }
 
@@ -175,8 +181,8 @@ private:
     struct block {
         dim_t r0, r1, p0, p1;
         dim_t rows() const { return r1 - r0; }
-        dim_t plane() const { return rows() * cols; }                        ///< of M and of a tap
-        dim_t totals_at(dim_t p) const { return (p - p0) * taps * plane(); } ///< of a panel
+        dim_t plane() const { return apart(rows() * cols, 4); }              ///< of M and of a tap
+        dim_t panel(dim_t p) const { return (p - p0) * taps * plane(); } ///< in totals
     };
 
     static gradient_columns columns_of(dim_t channels, const winograd_grid& grid) {
@@ -192,60 +198,102 @@ private:
     dim_t chunk_tiles(dim_t rows, dim_t columns) const {
         const dim_t l2 = cache_sizes::of_this_machine().l2, tile_bytes = winograd_products * 2 * (rows + columns),
                     kept = 4 * (winograd_products + 2 * taps) * rows * cols;
-        const dim_t fit = std::max<dim_t>(norm_step, (l2 * 3 / 4 - kept) / tile_bytes / norm_step * norm_step);
-        return round_up(ceil_div(x_grid_.tiles(), ceil_div(x_grid_.tiles(), fit)), norm_step);
+        const dim_t fit = std::max<dim_t>(square_tiles, ((dim_t)(l2 * l2f) - kept) / tile_bytes / square_tiles * square_tiles);
+        return round_up(ceil_div(x_grid_.tiles(), ceil_div(x_grid_.tiles(), fit)), square_tiles);
     }
 
-    void sum_block(const block& b, dim_t t0, dim_t t1, dim_t chunk, gradient_scratch& s, tap_totals& totals) const {
-        const dim_t c0 = b.p0 * cols, c1 = std::min(b.p1 * cols, x_.count);
+    void sum_block(const block& b, dim_t t0, dim_t t1, dim_t chunk, const tile_squares& x_squares,
+                   const tile_squares& d_out_squares, gradient_scratch& s, tap_totals& totals, bool finishes) const {
         image_view<std::int16_t> x = x_, d_out = d_out_;
-        x.first_channel += c0;
-        x.count = c1 - c0;
+        x.first_channel += b.p0 * cols;
+        x.count = std::min(b.p1 * cols, x_.count) - b.p0 * cols;
         d_out.first_channel += b.r0;
         d_out.count = b.rows();
-        totals.reserve(b.totals_at(b.p1));
+        totals.start(b.p1 - b.p0, taps * b.plane());
         const dim_t m_size = winograd_products * b.plane() + traits::tile_size;
         if (s.m.size() < m_size) s.m = buffer<std::int32_t>(m_size, uninitialized);
-        bool fresh = true;
         for (dim_t t = t0; t < t1; t += chunk) {
             const dim_t end = std::min(t + chunk, t1);
-            s.v.shape(d_out.count, end - t, 0);
+            s.v.shape(d_out.count, end - t, traits::rows);
             s.u.shape(x.count, end - t, cols);
             s.v.template transform<tile_side::gradients>(d_out, d_out_grid_, t, end);
             s.u.template transform<tile_side::inputs>(x, x_grid_, t, end);
-            s.v_squares.template measure<tile_side::gradients>(d_out, d_out_grid_, t, end);
-            s.u_squares.template measure<tile_side::inputs>(x, x_grid_, t, end);
-            const norm_table rows = s.v_squares.norms(0, d_out.count);
             for (dim_t p = b.p0; p < b.p1; ++p) {
-                const dim_t first = (p - b.p0) * cols;
-                s.pieces.clear();
-                cut_proven({.k = 0, .length = end - t}, 0, end - t, traits::k, cols, rows, 0,
-                           s.u_squares.norms(first, std::min(first + cols, x.count)), s.pieces);
-                for (std::size_t i = 0; i < s.pieces.size(); ++i) {
-                    multiply(b, p, s.pieces[i], s);
-                    if (check_) audit_taps(b, p, s.pieces[i], s);
-                    add_panel(b, p, s.m.data(), fresh && i == 0, totals);
+                cut(b, p, t, end, x_squares, d_out_squares, s);
+                for (const chain& piece : s.pieces) {
+                    const bool fresh = t == t0 && piece.k == 0, last = end == t1 && &piece == &s.pieces.back();
+                    multiply(b, p, piece, s);
+                    if (check_) audit_taps(b, p, piece, s);
+                    if (!fresh) make_room(b, p, totals);
+                    ++totals.pieces[static_cast<std::size_t>(p - b.p0)];
+                    for (dim_t i = 0; i < b.rows(); i += traits::rows) {
+                        const dim_t rows = std::min<dim_t>(traits::rows, b.rows() - i);
+                        add_rows(b, p, i, rows, s.m.data(), fresh, totals);
+                        if (last && finishes) finish(b, p, i, i + rows, totals);
+                    }
                 }
             }
-            fresh = false;
+        }
+    }
+
+    /// Cuts tiles [t0, t1) into pieces of which 4 d_w fits int32, for the filters of a block and a panel of channels:
+    ///
+    ///   (4 d_w)^2 <= 16 * squares of x * squares of d_out < 2^62
+    void cut(const block& b, dim_t p, dim_t t0, dim_t t1, const tile_squares& x_squares,
+             const tile_squares& d_out_squares, gradient_scratch& s) const {
+        constexpr double limit = (1 << 26) * (1 - 0x1p-10); // of the product in units of 2^32, and of what rounding took
+        const dim_t c0 = p * cols, c1 = std::min(c0 + cols, x_.count);
+        s.pieces.clear();
+        if (static_cast<double>(x_squares.bound(t0, t1)) * static_cast<double>(d_out_squares.bound(t0, t1)) <= limit) {
+            s.pieces.push_back({.steps = ceil_div(t1 - t0, dim_t{2})});
+            return;
+        }
+        for (dim_t k = t0; k < t1;) {
+            s.u_squares.clear();
+            s.v_squares.clear();
+            dim_t end = k;
+            double least = 0; // of the two, where not even the first tiles fit
+            while (end < t1) {
+                const auto u = static_cast<double>(x_squares.add(end, c0, c1, s.u_squares, s.u_next)),
+                           v = static_cast<double>(d_out_squares.add(end, b.r0, b.r1, s.v_squares, s.v_next));
+                if (u * v > limit) {
+                    least = std::min(u, v);
+                    break;
+                }
+                std::swap(s.u_squares, s.u_next);
+                std::swap(s.v_squares, s.v_next);
+                end = x_squares.end_of(end);
+            }
+            if (end == k) // n tiles have squares of at most 4 n 8191^2 < n 2^28 on either side
+                end = std::min(x_squares.end_of(k), k + static_cast<dim_t>(limit / 4096 / least));
+            end = std::min(end, t1);
+            if (end < t1) end = std::max(k + 2, end - (end - k) % 2); // two tiles always fit
+            end = std::min(end, t1);
+            s.pieces.push_back(
+                {.k = k - t0, .steps = ceil_div(end - k, dim_t{2}), .offset = (k - t0) * cols});
+            k = end;
         }
     }
 
     /// M[q] of a panel, over a piece.
     [[gnu::noinline]] void multiply(const block& b, dim_t p, const chain& piece, gradient_scratch& s) const {
         const flush_scales<traits> scales{};
-        for (dim_t q = 0; q < winograd_products; ++q)
-            for (dim_t i = 0; i < b.rows();) {
-                const auto [rows, down] = next_tile(b.rows() - i);
-                const lhs_panel<std::int16_t> lhs{.data = s.v.product(q, 0) + 2 * i,
-                                                  .row_stride = 2,
-                                                  .step_stride = s.v.step(),
-                                                  .k_scale = s.v.step() / 2};
-                // rows that a tile has too many are overwritten by those of the next product
-                sum_tile<traits>(down, false, lhs, s.u.product(q, p - b.p0), {&piece, 1}, scales,
-                                 s.m.data() + q * b.plane() + i * cols, nullptr, true, nullptr);
-                i += rows;
-            }
+        for (dim_t q = 0; q < winograd_products; ++q) {
+            const std::int16_t* const u = s.u.product(q, (p - b.p0) * cols);
+            lhs_panel<std::int16_t> lhs{.row_stride = 2, .step_stride = s.v.step(), .k_scale = s.v.step() / 2};
+            std::int32_t* m = s.m.data() + q * b.plane();
+            const std::int16_t* v = s.v.product(q, 0);
+            for (dim_t i = 0; i < b.rows(); i += traits::rows, v += s.v.block())
+                for (dim_t left = std::min<dim_t>(traits::rows, b.rows() - i), row = 0; left > 0;) {
+                    const auto [rows, down] = next_tile(left);
+                    lhs.data = v + 2 * row;
+                    // rows that a tile has too many are overwritten by those of the next product
+                    sum_tile<traits>(down, false, lhs, u, {&piece, 1}, scales, m, nullptr, true, nullptr);
+                    m += rows * cols;
+                    left -= rows;
+                    row += rows;
+                }
+        }
     }
 
     struct rows_of_tile {
@@ -261,39 +309,57 @@ private:
         return {std::min<dim_t>(down, left), down};
     }
 
-    [[gnu::noinline]] void add_panel(const block& b, dim_t p, const std::int32_t* m, bool fresh,
-                                     tap_totals& totals) const {
-        std::int32_t *const low = totals.low.data() + b.totals_at(p), *const high = totals.high.data() + b.totals_at(p);
-        for (dim_t e = 0; e < b.plane(); e += cols)
+    [[gnu::noinline]] void add_rows(const block& b, dim_t p, dim_t i, dim_t rows, const std::int32_t* m, bool fresh,
+                                    tap_totals& totals) const {
+        std::int32_t* const low = totals.low.data() + b.panel(p);
+        for (dim_t e = i * cols; e < (i + rows) * cols; e += cols)
             if (fresh)
-                add_taps<cols, true>(m + e, b.plane(), low + e, high + e, b.plane());
+                add_taps<cols, true>(m + e, b.plane(), low + e, b.plane());
             else
-                add_taps<cols, false>(m + e, b.plane(), low + e, high + e, b.plane());
+                add_taps<cols, false>(m + e, b.plane(), low + e, b.plane());
     }
 
-    static void add(const tap_totals& from, tap_totals& to) {
-        for (dim_t e = 0; e < to.low.size(); ++e) {
-            to.high[e] += from.high[e];
-            to.low[e] += from.low[e];
-            simd::carry(to.low[e], to.high[e]);
+    /// Carries a panel's totals where another piece might not fit.
+    static void make_room(const block& b, dim_t p, tap_totals& totals) {
+        const auto at = static_cast<std::size_t>(p - b.p0);
+        if (totals.pieces[at] == pieces_between_carries) carry(b, p, totals);
+    }
+    [[gnu::noinline]] static void carry(const block& b, dim_t p, tap_totals& totals) {
+        const auto at = static_cast<std::size_t>(p - b.p0);
+        std::int32_t* __restrict const low = totals.low.data() + b.panel(p);
+        std::int32_t* __restrict const high = totals.high.data() + b.panel(p);
+        if (!totals.carried[at]) std::fill_n(high, taps * b.plane(), 0);
+        for (dim_t e = 0; e < taps * b.plane(); ++e) simd::carry(low[e], high[e]);
+        totals.carried[at] = 1;
+        totals.pieces[at] = 0;
+    }
+
+    static void add(const block& b, tap_totals& from, tap_totals& to) {
+        for (dim_t p = b.p0; p < b.p1; ++p) {
+            carry(b, p, from);
+            carry(b, p, to);
+            const dim_t first = b.panel(p);
+            for (dim_t e = first; e < first + taps * b.plane(); ++e) {
+                to.high[e] += from.high[e];
+                to.low[e] += from.low[e];
+            }
         }
     }
 
-    void finish(const block& b, const tap_totals& totals) const {
+    /// Rows [i0, i1) of a panel to the output.
+    void finish(const block& b, dim_t p, dim_t i0, dim_t i1, const tap_totals& totals) const {
         const epilogue<> none;
+        const dim_t j0 = p * cols, n = std::min<dim_t>(cols, x_.count - j0);
         for (int tap = 0; tap < taps; ++tap) {
-            const matrix_view<T> part =
-                out_.columns(tap * x_.count, x_.count);
+            const matrix_view<T> part = out_.columns(tap * x_.count, x_.count);
             const output_target<matrix_view<T>, epilogue<>> to{part, none};
-            for (dim_t p = b.p0; p < b.p1; ++p) {
-                const dim_t first = b.totals_at(p) + tap * b.plane(), j0 = p * cols;
-                for (dim_t i = 0; i < b.rows(); i += traits::rows) {
-                    const carried_totals tile{totals.low.data() + first + i * cols,
-                                              totals.high.data() + first + i * cols};
-                    finish_tile<traits>(to, factors_, nullptr, tile, b.r0 + i,
-                                        std::min<dim_t>(traits::rows, b.rows() - i), j0,
-                                        std::min<dim_t>(cols, x_.count - j0));
-                }
+            for (dim_t i = i0; i < i1; i += traits::rows) {
+                const dim_t at = b.panel(p) + tap * b.plane() + i * cols, rows = std::min<dim_t>(traits::rows, i1 - i);
+                const std::int32_t *const low = totals.low.data() + at, *const high = totals.high.data() + at;
+                if (totals.carried[static_cast<std::size_t>(p - b.p0)])
+                    finish_tile<traits>(to, factors_, nullptr, carried_totals{low, high}, b.r0 + i, rows, j0, n);
+                else
+                    finish_tile<traits>(to, factors_, nullptr, plain_totals<std::int32_t>{low}, b.r0 + i, rows, j0, n);
             }
         }
     }

@@ -10,12 +10,12 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
+#include <numeric>
 #include <vector>
 
 #include "intaglio/conv/winograd.hpp"
 #include "intaglio/core/buffer.hpp"
-#include "intaglio/gemm/norms.hpp"
+#include "intaglio/core/parallel.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
@@ -59,58 +59,61 @@ INTAGLIO_INLINE auto load_pairs(const std::int16_t* first, const std::int16_t* s
     return reinterpret_cast<simd::vector<std::int16_t, 2 * Lanes>>(wide(first) | wide(second) << 16);
 }
 
-/// One side of a chunk of tiles for some of the channels. Product q of channel c of the tiles 2s and 2s + 1 lies at
+/// At least `count` elements of `size` bytes, an odd number of cache lines: what lies so far apart shares no set of L1.
+constexpr dim_t apart(dim_t count, dim_t size) { return (ceil_div(count * size, 64) | 1) * 64 / size; }
+
+/// One side of a chunk of tiles for some of the channels, in blocks of `width`: panels of the product's right-hand side
+/// or rows of a tile of registers. Product q of channel c of the tiles 2s and 2s + 1 lies at
 /// q * plane + c / width * block + s * step + 2 (c % width).
 class tile_operand {
 public:
     static constexpr int lanes = simd::widest_vector / 4; ///< channels to a vector
 
-    /// Blocks of `width` channels, a multiple of the vector's: panels of the product's right-hand side. 0: one block.
     void shape(dim_t channels, dim_t tiles, dim_t width) {
         channels_ = channels;
-        width_ = width > 0 ? width : round_up(channels, lanes);
-        step_ = 2 * width_;
+        width_ = width;
+        step_ = 2 * round_up(width, lanes);
         block_ = ceil_div(tiles, dim_t{2}) * step_;
-        plane_ = ceil_div(channels, width_) * block_;
-        // a tile of registers may reach beyond the last rows
-        const dim_t size = winograd_products * plane_ + 2 * slack;
-        if (memory_.size() < size) memory_ = buffer<std::int16_t>(size);
+        plane_ = apart(ceil_div(channels, width) * block_, 2);
+        if (memory_.size() < winograd_products * plane_) memory_ = buffer<std::int16_t>(winograd_products * plane_);
+        if (zeros_.size() < channels + lanes) zeros_ = buffer<std::int16_t>(channels + lanes);
     }
 
-    const std::int16_t* product(dim_t q, dim_t block) const { return memory_.data() + q * plane_ + block * block_; }
+    /// From channel c on.
+    const std::int16_t* product(dim_t q, dim_t c) const { return memory_.data() + q * plane_ + place_of(c); }
     dim_t step() const { return step_; }
+    dim_t block() const { return block_; }
     /// A transformed number, for those who check.
-    std::int64_t at(dim_t q, dim_t tile, dim_t c) const {
-        return product(q, c / width_)[tile / 2 * step_ + c % width_ * 2 + tile % 2];
-    }
+    std::int64_t at(dim_t q, dim_t tile, dim_t c) const { return product(q, c)[tile / 2 * step_ + tile % 2]; }
 
     /// Transforms tiles [t0, t1) of the image's channels.
     template <tile_side Side>
     [[gnu::noinline]] void transform(const image_view<std::int16_t>& image, const winograd_grid& grid, dim_t t0,
                                      dim_t t1) {
         constexpr auto count = static_cast<std::size_t>(tile_span<Side> * tile_span<Side>);
-        const buffer<std::int16_t> zeros(std::max<dim_t>(1, channels_));
+        const dim_t readable = image.channels - image.first_channel; // neighbours do no harm behind the last channel
         winograd_place place(grid, t0);
         for (dim_t t = t0; t < t1; t += 2) {
             const std::int16_t *first[count], *second[count];
-            place.template pixels<tile_span<Side>>(image, zeros.data(), first);
+            place.template pixels<tile_span<Side>>(image, zeros_.data(), first);
             place.next();
             if (t + 1 < t1) {
-                place.template pixels<tile_span<Side>>(image, zeros.data(), second);
+                place.template pixels<tile_span<Side>>(image, zeros_.data(), second);
                 place.next();
             } else {
-                std::fill_n(second, count, zeros.data());
+                std::fill_n(second, count, zeros_.data());
             }
-            std::int16_t* const to = memory_.data() + (t - t0) / 2 * step_;
-            dim_t c = 0;
-            for (; c + lanes <= channels_; c += lanes) put<Side>(first, second, c, to + place_of(c));
-            if (c < channels_) put_rest<Side>(first, second, c, to + place_of(c));
+            std::int16_t* to = memory_.data() + (t - t0) / 2 * step_;
+            for (dim_t block = 0; block < channels_; block += width_, to += block_)
+                for (dim_t c = block; c < std::min(block + width_, channels_); c += lanes)
+                    if (c + lanes <= readable)
+                        put<Side>(first, second, c, to + 2 * (c - block));
+                    else
+                        put_rest<Side>(first, second, c, to + 2 * (c - block));
         }
     }
 
 private:
-    static constexpr dim_t slack = 32; ///< rows of the tallest tile of registers, and more
-
     dim_t place_of(dim_t c) const { return c / width_ * block_ + c % width_ * 2; }
 
     template <tile_side Side, std::size_t Count>
@@ -141,83 +144,92 @@ private:
         put<Side>(a, b, 0, to);
     }
 
-    buffer<std::int16_t> memory_;
+    buffer<std::int16_t> memory_, zeros_;
     dim_t channels_ = 0, width_ = 1, step_ = 0, block_ = 0, plane_ = 0;
 };
 
-/// Adds (x >> 8)^2 or so of each channel: floor(x^2 / 2^16), at most 1,023 for numbers of 13 bits.
+/// Adds floor(x^2 / 2^16) of each channel, at most 1,023 for numbers of 13 bits.
 inline void add_high_squares(const std::int16_t* __restrict x, dim_t count, std::uint16_t* __restrict sums) {
     for (dim_t e = 0; e < count; ++e) sums[e] = static_cast<std::uint16_t>(sums[e] + ((x[e] * x[e]) >> 16));
 }
 
-/// Bounds of a chunk's squares: for each 16 tiles and channel, of the sum of squares of the pixels that any one tap
-/// meets, 2 x 2 in each tile.
+/// Tiles of a line whose squares are measured together.
+inline constexpr dim_t square_tiles = 16;
+
+/// Bounds of an image's squares, in units of 2^16: for each line of pixels, each 16 tiles of it and each channel. A tap
+/// meets 2 x 2 pixels of each tile, so the squares that it meets in those tiles are in two neighbouring lines.
 class tile_squares {
 public:
-    template <tile_side Side>
-    [[gnu::noinline]] void measure(const image_view<std::int16_t>& image, const winograd_grid& grid, dim_t t0,
-                                   dim_t t1) {
-        constexpr int span = tile_span<Side>, shifts = span - 1; // rows that a tap may meet first
-        channels_ = image.count;
-        tiles_ = t1 - t0;
-        const auto count = static_cast<std::size_t>(channels_);
-        most_.assign(static_cast<std::size_t>(ceil_div(tiles_, norm_step)) * count, 0);
-        std::vector<float> sums(shifts * count);
-        std::vector<std::uint16_t> line(count);
-        winograd_place place(grid, t0);
-        for (dim_t t = t0; t < t1;) {
-            const dim_t end = std::min(t1, t + norm_step);
-            float* const most = most_.data() + (t - t0) / norm_step * channels_;
-            std::fill(sums.begin(), sums.end(), 0.0F);
-            while (t < end) { // tiles of one line
-                const dim_t run = std::min(end - t, grid.across() - place.x / 2),
-                            x0 = std::max<dim_t>(0, grid.first_x + place.x),
-                            x1 = std::min(image.width, grid.first_x + place.x + 2 * run + span - 2);
-                for (int i = 0; i < span && x0 < x1; ++i) {
-                    const dim_t y = grid.first_y + place.y + i;
-                    if (y < 0 || y >= image.height) continue;
-                    std::fill(line.begin(), line.end(), std::uint16_t{0});
-                    for (dim_t x = x0; x < x1; ++x) add_high_squares(image.pixel(place.b, y, x), channels_, line.data());
-                    for (int shift = std::max(0, i - 1); shift <= std::min(i, shifts - 1); ++shift)
-                        add_line(line.data(), static_cast<float>(x1 - x0), sums.data() + shift * channels_);
-                }
-                place.skip(run);
-                t += run;
+    /// `span`: pixels of a tile along each axis.
+    tile_squares(const image_view<std::int16_t>& image, const winograd_grid& grid, int span, executor_ref exec)
+        : grid_(grid), height_(image.height), channels_(image.count), shifts_(span - 1),
+          segments_(ceil_div(grid.across(), square_tiles)),
+          lines_(image.batch * image.height * segments_ * channels_, uninitialized),
+          before_(static_cast<std::size_t>(grid.batch * grid.down() * segments_ + 1)) {
+        exec.for_each(image.batch * image.height, [&](dim_t line, int) {
+            std::vector<std::uint16_t> sums(static_cast<std::size_t>(channels_));
+            for (dim_t s = 0; s < segments_; ++s) {
+                const dim_t x = grid.first_x + 2 * square_tiles * s,
+                            tiles = std::min(square_tiles, grid.across() - square_tiles * s), x0 = std::max<dim_t>(0, x),
+                            x1 = std::max(x0, std::min(image.width, x + 2 * tiles + span - 2));
+                std::fill(sums.begin(), sums.end(), std::uint16_t{0});
+                for (dim_t at = x0; at < x1; ++at)
+                    add_high_squares(image.pixel(line / height_, line % height_, at), channels_, sums.data());
+                std::int32_t* const to = lines_.data() + (line * segments_ + s) * channels_;
+                for (dim_t c = 0; c < channels_; ++c)
+                    to[c] = sums[static_cast<std::size_t>(c)] + static_cast<std::int32_t>(x1 - x0); // rounded up
             }
-            for (std::size_t e = 0; e < sums.size(); ++e) {
-                float& m = most[e % count];
-                m = std::max(m, sums[e] * 65536);
-            }
-        }
+        });
+        exec.for_each(grid.batch * grid.down(), [&](dim_t line, int) {
+            std::vector<std::int32_t> sums;
+            for (dim_t s = 0; s < segments_; ++s)
+                before_[static_cast<std::size_t>(line * segments_ + s + 1)] =
+                    add(line * grid.across() + s * square_tiles, 0, channels_, {}, sums);
+        });
+        std::partial_sum(before_.begin(), before_.end(), before_.begin());
     }
 
-    /// Four times the largest of channels [c0, c1), for each piece of tiles: with the other side's, the product's root
-    /// bounds 4 d_w.
-    norm_table norms(dim_t c0, dim_t c1) const {
-        norm_table norms(tiles_);
-        std::vector<float> sums;
-        for (int level = 0; level < norm_levels; ++level)
-            for (dim_t p = 0; p < norms.pieces(level); ++p) {
-                float most = 0;
-                const dim_t begin = p << level, end = std::min((p + 1) << level, norms.pieces(0));
-                sums.assign(static_cast<std::size_t>(c1 - c0), 0);
-                for (dim_t piece = begin; piece < end; ++piece) {
-                    const float* const from = most_.data() + piece * channels_ + c0;
-                    for (std::size_t e = 0; e < sums.size(); ++e) sums[e] += from[e];
-                }
-                for (const float sum : sums) most = std::max(most, sum);
-                norms.at(level, p) = round_norm_up(4 * most);
-            }
-        return norms;
+    /// A bound for tiles [t0, t1) and all channels.
+    std::int64_t bound(dim_t t0, dim_t t1) const {
+        return before_[static_cast<std::size_t>(segment_of(t1 - 1) + 1)] -
+               before_[static_cast<std::size_t>(segment_of(t0))];
+    }
+
+    /// Behind the tiles that are measured with this one.
+    dim_t end_of(dim_t tile) const {
+        const dim_t x = tile % grid_.across();
+        return tile - x + std::min(x / square_tiles * square_tiles + square_tiles, grid_.across());
+    }
+
+    /// next = sums + the squares that each tap may meet in the tiles measured with `tile`, of channels [c0, c1); returns
+    /// the largest.
+    std::int32_t add(dim_t tile, dim_t c0, dim_t c1, const std::vector<std::int32_t>& sums,
+                     std::vector<std::int32_t>& next) const {
+        const dim_t line = tile / grid_.across(), segment = tile % grid_.across() / square_tiles, count = c1 - c0,
+                    y0 = grid_.first_y + 2 * (line % grid_.down());
+        next = sums;
+        next.resize(static_cast<std::size_t>(shifts_ * count));
+        for (dim_t shift = 0; shift < shifts_; ++shift)
+            for (dim_t y = std::max<dim_t>(0, y0 + shift); y <= std::min(y0 + shift + 1, height_ - 1); ++y)
+                add_line(lines_.data() + ((line / grid_.down() * height_ + y) * segments_ + segment) * channels_ + c0,
+                         count, next.data() + shift * count);
+        std::int32_t most = 0;
+        for (const std::int32_t sum : next) most = std::max(most, sum);
+        return most;
     }
 
 private:
-    void add_line(const std::uint16_t* __restrict line, float pixels, float* __restrict sums) const {
-        for (dim_t c = 0; c < channels_; ++c) sums[c] += static_cast<float>(line[c]) + pixels;
+    dim_t segment_of(dim_t tile) const {
+        return tile / grid_.across() * segments_ + tile % grid_.across() / square_tiles;
+    }
+    static void add_line(const std::int32_t* __restrict line, dim_t count, std::int32_t* __restrict sums) {
+        for (dim_t c = 0; c < count; ++c) sums[c] += line[c];
     }
 
-    std::vector<float> most_; ///< (piece, channel)
-    dim_t channels_ = 0, tiles_ = 0;
+    winograd_grid grid_;
+    dim_t height_, channels_, shifts_, segments_;
+    buffer<std::int32_t> lines_;
+    std::vector<std::int64_t> before_; ///< by segment: the sum of the largest of those before it
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail
