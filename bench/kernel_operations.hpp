@@ -241,7 +241,7 @@ struct operations {
         run_with_output<raw | real>(call.out, call.stages, result, [&](const auto& out, const epilogue<>&) {
             const conv_geometry g = geometry_of(call.shape);
             conv_weight_gradient<P>(g, input(g, call.lhs), call.lhs_scale, gradient(g, call.rhs), call.rhs_scale, out,
-                                    pool_of(call.threads));
+                                    pool_of(call.threads), nullptr, form_of(call.shape));
         });
     }
 };

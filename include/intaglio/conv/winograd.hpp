@@ -172,10 +172,9 @@ template <int Lanes>
 INTAGLIO_INLINE void transform_input(const std::int16_t* const (&p)[winograd_products], dim_t c, std::int16_t* v,
                                      dim_t plane) {
     using words = simd::vector<std::int16_t, Lanes>;
-    input_products([&](int i, int j)
-                       __attribute__((always_inline)) { return simd::load_vector<words>(p[i * 4 + j] + c); },
-                   [&](int q, words value)
-                       __attribute__((always_inline)) { simd::store_vector(v + q * plane + c, value); });
+    input_products(
+        [&](int i, int j) __attribute__((always_inline)) { return simd::load_vector<words>(p[i * 4 + j] + c); },
+        [&](int q, words value) __attribute__((always_inline)) { simd::store_vector(v + q * plane + c, value); });
 }
 
 /// Tiles [t0, t1): product q of channel c of tile t goes to v + q * plane + (t - t0) * stride + c.

@@ -51,8 +51,7 @@ inline void refuse_winograd(const char* name, const conv_form& form) {
 /// the rule says.
 inline bool may_take_winograd(const char* name, const conv_geometry& g, const conv_form& form, bool preferred) {
     if (form.how == algorithm::direct) return false;
-    if (form.how == algorithm::automatic)
-        return form.largest > 0 && form.largest <= winograd_largest && preferred;
+    if (form.how == algorithm::automatic) return form.largest > 0 && form.largest <= winograd_largest && preferred;
     const bool shape = is_winograd_shape(g), small = form.largest <= winograd_largest;
     require_winograd(name, shape || form.or_direct, "the kernel is not 3 x 3 neighbours with a stride of 1");
     require_winograd(name, small || form.or_direct, "operands may be larger than 8,191");

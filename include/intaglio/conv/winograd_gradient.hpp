@@ -22,7 +22,9 @@
 // |4 d_w| below 2^31: M and A' are then taken modulo 2^32, and d_w adds up in two int32, as carried totals do
 // (gemm/totals.hpp). Two tiles always are a piece: 32 * 8191^2 < 2^31.
 
-#include <array>
+#include <algorithm>
+#include <cstdint>
+#include <numeric>
 #include <vector>
 
 #include "intaglio/conv/winograd_tiles.hpp"
@@ -59,25 +61,51 @@ INTAGLIO_INLINE void transform_taps(At&& at, F&& f) {
     row(6, k0.c, k1.c, k2.c, k3.c);
 }
 
-/// d_w of the panels of a task: (panel, tap, row, column) in `low`, or high * 2^carry_bits + low where one of the
-/// panel's sums was `carried`.
+/// d_w of the panels of a task: (panel, tap, row, column) in `low`, or high * 2^carry_bits + low where the panel was
+/// carried.
 struct tap_totals {
     buffer<std::int32_t> low, high;
+    dim_t panel_size = 0;
     std::vector<char> carried; ///< by panel
     std::vector<int> pieces;   ///< by panel: added to `low` since a carry
 
-    void start(dim_t panels, dim_t panel_size) {
-        if (low.size() < panels * panel_size) {
-            low = buffer<std::int32_t>(panels * panel_size, uninitialized);
-            high = buffer<std::int32_t>(panels * panel_size, uninitialized);
+    void start(dim_t panels, dim_t size) {
+        panel_size = size;
+        if (low.size() < panels * size) {
+            low = buffer<std::int32_t>(panels * size, uninitialized);
+            high = buffer<std::int32_t>(panels * size, uninitialized);
         }
         carried.assign(static_cast<std::size_t>(panels), 0);
         pieces.assign(static_cast<std::size_t>(panels), 0);
     }
+    /// For another piece of |d_w| < 2^29, of which an int32 holds three beside what a carry leaves.
+    void make_room(dim_t panel) {
+        static_assert(3 * (std::int64_t{1} << 29) + (1 << simd::carry_bits) <= 2147483647);
+        int& since = pieces[static_cast<std::size_t>(panel)];
+        if (since == 3) carry(panel);
+        ++since;
+    }
+    [[gnu::noinline]] void carry(dim_t panel) {
+        std::int32_t* __restrict const l = low.data() + panel * panel_size;
+        std::int32_t* __restrict const h = high.data() + panel * panel_size;
+        char& before = carried[static_cast<std::size_t>(panel)];
+        if (before == 0) std::fill_n(h, panel_size, 0);
+        for (dim_t e = 0; e < panel_size; ++e) simd::carry(l[e], h[e]);
+        before = 1;
+        pieces[static_cast<std::size_t>(panel)] = 0;
+    }
+    /// Adds the totals of other tiles.
+    void add(tap_totals& other) {
+        for (dim_t panel = 0; panel < std::ssize(carried); ++panel) {
+            carry(panel);
+            other.carry(panel);
+            for (dim_t e = panel * panel_size; e < (panel + 1) * panel_size; ++e) {
+                high[e] += other.high[e];
+                low[e] += other.low[e];
+            }
+        }
+    }
 };
-/// Pieces of |d_w| < 2^29 that an int32 holds beside what a carry leaves.
-inline constexpr int pieces_between_carries = 3;
-static_assert(pieces_between_carries * (std::int64_t{1} << 29) + (1 << simd::carry_bits) <= 2147483647);
 
 /// Adds d_w of a row of `Cols` columns, or begins with it: tap t at low + t * taps.
 template <int Cols, bool Fresh>
@@ -86,13 +114,13 @@ INTAGLIO_INLINE void add_taps(const std::int32_t* m, dim_t plane, std::int32_t* 
     using sums = simd::vector<std::uint32_t, lanes>;
     using ints = simd::vector<std::int32_t, lanes>;
     for (int j = 0; j < Cols; j += lanes)
-        transform_taps([&](int q)
-                           __attribute__((always_inline)) { return simd::load_vector<sums>(m + q * plane + j); },
-                       [&](int tap, sums four) __attribute__((always_inline)) {
-                           const ints d = reinterpret_cast<ints>(four) >> 2;
-                           std::int32_t* const to = low + tap * taps + j;
-                           simd::store_vector(to, Fresh ? d : simd::load_vector<ints>(to) + d);
-                       });
+        transform_taps(
+            [&](int q) __attribute__((always_inline)) { return simd::load_vector<sums>(m + q * plane + j); },
+            [&](int tap, sums four) __attribute__((always_inline)) {
+                const ints d = reinterpret_cast<ints>(four) >> 2;
+                std::int32_t* const to = low + tap * taps + j;
+                simd::store_vector(to, Fresh ? d : simd::load_vector<ints>(to) + d);
+            });
 }
 
 /// What output_factors asks of a product's right-hand side.
@@ -113,8 +141,7 @@ struct gradient_scratch {
     tile_operand v, u;
     buffer<std::int32_t> m;
     tap_totals totals;
-    std::vector<chain> pieces;
-    std::vector<std::int32_t> v_squares, u_squares, v_next, u_next;
+    std::vector<std::int32_t> v_squares, u_squares;
 };
 
 /// One group of a convolution: `x` its inputs, `d_out` its output gradients, no element above winograd_largest, `out`
@@ -124,10 +151,9 @@ class winograd_gradient_run {
     using traits = kernel_traits<P, Arch>;
     static constexpr int cols = traits::cols;
     static constexpr int taps = 9;
-    /// Filters and channels of a task: large enough that transforms are little beside products, small enough that
-    /// totals and a chunk of tiles stay in L2.
-public: static inline dim_t task_rows = 112, task_columns = 128;
-    static inline double l2f=1.0;
+    /// Filters and channels of a task: enough that transforms are little beside products, so few that a chunk of tiles
+    /// is long enough to pay for its way into the totals.
+    static constexpr dim_t task_rows = 112, task_columns = 128;
     static_assert(traits::k == 2 && traits::rhs_group == 2 && cols % tile_operand::lanes == 0);
 
 public:
@@ -146,13 +172,14 @@ public:
                     blocks = row_blocks * column_blocks;
         const dim_t chunk = chunk_tiles(ceil_div(d_out_.count, row_blocks), ceil_div(panels, column_blocks) * cols);
         // where blocks are few, workers share the tiles of each
-        const dim_t shares = std::min(ceil_div(tiles, chunk), ceil_div(workers, blocks));
+        const dim_t shares = blocks >= 4 * workers
+                                 ? 1
+                                 : std::min(ceil_div(tiles, 2 * square_tiles), workers / std::gcd(blocks, workers));
         std::vector<gradient_scratch> scratch(static_cast<std::size_t>(workers));
         std::vector<tap_totals> parts(static_cast<std::size_t>(shares > 1 ? blocks * shares : 0));
         const auto block_of = [&](dim_t b) {
             const auto edge = [&](dim_t i) { // whole tiles of registers
-                return std::min(d_out_.count,
-                                ceil_div(d_out_.count, traits::rows) * i / row_blocks * traits::rows);
+                return std::min(d_out_.count, ceil_div(d_out_.count, traits::rows) * i / row_blocks * traits::rows);
             };
             const dim_t i = b % row_blocks, j = b / row_blocks;
             return block{edge(i), edge(i + 1), panels * j / column_blocks, panels * (j + 1) / column_blocks};
@@ -172,7 +199,7 @@ public:
             const block b = block_of(task);
             tap_totals& totals = parts[static_cast<std::size_t>(task * shares)];
             for (dim_t share = 1; share < shares; ++share)
-                add(b, parts[static_cast<std::size_t>(task * shares + share)], totals);
+                totals.add(parts[static_cast<std::size_t>(task * shares + share)]);
             for (dim_t p = b.p0; p < b.p1; ++p) finish(b, p, 0, b.rows(), totals);
         });
     }
@@ -181,7 +208,7 @@ private:
     struct block {
         dim_t r0, r1, p0, p1;
         dim_t rows() const { return r1 - r0; }
-        dim_t plane() const { return apart(rows() * cols, 4); }              ///< of M and of a tap
+        dim_t plane() const { return apart(rows() * cols, 4); }          ///< of M and of a tap
         dim_t panel(dim_t p) const { return (p - p0) * taps * plane(); } ///< in totals
     };
 
@@ -194,11 +221,11 @@ private:
         return c;
     }
 
-    /// Tiles whose transforms stay in L2 beside what a panel adds up; whole pieces of norms.
+    /// Tiles whose transforms stay in L2 beside the sums and totals of a panel.
     dim_t chunk_tiles(dim_t rows, dim_t columns) const {
         const dim_t l2 = cache_sizes::of_this_machine().l2, tile_bytes = winograd_products * 2 * (rows + columns),
                     kept = 4 * (winograd_products + 2 * taps) * rows * cols;
-        const dim_t fit = std::max<dim_t>(square_tiles, ((dim_t)(l2 * l2f) - kept) / tile_bytes / square_tiles * square_tiles);
+        const dim_t fit = std::max<dim_t>(square_tiles, (l2 - kept) / tile_bytes / square_tiles * square_tiles);
         return round_up(ceil_div(x_grid_.tiles(), ceil_div(x_grid_.tiles(), fit)), square_tiles);
     }
 
@@ -212,72 +239,53 @@ private:
         totals.start(b.p1 - b.p0, taps * b.plane());
         const dim_t m_size = winograd_products * b.plane() + traits::tile_size;
         if (s.m.size() < m_size) s.m = buffer<std::int32_t>(m_size, uninitialized);
-        for (dim_t t = t0; t < t1; t += chunk) {
-            const dim_t end = std::min(t + chunk, t1);
-            s.v.shape(d_out.count, end - t, traits::rows);
-            s.u.shape(x.count, end - t, cols);
+        for (dim_t t = t0, end; t < t1; t = end) {
+            end = end_of_piece(b, t, std::min(t + chunk, t1), x_squares, d_out_squares, s);
+            const dim_t tiles = end - t;
+            s.v.shape(d_out.count, tiles, traits::rows);
+            s.u.shape(x.count, tiles, cols);
             s.v.template transform<tile_side::gradients>(d_out, d_out_grid_, t, end);
             s.u.template transform<tile_side::inputs>(x, x_grid_, t, end);
             for (dim_t p = b.p0; p < b.p1; ++p) {
-                cut(b, p, t, end, x_squares, d_out_squares, s);
-                for (const chain& piece : s.pieces) {
-                    const bool fresh = t == t0 && piece.k == 0, last = end == t1 && &piece == &s.pieces.back();
-                    multiply(b, p, piece, s);
-                    if (check_) audit_taps(b, p, piece, s);
-                    if (!fresh) make_room(b, p, totals);
-                    ++totals.pieces[static_cast<std::size_t>(p - b.p0)];
-                    for (dim_t i = 0; i < b.rows(); i += traits::rows) {
-                        const dim_t rows = std::min<dim_t>(traits::rows, b.rows() - i);
-                        add_rows(b, p, i, rows, s.m.data(), fresh, totals);
-                        if (last && finishes) finish(b, p, i, i + rows, totals);
-                    }
+                multiply(b, p, tiles, s);
+                if (check_) audit_taps(b, p, tiles, s);
+                totals.make_room(p - b.p0);
+                for (dim_t i = 0; i < b.rows(); i += traits::rows) {
+                    const dim_t rows = std::min<dim_t>(traits::rows, b.rows() - i);
+                    add_rows(b, p, i, rows, s.m.data(), t == t0, totals);
+                    if (end == t1 && finishes) finish(b, p, i, i + rows, totals);
                 }
             }
         }
     }
 
-    /// Cuts tiles [t0, t1) into pieces of which 4 d_w fits int32, for the filters of a block and a panel of channels:
+    /// Behind as many of the tiles [t0, t1) as keep 4 d_w in int32, for all filters and channels of a block:
     ///
     ///   (4 d_w)^2 <= 16 * squares of x * squares of d_out < 2^62
-    void cut(const block& b, dim_t p, dim_t t0, dim_t t1, const tile_squares& x_squares,
-             const tile_squares& d_out_squares, gradient_scratch& s) const {
-        constexpr double limit = (1 << 26) * (1 - 0x1p-10); // of the product in units of 2^32, and of what rounding took
-        const dim_t c0 = p * cols, c1 = std::min(c0 + cols, x_.count);
-        s.pieces.clear();
-        if (static_cast<double>(x_squares.bound(t0, t1)) * static_cast<double>(d_out_squares.bound(t0, t1)) <= limit) {
-            s.pieces.push_back({.steps = ceil_div(t1 - t0, dim_t{2})});
-            return;
+    dim_t end_of_piece(const block& b, dim_t t0, dim_t t1, const tile_squares& x_squares,
+                       const tile_squares& d_out_squares, gradient_scratch& s) const {
+        constexpr double limit = (1 << 26) * (1 - 0x1p-10); // of the product, in units of 2^32
+        if (static_cast<double>(x_squares.bound(t0, t1)) * static_cast<double>(d_out_squares.bound(t0, t1)) <= limit)
+            return t1;
+        const dim_t c0 = b.p0 * cols, c1 = std::min(b.p1 * cols, x_.count);
+        s.u_squares.clear();
+        s.v_squares.clear();
+        for (dim_t end = t0; end < t1; end = x_squares.end_of(end)) {
+            const auto u = static_cast<double>(x_squares.add(end, c0, c1, s.u_squares)),
+                       v = static_cast<double>(d_out_squares.add(end, b.r0, b.r1, s.v_squares));
+            if (u * v <= limit) continue;
+            if (end > t0) return end - (end - t0 > 1 ? (end - t0) % 2 : 0);
+            // n tiles have squares of at most 4 n 8191^2 < n 2^28 on either side, and two always fit
+            const dim_t few = std::max<dim_t>(2, static_cast<dim_t>(limit / 4096 / std::min(u, v)) / 2 * 2);
+            return std::min({t0 + few, std::max(t0 + 2, x_squares.end_of(t0)), t1});
         }
-        for (dim_t k = t0; k < t1;) {
-            s.u_squares.clear();
-            s.v_squares.clear();
-            dim_t end = k;
-            double least = 0; // of the two, where not even the first tiles fit
-            while (end < t1) {
-                const auto u = static_cast<double>(x_squares.add(end, c0, c1, s.u_squares, s.u_next)),
-                           v = static_cast<double>(d_out_squares.add(end, b.r0, b.r1, s.v_squares, s.v_next));
-                if (u * v > limit) {
-                    least = std::min(u, v);
-                    break;
-                }
-                std::swap(s.u_squares, s.u_next);
-                std::swap(s.v_squares, s.v_next);
-                end = x_squares.end_of(end);
-            }
-            if (end == k) // n tiles have squares of at most 4 n 8191^2 < n 2^28 on either side
-                end = std::min(x_squares.end_of(k), k + static_cast<dim_t>(limit / 4096 / least));
-            end = std::min(end, t1);
-            if (end < t1) end = std::max(k + 2, end - (end - k) % 2); // two tiles always fit
-            end = std::min(end, t1);
-            s.pieces.push_back(
-                {.k = k - t0, .steps = ceil_div(end - k, dim_t{2}), .offset = (k - t0) * cols});
-            k = end;
-        }
+        return t1;
     }
 
-    /// M[q] of a panel, over a piece.
-    [[gnu::noinline]] void multiply(const block& b, dim_t p, const chain& piece, gradient_scratch& s) const {
+    /// M[q] of a panel.
+    [[gnu::noinline]] void multiply(const block& b, dim_t p, dim_t tiles, gradient_scratch& s) const {
         const flush_scales<traits> scales{};
+        const chain piece{.steps = ceil_div(tiles, dim_t{2})};
         for (dim_t q = 0; q < winograd_products; ++q) {
             const std::int16_t* const u = s.u.product(q, (p - b.p0) * cols);
             lhs_panel<std::int16_t> lhs{.row_stride = 2, .step_stride = s.v.step(), .k_scale = s.v.step() / 2};
@@ -312,37 +320,13 @@ private:
     [[gnu::noinline]] void add_rows(const block& b, dim_t p, dim_t i, dim_t rows, const std::int32_t* m, bool fresh,
                                     tap_totals& totals) const {
         std::int32_t* const low = totals.low.data() + b.panel(p);
-        for (dim_t e = i * cols; e < (i + rows) * cols; e += cols)
+        for (dim_t e = i * cols; e < (i + rows) * cols; e += cols) {
+            for (int q = 0; q < winograd_products; ++q)
+                for (int j = 0; j < cols; j += 16) __builtin_prefetch(m + q * b.plane() + e + cols + j);
             if (fresh)
                 add_taps<cols, true>(m + e, b.plane(), low + e, b.plane());
             else
                 add_taps<cols, false>(m + e, b.plane(), low + e, b.plane());
-    }
-
-    /// Carries a panel's totals where another piece might not fit.
-    static void make_room(const block& b, dim_t p, tap_totals& totals) {
-        const auto at = static_cast<std::size_t>(p - b.p0);
-        if (totals.pieces[at] == pieces_between_carries) carry(b, p, totals);
-    }
-    [[gnu::noinline]] static void carry(const block& b, dim_t p, tap_totals& totals) {
-        const auto at = static_cast<std::size_t>(p - b.p0);
-        std::int32_t* __restrict const low = totals.low.data() + b.panel(p);
-        std::int32_t* __restrict const high = totals.high.data() + b.panel(p);
-        if (!totals.carried[at]) std::fill_n(high, taps * b.plane(), 0);
-        for (dim_t e = 0; e < taps * b.plane(); ++e) simd::carry(low[e], high[e]);
-        totals.carried[at] = 1;
-        totals.pieces[at] = 0;
-    }
-
-    static void add(const block& b, tap_totals& from, tap_totals& to) {
-        for (dim_t p = b.p0; p < b.p1; ++p) {
-            carry(b, p, from);
-            carry(b, p, to);
-            const dim_t first = b.panel(p);
-            for (dim_t e = first; e < first + taps * b.plane(); ++e) {
-                to.high[e] += from.high[e];
-                to.low[e] += from.low[e];
-            }
         }
     }
 
@@ -365,7 +349,7 @@ private:
     }
 
     /// Shadows a piece in int64, where sums don't wrap, and counts where 4 d_w is another.
-    [[gnu::noinline]] void audit_taps(const block& b, dim_t p, const chain& piece, const gradient_scratch& s) const {
+    [[gnu::noinline]] void audit_taps(const block& b, dim_t p, dim_t tiles, const gradient_scratch& s) const {
         const dim_t columns = std::min<dim_t>(cols, x_.count - p * cols);
         std::int64_t wrong = 0, largest = 0;
         for (dim_t i = 0; i < (check_->shadows() ? b.rows() : 0); ++i)
@@ -373,20 +357,17 @@ private:
                 std::int64_t exact[taps];
                 const auto sum = [&](int q) {
                     std::int64_t total = 0;
-                    for (dim_t t = piece.k; t < piece.k + 2 * piece.steps; ++t)
-                        total += s.v.at(q, t, i) * s.u.at(q, t, (p - b.p0) * cols + j);
+                    for (dim_t t = 0; t < tiles; ++t) total += s.v.at(q, t, i) * s.u.at(q, t, (p - b.p0) * cols + j);
                     return total;
                 };
                 transform_taps(sum, [&](int tap, std::int64_t value) { exact[tap] = value; });
-                const auto sums = [&](int q) {
-                    return static_cast<std::uint32_t>(s.m[q * b.plane() + i * cols + j]);
-                };
+                const auto sums = [&](int q) { return static_cast<std::uint32_t>(s.m[q * b.plane() + i * cols + j]); };
                 transform_taps(sums, [&](int tap, std::uint32_t value) {
                     wrong += exact[tap] != static_cast<std::int32_t>(value);
                     largest = std::max(largest, exact[tap] < 0 ? -exact[tap] : exact[tap]);
                 });
             }
-        check_->count(2 * piece.steps, taps * b.rows() * columns, wrong, largest);
+        check_->count(round_up(tiles, 2), taps * b.rows() * columns, wrong, largest);
     }
 
     const image_view<std::int16_t>&x_, &d_out_;

@@ -75,7 +75,8 @@ public:
         step_ = 2 * round_up(width, lanes);
         block_ = ceil_div(tiles, dim_t{2}) * step_;
         plane_ = apart(ceil_div(channels, width) * block_, 2);
-        if (memory_.size() < winograd_products * plane_) memory_ = buffer<std::int16_t>(winograd_products * plane_);
+        if (memory_.size() < winograd_products * plane_)
+            memory_ = buffer<std::int16_t>(winograd_products * plane_, uninitialized);
         if (zeros_.size() < channels + lanes) zeros_ = buffer<std::int16_t>(channels + lanes);
     }
 
@@ -170,7 +171,8 @@ public:
             std::vector<std::uint16_t> sums(static_cast<std::size_t>(channels_));
             for (dim_t s = 0; s < segments_; ++s) {
                 const dim_t x = grid.first_x + 2 * square_tiles * s,
-                            tiles = std::min(square_tiles, grid.across() - square_tiles * s), x0 = std::max<dim_t>(0, x),
+                            tiles = std::min(square_tiles, grid.across() - square_tiles * s),
+                            x0 = std::max<dim_t>(0, x),
                             x1 = std::max(x0, std::min(image.width, x + 2 * tiles + span - 2));
                 std::fill(sums.begin(), sums.end(), std::uint16_t{0});
                 for (dim_t at = x0; at < x1; ++at)
@@ -182,9 +184,9 @@ public:
         });
         exec.for_each(grid.batch * grid.down(), [&](dim_t line, int) {
             std::vector<std::int32_t> sums;
-            for (dim_t s = 0; s < segments_; ++s)
+            for (dim_t s = 0; s < segments_; ++s, sums.clear())
                 before_[static_cast<std::size_t>(line * segments_ + s + 1)] =
-                    add(line * grid.across() + s * square_tiles, 0, channels_, {}, sums);
+                    add(line * grid.across() + s * square_tiles, 0, channels_, sums);
         });
         std::partial_sum(before_.begin(), before_.end(), before_.begin());
     }
@@ -201,20 +203,18 @@ public:
         return tile - x + std::min(x / square_tiles * square_tiles + square_tiles, grid_.across());
     }
 
-    /// next = sums + the squares that each tap may meet in the tiles measured with `tile`, of channels [c0, c1); returns
-    /// the largest.
-    std::int32_t add(dim_t tile, dim_t c0, dim_t c1, const std::vector<std::int32_t>& sums,
-                     std::vector<std::int32_t>& next) const {
+    /// Adds the squares that each tap may meet in the tiles measured with `tile`, of channels [c0, c1), and returns the
+    /// largest sum. No sums yet are zeros.
+    std::int32_t add(dim_t tile, dim_t c0, dim_t c1, std::vector<std::int32_t>& sums) const {
         const dim_t line = tile / grid_.across(), segment = tile % grid_.across() / square_tiles, count = c1 - c0,
                     y0 = grid_.first_y + 2 * (line % grid_.down());
-        next = sums;
-        next.resize(static_cast<std::size_t>(shifts_ * count));
+        sums.resize(static_cast<std::size_t>(shifts_ * count));
         for (dim_t shift = 0; shift < shifts_; ++shift)
             for (dim_t y = std::max<dim_t>(0, y0 + shift); y <= std::min(y0 + shift + 1, height_ - 1); ++y)
                 add_line(lines_.data() + ((line / grid_.down() * height_ + y) * segments_ + segment) * channels_ + c0,
-                         count, next.data() + shift * count);
+                         count, sums.data() + shift * count);
         std::int32_t most = 0;
-        for (const std::int32_t sum : next) most = std::max(most, sum);
+        for (const std::int32_t sum : sums) most = std::max(most, sum);
         return most;
     }
 
