@@ -33,9 +33,10 @@ bool prefers_winograd(const conv_geometry& g) {
            (!quick || 2 * winograd_products * channels * filters <= 3 * cache_sizes::of_this_machine().l2);
 }
 
-/// The same of weight gradients, whose direct form is slower.
+/// The same of weight gradients: sums of few pixels don't pay for their way to many weights.
 inline bool prefers_winograd_gradient(const conv_geometry& g) {
-    return is_winograd_shape(g) && std::min(g.group_in_channels(), g.group_out_channels()) >= 32;
+    const dim_t channels = g.group_in_channels(), filters = g.group_out_channels();
+    return is_winograd_shape(g) && std::min(channels, filters) >= 16 && g.out_pixels() >= std::max(channels, filters);
 }
 
 /// Throws where a caller asks for Winograd's products that are not there for the policy, or not for the geometry.
