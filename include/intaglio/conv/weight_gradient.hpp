@@ -74,18 +74,20 @@ public:
           rows_(choose_gradient_rows(g, traits::cols, d_filter.row_stride() % std::max<dim_t>(1, tap_stride()) == 0,
                                      traits::float_total && !traits::floats)) {}
 
-    /// By Winograd's products; operands were looked at.
-    void run_winograd() const {
+    /// By Winograd's products; operands were looked at. False where the direct form should write them: with `or_direct`
+    /// alone.
+    bool run_winograd(bool or_direct) const {
         const float_environment scope;
         const winograd_grid x_grid = forward_grid(g_);
         winograd_grid d_out_grid = x_grid;
         d_out_grid.first_y = d_out_grid.first_x = 0;
         for (dim_t group = 0; group < g_.groups; ++group) {
             const matrix_view<T> out = filters_of(group);
-            winograd_gradient_run<P, Arch, T>(x_.image(group), x_grid, d_out_.image(group), d_out_grid,
-                                              x_.scale * d_out_.scale, out, check_)
-                .run(exec_);
+            const winograd_gradient_run<P, Arch, T> group_run(x_.image(group), x_grid, d_out_.image(group), d_out_grid,
+                                                              x_.scale * d_out_.scale, out, check_);
+            if (!group_run.run(exec_, or_direct)) return false;
         }
+        return true;
     }
 
     void run() const {
@@ -234,7 +236,9 @@ void conv_weight_gradient(const conv_geometry& g, std::span<const typename P::lh
     const detail::weight_gradient_run<P, Arch, T> run(g, x.data(), x_scale, d_out.data(), d_out_scale, d_filter, exec,
                                                       check);
     if constexpr (detail::has_winograd<P, Arch>) {
-        if (detail::takes_winograd_gradient<Arch>(g, form, x, d_out, exec, check)) return run.run_winograd();
+        if (detail::takes_winograd_gradient(g, form, x, d_out, exec, check) &&
+            run.run_winograd(form.or_direct || form.how == algorithm::automatic))
+            return;
     } else {
         detail::refuse_winograd("conv_weight_gradient", form);
     }

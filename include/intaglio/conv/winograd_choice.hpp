@@ -60,9 +60,8 @@ inline bool may_take_winograd(const char* name, const conv_geometry& g, const co
 }
 
 /// Whether a weight gradient is computed by Winograd's products: what is not promised is looked at.
-template <class Arch>
-bool takes_winograd_gradient(const conv_geometry& g, const conv_form& form, std::span<const std::int16_t> x,
-                             std::span<const std::int16_t> d_out, executor_ref exec, const audit* check) {
+inline bool takes_winograd_gradient(const conv_geometry& g, const conv_form& form, std::span<const std::int16_t> x,
+                                    std::span<const std::int16_t> d_out, executor_ref exec, const audit* check) {
     constexpr const char* name = "conv_weight_gradient";
     if (!may_take_winograd(name, g, form, prefers_winograd_gradient(g)) || g.macs() == 0) return false;
     if (form.largest > 0 && !check) return true;

@@ -23,6 +23,7 @@
 // (gemm/totals.hpp). Two tiles always are a piece: 32 * 8191^2 < 2^31.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <numeric>
 #include <vector>
@@ -163,11 +164,15 @@ public:
         : x_(x), d_out_(d_out), x_grid_(x_grid), d_out_grid_(d_out_grid), out_(out), check_(check),
           factors_(columns_of(x.count, d_out_grid), scale) {}
 
-    void run(executor_ref exec) const {
+    /// `or_direct`: returns false, and nothing is written, where numbers are so large that tiles are summed in short
+    /// pieces, which are slow.
+    bool run(executor_ref exec, bool or_direct) const {
         const tile_squares x_squares(x_, x_grid_, tile_span<tile_side::inputs>, exec),
             d_out_squares(d_out_, d_out_grid_, tile_span<tile_side::gradients>, exec);
+        const dim_t tiles = x_grid_.tiles();
+        if (or_direct && makes_short_pieces(x_squares.bound(0, tiles), d_out_squares.bound(0, tiles))) return false;
         const dim_t workers = std::max(1, exec.concurrency()), panels = ceil_div(x_.count, cols),
-                    tiles = x_grid_.tiles(), row_blocks = ceil_div(d_out_.count, task_rows),
+                    row_blocks = ceil_div(d_out_.count, task_rows),
                     column_blocks = ceil_div(panels, std::max<dim_t>(1, task_columns / cols)),
                     blocks = row_blocks * column_blocks;
         const dim_t chunk = chunk_tiles(ceil_div(d_out_.count, row_blocks), ceil_div(panels, column_blocks) * cols);
@@ -194,7 +199,7 @@ public:
                       x_squares, d_out_squares, s, shares > 1 ? parts[static_cast<std::size_t>(task)] : s.totals,
                       shares == 1);
         });
-        if (shares == 1) return;
+        if (shares == 1) return true;
         exec.for_each(blocks, [&](dim_t task, int) {
             const block b = block_of(task);
             tap_totals& totals = parts[static_cast<std::size_t>(task * shares)];
@@ -202,6 +207,7 @@ public:
                 totals.add(parts[static_cast<std::size_t>(task * shares + share)]);
             for (dim_t p = b.p0; p < b.p1; ++p) finish(b, p, 0, b.rows(), totals);
         });
+        return true;
     }
 
 private:
@@ -211,6 +217,15 @@ private:
         dim_t plane() const { return apart(rows() * cols, 4); }          ///< of M and of a tap
         dim_t panel(dim_t p) const { return (p - p0) * taps * plane(); } ///< in totals
     };
+
+    /// Of the product of both sides' squares, in units of 2^32, so that 4 d_w fits int32.
+    static constexpr double limit = (1 << 26) * (1 - 0x1p-10);
+
+    bool makes_short_pieces(std::int64_t x_squares, std::int64_t d_out_squares) const {
+        constexpr double few = 4, shortest = 16; // tiles
+        const double pieces = std::sqrt(static_cast<double>(x_squares) * static_cast<double>(d_out_squares) / limit);
+        return pieces > few && static_cast<double>(x_grid_.tiles()) < shortest * pieces;
+    }
 
     static gradient_columns columns_of(dim_t channels, const winograd_grid& grid) {
         const dim_t panels = ceil_div(channels, cols);
@@ -264,7 +279,6 @@ private:
     ///   (4 d_w)^2 <= 16 * squares of x * squares of d_out < 2^62
     dim_t end_of_piece(const block& b, dim_t t0, dim_t t1, const tile_squares& x_squares,
                        const tile_squares& d_out_squares, gradient_scratch& s) const {
-        constexpr double limit = (1 << 26) * (1 - 0x1p-10); // of the product, in units of 2^32
         if (static_cast<double>(x_squares.bound(t0, t1)) * static_cast<double>(d_out_squares.bound(t0, t1)) <= limit)
             return t1;
         const dim_t c0 = b.p0 * cols, c1 = std::min(b.p1 * cols, x_.count);
@@ -370,9 +384,9 @@ private:
         check_->count(round_up(tiles, 2), taps * b.rows() * columns, wrong, largest);
     }
 
-    const image_view<std::int16_t>&x_, &d_out_;
-    const winograd_grid &x_grid_, &d_out_grid_;
-    const matrix_view<T>& out_;
+    const image_view<std::int16_t> x_, d_out_;
+    const winograd_grid x_grid_, d_out_grid_;
+    const matrix_view<T> out_;
     audit* const check_;
     const output_factors<traits> factors_;
 };

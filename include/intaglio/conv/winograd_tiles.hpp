@@ -155,9 +155,9 @@ inline void add_high_squares(const std::int16_t* __restrict x, dim_t count, std:
 }
 
 /// Tiles of a line whose squares are measured together.
-inline constexpr dim_t square_tiles = 16;
+inline constexpr dim_t square_tiles = 8;
 
-/// Bounds of an image's squares, in units of 2^16: for each line of pixels, each 16 tiles of it and each channel. A tap
+/// Bounds of an image's squares, in units of 2^16: for each line of pixels, each 8 tiles of it and each channel. A tap
 /// meets 2 x 2 pixels of each tile, so the squares that it meets in those tiles are in two neighbouring lines.
 class tile_squares {
 public:
