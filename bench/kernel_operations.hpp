@@ -78,7 +78,7 @@ inline conv_geometry geometry_of(const conv_shape& s) {
             s.stride_h, s.stride_w, s.pad_h, s.pad_w,       s.dilation_h,   s.dilation_w, s.groups};
 }
 inline conv_form form_of(const conv_shape& s) {
-    return {.how = static_cast<algorithm>(s.algorithm), .or_direct = true};
+    return {.how = static_cast<algorithm>(s.algorithm), .largest = s.largest, .or_direct = true};
 }
 
 template <class T>
@@ -241,7 +241,7 @@ struct operations {
         run_with_output<raw | real>(call.out, call.stages, result, [&](const auto& out, const epilogue<>&) {
             const conv_geometry g = geometry_of(call.shape);
             conv_weight_gradient<P>(g, input(g, call.lhs), call.lhs_scale, gradient(g, call.rhs), call.rhs_scale, out,
-                                    pool_of(call.threads));
+                                    pool_of(call.threads), nullptr, form_of(call.shape));
         });
     }
 };

@@ -69,6 +69,7 @@ struct conv_shape {
     std::ptrdiff_t batch = 1, height = 0, width = 0, in_channels = 0, out_channels = 0, kernel_h = 1, kernel_w = 1,
                    stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0, dilation_h = 1, dilation_w = 1, groups = 1;
     int algorithm = 0; ///< as in conv/algorithm.hpp; direct where it can't be exact
+    int largest = 0;   ///< conv_form::largest
 };
 
 struct conv_call {

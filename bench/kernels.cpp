@@ -26,6 +26,8 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "intaglio/conv/algorithm.hpp"
+#include "intaglio/conv/winograd.hpp"
 #include "intaglio/core/buffer.hpp"
 #include "intaglio/gemm/presets.hpp"
 #include "intaglio/gemm/reference.hpp"
@@ -112,12 +114,15 @@ struct variant {
     const char* note = "";
     int largest_scale = 0; ///< 0: the usual one
     kernel_tables::storage storage = kernel_tables::storage::fast;
-    int zero_blocks = 0; ///< of eight
-    int head_room = 0;   ///< bits
+    int zero_blocks = 0;   ///< of eight
+    int head_room = 0;     ///< bits
+    bool winograd = false; ///< 3 x 3 kernels by Winograd's products; filters with another bit of head-room
 };
 /// INT16 with as many bits as the paper on dynamic fixed point uses (Das et al., arXiv 1802.00930): its chains of 256
 /// need two bits of head-room.
 constexpr variant paper_bits{.note = ", 13 bits", .head_room = 2};
+/// The same by Winograd's products, 16 for 36.
+constexpr variant winograd_bits{.note = ", Winograd's", .head_room = 2, .winograd = true};
 
 /// The largest block scale of an operand: as the library's encoder makes them where they are integers, so that products
 /// may fold the scales into the digits.
@@ -295,6 +300,12 @@ private:
                       l.kernel, l.stride, l.stride, l.pad,         l.pad,          1,
                       1,        1};
         const bool forward = pass == peers::conv_pass::forward, input = pass == peers::conv_pass::input_gradient;
+        variant of_rhs = v;
+        if (v.winograd) {
+            call.shape.algorithm = static_cast<int>(intaglio::algorithm::winograd);
+            call.shape.largest = intaglio::detail::winograd_largest;
+            if (forward || input) ++of_rhs.head_room;
+        }
         using lhs_format = typename P::lhs::format;
         using rhs_format = typename P::rhs::format;
         const auto lhs = std::make_shared<buffer<typename P::lhs::storage>>(
@@ -303,7 +314,7 @@ private:
             std::make_shared<buffer<typename P::rhs::storage>>(numbers<rhs_format>(forward ? 0
                                                                                    : input ? l.out_channels * l.depth()
                                                                                            : out * l.out_channels,
-                                                                                   false, v.head_room));
+                                                                                   false, of_rhs.head_room));
         const size rows = forward ? out
                           : input ? in
                                   : l.out_channels,
@@ -315,7 +326,7 @@ private:
         std::shared_ptr<void> packed;
         if (forward) {
             using rhs_type = owned_operand<typename P::rhs, scales_of<typename P::rhs, typename P::total>>;
-            const rhs_type filter(true, l.out_channels, l.depth(), v);
+            const rhs_type filter(true, l.out_channels, l.depth(), of_rhs);
             packed = {kernel->pack_filter(call.shape, filter.data, kernel_tables::storage::fast, 1, result),
                       kernel->release_filter};
             stop_on(result);
@@ -414,7 +425,7 @@ private:
             r.fma_gmacs = peak("fp32");
             r.wide_3x3 = wide_3x3;
             for (std::size_t p = 0; p < with.size(); ++p) // 8-bit works beside the 8-bit peer where there is one
-                if (p == 0 || (works[w].bytes && with[p].peer.starts_with("oneDNN u8s8"))) {
+                if (with[p].peer.starts_with("oneDNN u8s8") ? works[w].bytes : peer_gmacs[p] > r.peer_gmacs) {
                     r.peer = with[p].peer;
                     r.peer_gmacs = peer_gmacs[p];
                 }
@@ -465,6 +476,9 @@ private:
             add_convolution<intaglio::fp32>(works, "fp32", l, pass, batch);
             add_convolution<intaglio::dfp16_training>(works, "dfp16_training", l, pass, batch);
             add_convolution<intaglio::dfp16_training>(works, "dfp16_training", l, pass, batch, paper_bits);
+            const bool by_winograd = l.kernel == 3 && l.stride == 1 && l.in_channels >= 16;
+            if (by_winograd)
+                add_convolution<intaglio::dfp16_training>(works, "dfp16_training", l, pass, batch, winograd_bits);
             if (std::strcmp(table_.name, "amx") == 0) {
                 add_convolution<intaglio::dfp16_bytes>(works, "dfp16_bytes", l, pass, batch);
                 add_convolution<intaglio::dfp16_planar>(works, "dfp16_planar", l, pass, batch);
@@ -478,6 +492,8 @@ private:
             const peers::conv_size s{batch,    l.size,   l.in_channels, l.out_channels,
                                      l.kernel, l.stride, l.pad,         l.out_size()};
             if (auto p = peers::convolution(s, pass)) with.push_back(std::move(p));
+            if (by_winograd)
+                if (auto p = peers::convolution(s, pass, true)) with.push_back(std::move(p));
             if (pass == peers::conv_pass::forward && any_bytes(works))
                 if (auto p = peers::convolution_u8s8(s)) with.push_back(std::move(p));
             measure(operation, name, batch, static_cast<double>(batch) * l.macs(), l.kernel == 3 && l.in_channels >= 64,
@@ -743,6 +759,7 @@ int main(int argc, char** argv) {
     for (const std::string& arch : o.archs)
         for (const int threads : o.threads) good = measure_apart(o, arch, threads, arguments, rows) && good;
     report::print_summary(report::summarize(rows));
+    report::print_forms(rows, "dfp16_training, 13 bits", "dfp16_training, Winograd's");
     good = report::write(o.output, rows, {{"compiler", __VERSION__}, {"quick", o.quick}}) && good;
     std::printf("\nrows and summary: %s\n", o.output.c_str());
     return good ? 0 : 1;

@@ -140,45 +140,63 @@ descriptions describe(const conv_size& s, memory::data_type in_type, memory::dat
 }
 
 dnnl::convolution_forward::primitive_desc forward_of(const dnnl::engine& engine, const descriptions& d,
-                                                     dnnl::prop_kind kind) {
-    return {dnnl::convolution_forward::desc(kind, dnnl::algorithm::convolution_direct, d.in, d.filter, d.out, d.stride,
-                                            d.pad, d.pad),
-            engine};
+                                                     dnnl::prop_kind kind,
+                                                     dnnl::algorithm how = dnnl::algorithm::convolution_direct) {
+    return {dnnl::convolution_forward::desc(kind, how, d.in, d.filter, d.out, d.stride, d.pad, d.pad), engine};
+}
+
+/// Whether oneDNN's own choice for a pass is another implementation than its direct one.
+template <class Make>
+bool chooses_another(const Make& make) {
+    return std::string(make(dnnl::algorithm::convolution_auto).impl_info_str()) !=
+           make(dnnl::algorithm::convolution_direct).impl_info_str();
 }
 
 } // namespace
 
-work convolution(const conv_size& size, conv_pass pass) {
+work convolution(const conv_size& size, conv_pass pass, bool chosen) {
     try {
         const auto f32 = memory::data_type::f32;
         const auto p = std::make_shared<prepared>();
         const descriptions d = describe(size, f32, f32);
+        const auto how = chosen ? dnnl::algorithm::convolution_auto : dnnl::algorithm::convolution_direct;
+        const auto hint = [&] { return forward_of(p->engine, d, dnnl::prop_kind::forward_training); };
         if (pass == conv_pass::forward) {
-            const auto forward = forward_of(p->engine, d, dnnl::prop_kind::forward_inference);
+            const auto make = [&](dnnl::algorithm a) {
+                return forward_of(p->engine, d, dnnl::prop_kind::forward_inference, a);
+            };
+            if (chosen && !chooses_another(make)) return {};
+            const auto forward = make(how);
             p->primitive = dnnl::convolution_forward(forward);
             p->add(DNNL_ARG_SRC, forward.src_desc());
             p->add(DNNL_ARG_WEIGHTS, forward.weights_desc());
             p->add(DNNL_ARG_DST, forward.dst_desc());
         } else if (pass == conv_pass::input_gradient) {
             using backward = dnnl::convolution_backward_data;
-            const backward::primitive_desc b(
-                backward::desc(dnnl::algorithm::convolution_direct, d.in, d.filter, d.out, d.stride, d.pad, d.pad),
-                p->engine, forward_of(p->engine, d, dnnl::prop_kind::forward_training));
+            const auto make = [&](dnnl::algorithm a) {
+                return backward::primitive_desc(backward::desc(a, d.in, d.filter, d.out, d.stride, d.pad, d.pad),
+                                                p->engine, hint());
+            };
+            if (chosen && !chooses_another(make)) return {};
+            const auto b = make(how);
             p->primitive = backward(b);
             p->add(DNNL_ARG_DIFF_SRC, b.diff_src_desc());
             p->add(DNNL_ARG_WEIGHTS, b.weights_desc());
             p->add(DNNL_ARG_DIFF_DST, b.diff_dst_desc());
         } else {
             using backward = dnnl::convolution_backward_weights;
-            const backward::primitive_desc b(
-                backward::desc(dnnl::algorithm::convolution_direct, d.in, d.filter, d.out, d.stride, d.pad, d.pad),
-                p->engine, forward_of(p->engine, d, dnnl::prop_kind::forward_training));
+            const auto make = [&](dnnl::algorithm a) {
+                return backward::primitive_desc(backward::desc(a, d.in, d.filter, d.out, d.stride, d.pad, d.pad),
+                                                p->engine, hint());
+            };
+            if (chosen && !chooses_another(make)) return {};
+            const auto b = make(how);
             p->primitive = backward(b);
             p->add(DNNL_ARG_SRC, b.src_desc());
             p->add(DNNL_ARG_DIFF_WEIGHTS, b.diff_weights_desc());
             p->add(DNNL_ARG_DIFF_DST, b.diff_dst_desc());
         }
-        return {"oneDNN f32", [p] { p->run(); }};
+        return {chosen ? "oneDNN f32, its choice" : "oneDNN f32", [p] { p->run(); }};
     } catch (const dnnl::error&) {
         return {}; // it has no such convolution
     }
@@ -219,7 +237,7 @@ work convolution_u8s8(const conv_size& size) {
 #else
 static std::string dnn_description() { return {}; }
 void hold_to_arch(const std::string&) {}
-work convolution(const conv_size&, conv_pass) { return {}; }
+work convolution(const conv_size&, conv_pass, bool) { return {}; }
 work convolution_u8s8(const conv_size&) { return {}; }
 #endif
 

@@ -126,6 +126,36 @@ inline void print_summary(const std::vector<summary>& all) {
     }
 }
 
+/// How many times as fast one way to compute a layer is as another, and as the fastest peer: geometric means over 3 x 3
+/// layers of 64 channels and more, beside the goals.
+inline void print_forms(const std::vector<row>& rows, const std::string& usual, const std::string& other) {
+    struct means {
+        geometric_mean all, small, peer;
+    };
+    std::map<std::tuple<std::string, std::string, int>, means> by_case;
+    std::map<std::tuple<std::string, std::string, int, std::string, std::ptrdiff_t>, double> usual_gmacs;
+    for (const row& r : rows)
+        if (r.policy == usual) usual_gmacs[{r.arch, r.operation, r.threads, r.layer, r.batch}] = r.gmacs;
+    for (const row& r : rows) {
+        const auto before = usual_gmacs.find({r.arch, r.operation, r.threads, r.layer, r.batch});
+        if (r.policy != other || !r.wide_3x3 || before == usual_gmacs.end()) continue;
+        means& m = by_case[{r.arch, r.operation, r.threads}];
+        m.all.add(r.gmacs / before->second);
+        if (r.layer == "resnet50/conv5_b") m.small.add(r.gmacs / before->second); // 7 x 7
+        m.peer.add(r.ratio());
+    }
+    if (by_case.empty()) return;
+    std::printf("\n%s, times as fast, 3 x 3 with 64 channels and more (goal)\n%-12s %-22s %7s %18s %14s %18s\n",
+                other.c_str(), "arch", "case", "threads", "as direct", "7 x 7", "as oneDNN f32");
+    for (const auto& [key, m] : by_case) {
+        const auto& [arch, operation, threads] = key;
+        const bool wide = arch.starts_with("avx512_vnni");
+        const double direct = !wide ? 1.7 : operation == "conv_weight_gradient" ? 1.75 : 1.8;
+        std::printf("%-12s %-22s %7d %10.2f (%.2f) %6.2f (1.50) %11.2f (%.1f)\n", arch.c_str(), operation.c_str(),
+                    threads, m.all.value(), direct, m.small.value(), m.peer.value(), wide ? 3.0 : 2.4);
+    }
+}
+
 /// Writes rows and summary. Returns false where the file can't be written.
 inline bool write(const std::string& path, const std::vector<row>& rows, const nlohmann::json& run) {
     nlohmann::json out{{"rows", nlohmann::json::array()}, {"summary", nlohmann::json::array()}, {"run", run}};

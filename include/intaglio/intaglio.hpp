@@ -105,7 +105,9 @@
 #include "intaglio/conv/winograd.hpp"
 #include "intaglio/conv/winograd_choice.hpp"
 #include "intaglio/conv/winograd_filter.hpp"
+#include "intaglio/conv/winograd_gradient.hpp"
 #include "intaglio/conv/winograd_product.hpp"
+#include "intaglio/conv/winograd_tiles.hpp"
 
 #include "intaglio/nn/counts.hpp"
 #include "intaglio/nn/gradient_check.hpp"

@@ -417,13 +417,15 @@ TEST_CASE("3 x 3 kernels by Winograd's products give the bits of the scalar text
     source random(7);
     for (int d = 0; d < (run_whole() ? 400 : 60); ++d) {
         const conv_geometry g = draw_winograd_shape(random);
-        for (const pass which : {pass::forward, pass::input_gradient}) {
+        for (const pass which : {pass::forward, pass::input_gradient, pass::weight_gradient}) {
             drawn_conv<dfp16_training> conv(random, g, which);
             conv.how = algorithm::winograd;
             // now and then one that doesn't fit: then it is computed directly
             draw_small(random, conv.lhs, random.pick<std::int64_t>({8191, 8191, 8191, 8192}));
             draw_small(random, which == pass::forward ? conv.filter.values : conv.rhs,
-                       random.pick<std::int64_t>({3640, 3640, 4095, 8191, 8192, 32767}));
+                       which == pass::weight_gradient
+                           ? random.pick<std::int64_t>({8191, 8191, 8191, 700, 8192})
+                           : random.pick<std::int64_t>({3640, 3640, 4095, 8191, 8192, 32767}));
             check_drawn(count, random, "dfp16_training", conv, which, which == pass::forward && d % 5 == 0);
         }
     }

@@ -12,6 +12,8 @@
 #include "intaglio/conv/forward.hpp"
 #include "intaglio/conv/input_gradient.hpp"
 #include "intaglio/conv/reference.hpp"
+#include "intaglio/conv/weight_gradient.hpp"
+#include "intaglio/core/parallel.hpp"
 #include "intaglio/gemm/presets.hpp"
 #include "support/catch.hpp"
 #include "support/pattern.hpp"
@@ -55,7 +57,101 @@ totals reference(const conv_geometry& g, const std::vector<std::int16_t>& x, con
     return y;
 }
 
+totals weight_gradient(const conv_geometry& g, const std::vector<std::int16_t>& x, const std::vector<std::int16_t>& d,
+                       const conv_form& form, executor_ref exec = {}, audit* check = nullptr) {
+    totals w(static_cast<std::size_t>(g.out_channels * g.filter_size()), 5);
+    conv_weight_gradient<dfp16_training>(
+        g, x, 1, d, 1, matrix_view<std::int64_t>(w.data(), g.out_channels, g.filter_size()), exec, check, form);
+    return w;
+}
+
+totals reference_weight_gradient(const conv_geometry& g, const std::vector<std::int16_t>& x,
+                                 const std::vector<std::int16_t>& d) {
+    totals w(static_cast<std::size_t>(g.out_channels * g.filter_size()));
+    reference_conv_weight_gradient<dfp16_training>(
+        g, x, 1, d, 1, matrix_view<std::int64_t>(w.data(), g.out_channels, g.filter_size()));
+    return w;
+}
+
 } // namespace
+
+TEST_CASE("a tile's transforms give four times the gradient of its taps", "[unit]") {
+    std::int64_t d[4][4], e[2][2] = {{3, -7}, {11, 5}}, v[16] = {}, u[16] = {};
+    for (int i = 0; i < 16; ++i) d[i / 4][i % 4] = i * i % 23 - 9;
+    detail::input_products([&](int i, int j) { return d[i][j]; }, [&](int q, std::int64_t m) { u[q] = m; });
+    detail::gradient_products([&](int i, int j) { return e[i][j]; }, [&](int q, std::int64_t m) { v[q] = m; });
+    detail::transform_taps([&](int q) { return u[q] * v[q]; },
+                           [&](int tap, std::int64_t value) {
+                               std::int64_t sum = 0;
+                               for (int i = 0; i < 4; ++i) sum += e[i / 2][i % 2] * d[i / 2 + tap / 3][i % 2 + tap % 3];
+                               CHECK(value == 4 * sum);
+                           });
+}
+
+TEST_CASE("weight gradients by Winograd's products are exact in pieces of any length", "[unit]") {
+    conv_geometry wide = maps; // lines of more than 16 tiles, more tiles than are summed at a time
+    wide.batch = 3;
+    wide.height = 15;
+    wide.width = 75;
+    wide.in_channels = 33;
+    wide.out_channels = 17;
+    thread_pool two(2), three(3), eight(8);
+    for (const std::int16_t most : {std::int16_t{8191}, std::int16_t{3000}, std::int16_t{900}, std::int16_t{60}}) {
+        const auto low = static_cast<std::int16_t>(-most);
+        auto x = pattern<std::int16_t>(wide.in_pixels() * wide.in_channels, low, most),
+             d = pattern<std::int16_t>(wide.out_pixels() * wide.out_channels, low, most);
+        for (const bool all_largest : {false, true}) {
+            if (all_largest) { // of one sign in some channels, so that totals are as large as they can be
+                for (std::size_t i = 0; i < x.size(); ++i) x[i] = i % 3 == 0 ? most : x[i] < 0 ? low : most;
+                for (std::size_t i = 0; i < d.size(); ++i) d[i] = i % 17 < 5 ? low : d[i] < 0 ? low : most;
+            }
+            const totals expected = reference_weight_gradient(wide, x, d);
+            audit sums;
+            CHECK(weight_gradient(wide, x, d, {algorithm::winograd}, {}, &sums) == expected);
+            CHECK(sums.overflows() == 0);
+            CHECK(sums.chains() > 0);
+            CHECK(sums.largest() < std::int64_t{1} << 31);
+            for (const executor_ref exec :
+                 {executor_ref{}, executor_ref(two), executor_ref(three), executor_ref(eight)})
+                CHECK(weight_gradient(wide, x, d, {algorithm::winograd, 8191}, exec) == expected);
+        }
+    }
+}
+
+TEST_CASE("a weight gradient that can't be exact so is refused with the reason, or computed directly", "[unit]") {
+    auto x = pattern<std::int16_t>(maps.in_pixels() * maps.in_channels, -8191, 8191),
+         d = pattern<std::int16_t>(maps.out_pixels() * maps.out_channels, -8191, 8191);
+    conv_geometry strided = maps;
+    strided.stride_w = 2;
+    const std::vector<std::int16_t> fewer(static_cast<std::size_t>(strided.out_pixels() * maps.out_channels));
+    CHECK_THROWS_WITH(weight_gradient(strided, x, fewer, {algorithm::winograd}), Contains("stride of 1"));
+    CHECK_THROWS_WITH(weight_gradient(maps, x, d, {algorithm::winograd, 8192}), Contains("8,191"));
+    for (auto* operand : {&x, &d}) {
+        const std::int16_t before = (*operand)[3];
+        (*operand)[3] = -8192;
+        const totals expected = reference_weight_gradient(maps, x, d);
+        totals w(static_cast<std::size_t>(maps.out_channels * maps.filter_size()), 5);
+        CHECK_THROWS_WITH(conv_weight_gradient<dfp16_training>(
+                              maps, x, 1, d, 1,
+                              matrix_view<std::int64_t>(w.data(), maps.out_channels, maps.filter_size()), {}, nullptr,
+                              {algorithm::winograd}),
+                          Contains("8192") && Contains("8191"));
+        CHECK(w == totals(w.size(), 5));
+        CHECK(weight_gradient(maps, x, d, {.how = algorithm::winograd, .or_direct = true}) == expected);
+        CHECK(weight_gradient(maps, x, d, {}) == expected);
+        (*operand)[3] = before;
+    }
+    audit sums; // looks at what was promised
+    CHECK_THROWS_WITH(weight_gradient(maps, x, d, {algorithm::winograd, 100}, {}, &sums), Contains("100"));
+    const std::vector<float> real(static_cast<std::size_t>(maps.in_pixels() * maps.in_channels)),
+        real_d(static_cast<std::size_t>(maps.out_pixels() * maps.out_channels));
+    std::vector<float> real_w(static_cast<std::size_t>(maps.out_channels * maps.filter_size()));
+    CHECK_THROWS_WITH(
+        conv_weight_gradient<fp32>(maps, real, 1, real_d, 1,
+                                   matrix_view<float>(real_w.data(), maps.out_channels, maps.filter_size()), {},
+                                   nullptr, {algorithm::winograd}),
+        Contains("does not multiply int16"));
+}
 
 TEST_CASE("a tile's transforms give four times its outputs", "[unit]") {
     std::int64_t d[4][4], w[3][3];

@@ -23,7 +23,7 @@ enum class algorithm {
 struct conv_form {
     algorithm how = algorithm::automatic;
     std::int32_t largest = 0;
-    bool or_direct = false; ///< direct where algorithm::winograd can't be exact
+    bool or_direct = false; ///< direct where algorithm::winograd can't be exact, or is slow since numbers are large
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI

@@ -6,9 +6,11 @@
 #include <span>
 #include <vector>
 
-#include "intaglio/core/float_environment.hpp"
 #include "intaglio/conv/line_source.hpp"
 #include "intaglio/conv/pass.hpp"
+#include "intaglio/conv/winograd_choice.hpp"
+#include "intaglio/conv/winograd_gradient.hpp"
+#include "intaglio/core/float_environment.hpp"
 #include "intaglio/gemm/product_in_parts.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
@@ -72,6 +74,22 @@ public:
           d_filter_(d_filter), exec_(exec), check_(check),
           rows_(choose_gradient_rows(g, traits::cols, d_filter.row_stride() % std::max<dim_t>(1, tap_stride()) == 0,
                                      traits::float_total && !traits::floats)) {}
+
+    /// By Winograd's products; operands were looked at. False where the direct form should write them: with `or_direct`
+    /// alone.
+    bool run_winograd(bool or_direct) const {
+        const float_environment scope;
+        const winograd_grid x_grid = forward_grid(g_);
+        winograd_grid d_out_grid = x_grid;
+        d_out_grid.first_y = d_out_grid.first_x = 0;
+        for (dim_t group = 0; group < g_.groups; ++group) {
+            const matrix_view<T> out = filters_of(group);
+            const winograd_gradient_run<P, Arch, T> group_run(x_.image(group), x_grid, d_out_.image(group), d_out_grid,
+                                                              x_.scale * d_out_.scale, out, check_);
+            if (!group_run.run(exec_, or_direct)) return false;
+        }
+        return true;
+    }
 
     void run() const {
         const float_environment scope;
@@ -264,11 +282,12 @@ private:
 /// d_filter(out_channels, kernel_h kernel_w in_channels / groups) = the gradient by the filters, from x and d_out, both
 /// dense; planar_bytes plane after plane. Throws shape_error or value_error, `d_filter` untouched, where something does
 /// not fit or `d_filter` shares memory with an operand. An operand outside of its format's range is refused; only
-/// -32768 is multiplied, exactly, where it is in the operand that stands on the left (pass.hpp).
+/// -32768 is multiplied, exactly, where it is in the operand that stands on the left (pass.hpp). `form`: of which
+/// `largest` speaks of both operands.
 template <GemmPolicy P, class Arch = simd::native_arch, class T>
 void conv_weight_gradient(const conv_geometry& g, std::span<const typename P::lhs::storage> x, double x_scale,
                           std::span<const typename P::rhs::storage> d_out, double d_out_scale, matrix_view<T> d_filter,
-                          executor_ref exec = {}, audit* check = nullptr) {
+                          executor_ref exec = {}, audit* check = nullptr, conv_form form = {}) {
     detail::require_gradient_policy<P>();
     g.check();
     detail::require_dense<typename P::lhs::format>("the input", x, g.in_pixels(), g.in_channels);
@@ -278,8 +297,16 @@ void conv_weight_gradient(const conv_geometry& g, std::span<const typename P::lh
     detail::require_apart("conv_weight_gradient", "the input", overlap(detail::footprint(x), written));
     detail::require_apart("conv_weight_gradient", "the output gradient", overlap(detail::footprint(d_out), written));
     detail::check_reduction<P>(g.out_pixels());
-    detail::weight_gradient_run<P, Arch, T>(g, x.data(), x_scale, d_out.data(), d_out_scale, d_filter, exec, check)
-        .run();
+    const detail::weight_gradient_run<P, Arch, T> run(g, x.data(), x_scale, d_out.data(), d_out_scale, d_filter, exec,
+                                                      check);
+    if constexpr (detail::has_winograd<P, Arch>) {
+        if (detail::takes_winograd_gradient(g, form, x, d_out, exec, check) &&
+            run.run_winograd(form.or_direct || form.how == algorithm::automatic))
+            return;
+    } else {
+        detail::refuse_winograd("conv_weight_gradient", form);
+    }
+    run.run();
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI

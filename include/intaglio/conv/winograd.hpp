@@ -102,14 +102,20 @@ struct winograd_place {
     }
     dim_t output(dim_t dy, dim_t dx) const { return (b * grid.outputs_y + y + dy) * grid.outputs_x + x + dx; }
     bool has(dim_t dy, dim_t dx) const { return y + dy < grid.outputs_y && x + dx < grid.outputs_x; }
-    /// Where the inputs of this tile lie, row by row; `zeros` stands for those outside the image.
-    void inputs(const image_view<std::int16_t>& image, const std::int16_t* zeros,
-                const std::int16_t* (&p)[winograd_products]) const {
+    /// `run` tiles on, of which all but the last lie in this line.
+    void skip(dim_t run) {
+        x += 2 * (run - 1);
+        next();
+    }
+    /// Where Span x Span pixels from this tile's first on lie, row by row; `zeros` stands for those outside the image.
+    template <int Span>
+    void pixels(const image_view<std::int16_t>& image, const std::int16_t* zeros,
+                const std::int16_t* (&p)[static_cast<std::size_t>(Span * Span)]) const {
         const dim_t y0 = grid.first_y + y, x0 = grid.first_x + x;
-        for (int i = 0; i < 4; ++i)
-            for (int j = 0; j < 4; ++j) {
+        for (int i = 0; i < Span; ++i)
+            for (int j = 0; j < Span; ++j) {
                 const bool inside = y0 + i >= 0 && y0 + i < image.height && x0 + j >= 0 && x0 + j < image.width;
-                p[i * 4 + j] = inside ? image.pixel(b, y0 + i, x0 + j) : zeros;
+                p[i * Span + j] = inside ? image.pixel(b, y0 + i, x0 + j) : zeros;
             }
     }
 };
@@ -141,30 +147,34 @@ INTAGLIO_INLINE bool for_channel_vectors(dim_t count, F&& f) {
     return false;
 }
 
+/// B' d B of a tile: put(q, product) of the inputs at(row, column).
+template <class At, class Put>
+INTAGLIO_INLINE void input_products(At&& at, Put&& put) {
+    const auto column = [&](int j) __attribute__((always_inline)) {
+        return winograd_input(at(0, j), at(1, j), at(2, j), at(3, j));
+    };
+    const auto k0 = column(0), k1 = column(1), k2 = column(2), k3 = column(3);
+    const auto row = [&](int q, auto d0, auto d1, auto d2, auto d3) __attribute__((always_inline)) {
+        const auto r = winograd_input(d0, d1, d2, d3);
+        put(q, r.a);
+        put(q + 1, r.b);
+        put(q + 2, r.c);
+        put(q + 3, r.d);
+    };
+    row(0, k0.a, k1.a, k2.a, k3.a);
+    row(4, k0.b, k1.b, k2.b, k3.b);
+    row(8, k0.c, k1.c, k2.c, k3.c);
+    row(12, k0.d, k1.d, k2.d, k3.d);
+}
+
 /// B' d B of one tile: product q of channel c goes to v + q * plane + c.
 template <int Lanes>
 INTAGLIO_INLINE void transform_input(const std::int16_t* const (&p)[winograd_products], dim_t c, std::int16_t* v,
                                      dim_t plane) {
     using words = simd::vector<std::int16_t, Lanes>;
-    const auto column = [&](int j) __attribute__((always_inline)) {
-        const auto at = [&](int i) __attribute__((always_inline)) {
-            return simd::load_vector<words>(p[i * 4 + j] + c);
-        };
-        return winograd_input(at(0), at(1), at(2), at(3));
-    };
-    const auto row = [&](int i, words d0, words d1, words d2, words d3) __attribute__((always_inline)) {
-        const auto r = winograd_input(d0, d1, d2, d3);
-        std::int16_t* const to = v + 4 * i * plane + c;
-        simd::store_vector(to, r.a);
-        simd::store_vector(to + plane, r.b);
-        simd::store_vector(to + 2 * plane, r.c);
-        simd::store_vector(to + 3 * plane, r.d);
-    };
-    const auto k0 = column(0), k1 = column(1), k2 = column(2), k3 = column(3);
-    row(0, k0.a, k1.a, k2.a, k3.a);
-    row(1, k0.b, k1.b, k2.b, k3.b);
-    row(2, k0.c, k1.c, k2.c, k3.c);
-    row(3, k0.d, k1.d, k2.d, k3.d);
+    input_products(
+        [&](int i, int j) __attribute__((always_inline)) { return simd::load_vector<words>(p[i * 4 + j] + c); },
+        [&](int q, words value) __attribute__((always_inline)) { simd::store_vector(v + q * plane + c, value); });
 }
 
 /// Tiles [t0, t1): product q of channel c of tile t goes to v + q * plane + (t - t0) * stride + c.
@@ -174,7 +184,7 @@ INTAGLIO_INLINE void transform_input(const std::int16_t* const (&p)[winograd_pro
     winograd_place place(grid, t0);
     for (dim_t t = t0; t < t1; ++t, v += stride, place.next()) {
         const std::int16_t* p[winograd_products];
-        place.inputs(image, zeros, p);
+        place.pixels<4>(image, zeros, p);
         if (for_channel_vectors(
                 image.count, [&]<int Lanes>(std::integral_constant<int, Lanes>, dim_t c)
                                  __attribute__((always_inline)) { transform_input<Lanes>(p, c, v, plane); }))

@@ -33,6 +33,12 @@ bool prefers_winograd(const conv_geometry& g) {
            (!quick || 2 * winograd_products * channels * filters <= 3 * cache_sizes::of_this_machine().l2);
 }
 
+/// The same of weight gradients: sums of few pixels don't pay for their way to many weights.
+inline bool prefers_winograd_gradient(const conv_geometry& g) {
+    const dim_t channels = g.group_in_channels(), filters = g.group_out_channels();
+    return is_winograd_shape(g) && std::min(channels, filters) >= 16 && g.out_pixels() >= std::max(channels, filters);
+}
+
 /// Throws where a caller asks for Winograd's products that are not there for the policy, or not for the geometry.
 inline void require_winograd(const char* name, bool possible, const char* reason) {
     require<value_error>(possible, name, ": algorithm::winograd is asked for, but ", reason,
@@ -42,16 +48,29 @@ inline void refuse_winograd(const char* name, const conv_form& form) {
     require_winograd(name, form.how != algorithm::winograd || form.or_direct,
                      "the policy does not multiply int16 on this machine");
 }
-/// Whether a pass of this geometry may be computed so, as far as is known before any number is seen.
-template <class Arch>
-bool may_take_winograd(const char* name, const conv_geometry& g, const conv_form& form) {
+/// Whether a pass of this geometry may be computed so, as far as is known before any number is seen. `preferred`: what
+/// the rule says.
+inline bool may_take_winograd(const char* name, const conv_geometry& g, const conv_form& form, bool preferred) {
     if (form.how == algorithm::direct) return false;
-    if (form.how == algorithm::automatic)
-        return form.largest > 0 && form.largest <= winograd_largest && prefers_winograd<Arch>(g);
+    if (form.how == algorithm::automatic) return form.largest > 0 && form.largest <= winograd_largest && preferred;
     const bool shape = is_winograd_shape(g), small = form.largest <= winograd_largest;
     require_winograd(name, shape || form.or_direct, "the kernel is not 3 x 3 neighbours with a stride of 1");
     require_winograd(name, small || form.or_direct, "operands may be larger than 8,191");
     return shape && small;
+}
+
+/// Whether a weight gradient is computed by Winograd's products: what is not promised is looked at.
+inline bool takes_winograd_gradient(const conv_geometry& g, const conv_form& form, std::span<const std::int16_t> x,
+                                    std::span<const std::int16_t> d_out, executor_ref exec, const audit* check) {
+    constexpr const char* name = "conv_weight_gradient";
+    if (!may_take_winograd(name, g, form, prefers_winograd_gradient(g)) || g.macs() == 0) return false;
+    if (form.largest > 0 && !check) return true;
+    const std::int32_t most = std::max(largest_of(x, exec), largest_of(d_out, exec)),
+                       promised = form.largest > 0 ? form.largest : winograd_largest;
+    require<value_error>(most <= promised || form.or_direct || form.how == algorithm::automatic, name,
+                         ": an operand has an element of magnitude ", most, ", conv_form::largest allows ", promised,
+                         "; give the right one, or use or_direct without it");
+    return most <= promised;
 }
 
 /// Filters for Winograd's products: none where a convolution is computed directly.
@@ -72,7 +91,7 @@ public:
         std::vector<winograd_filter<P, Arch>> places = std::move(groups_);
         groups_.clear();
         largest_ = form.largest;
-        if (!may_take_winograd<Arch>(name, g, form)) return false;
+        if (!may_take_winograd(name, g, form, prefers_winograd<Arch>(g))) return false;
         const bool must = form.how == algorithm::winograd && !form.or_direct;
         if (must) require_winograd(name, w != nullptr, "the filters are not dense");
         if (!w) return false;

@@ -27,7 +27,7 @@ public:
         if (form.how == algorithm::automatic) form_.how = algorithm::direct;
     }
 
-    /// The form for the next packing of weights, from the times of those before.
+    /// The form for the next packing of weights, or for the next weight gradient, from the times of those before.
     conv_form next() {
         if (!open_) return form_;
         if (passes_ > 0) {

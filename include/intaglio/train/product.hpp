@@ -99,7 +99,8 @@ public:
     product_unit(const conv_geometry& g, const product_options& options) : g_(g), options_(options) {
         g_.check();
         options_.weights = options.weights_of(g);
-        if constexpr (!std::is_same_v<T, float>) forward_choice_ = gradient_choice_ = pass_choice(g, options.form);
+        if constexpr (!std::is_same_v<T, float>)
+            forward_choice_ = gradient_choice_ = weight_choice_ = pass_choice(g, options.form);
     }
 
     const conv_geometry& geometry() const { return g_; }
@@ -170,12 +171,16 @@ public:
     }
 
     void weight_gradient(const stored<T>& x, const stored<T>& d_y, float* d_w, executor_ref exec,
-                         tensor_report* report = nullptr) const {
+                         tensor_report* report = nullptr) {
         std::optional<audit> check;
         if (report && !std::is_same_v<T, float>) check.emplace(report->audited);
-        conv_weight_gradient<policy>(
-            g_, x.elements(), static_cast<double>(x.unit()), d_y.elements(), static_cast<double>(d_y.unit()),
-            matrix_view<float>(d_w, g_.out_channels, g_.filter_size()), exec, check ? &*check : nullptr);
+        {
+            const conv_form form = weight_choice_.next();
+            const auto watch = weight_choice_.time_pass();
+            conv_weight_gradient<policy>(
+                g_, x.elements(), static_cast<double>(x.unit()), d_y.elements(), static_cast<double>(d_y.unit()),
+                matrix_view<float>(d_w, g_.out_channels, g_.filter_size()), exec, check ? &*check : nullptr, form);
+        }
         if (report) report->elements = weights();
         if (check) report->add_product(*check);
     }
@@ -183,7 +188,7 @@ public:
 private:
     conv_geometry g_;
     product_options options_;
-    pass_choice forward_choice_, gradient_choice_;
+    pass_choice forward_choice_, gradient_choice_, weight_choice_;
     kept_exponent kept_y_, kept_d_x_;
     buffer<T> memory_; ///< of the weights, where they are not the master's
     stored<T> w_;
