@@ -145,58 +145,38 @@ dnnl::convolution_forward::primitive_desc forward_of(const dnnl::engine& engine,
     return {dnnl::convolution_forward::desc(kind, how, d.in, d.filter, d.out, d.stride, d.pad, d.pad), engine};
 }
 
-/// Whether oneDNN's own choice for a pass is another implementation than its direct one.
-template <class Make>
-bool chooses_another(const Make& make) {
-    return std::string(make(dnnl::algorithm::convolution_auto).impl_info_str()) !=
-           make(dnnl::algorithm::convolution_direct).impl_info_str();
-}
-
 } // namespace
 
-work convolution(const conv_size& size, conv_pass pass, bool chosen) {
+work convolution(const conv_size& size, conv_pass pass, bool winograd) {
     try {
         const auto f32 = memory::data_type::f32;
         const auto p = std::make_shared<prepared>();
         const descriptions d = describe(size, f32, f32);
-        const auto how = chosen ? dnnl::algorithm::convolution_auto : dnnl::algorithm::convolution_direct;
-        const auto hint = [&] { return forward_of(p->engine, d, dnnl::prop_kind::forward_training); };
+        const auto how = winograd ? dnnl::algorithm::convolution_winograd : dnnl::algorithm::convolution_direct;
         if (pass == conv_pass::forward) {
-            const auto make = [&](dnnl::algorithm a) {
-                return forward_of(p->engine, d, dnnl::prop_kind::forward_inference, a);
-            };
-            if (chosen && !chooses_another(make)) return {};
-            const auto forward = make(how);
+            const auto forward = forward_of(p->engine, d, dnnl::prop_kind::forward_inference, how);
             p->primitive = dnnl::convolution_forward(forward);
             p->add(DNNL_ARG_SRC, forward.src_desc());
             p->add(DNNL_ARG_WEIGHTS, forward.weights_desc());
             p->add(DNNL_ARG_DST, forward.dst_desc());
         } else if (pass == conv_pass::input_gradient) {
             using backward = dnnl::convolution_backward_data;
-            const auto make = [&](dnnl::algorithm a) {
-                return backward::primitive_desc(backward::desc(a, d.in, d.filter, d.out, d.stride, d.pad, d.pad),
-                                                p->engine, hint());
-            };
-            if (chosen && !chooses_another(make)) return {};
-            const auto b = make(how);
+            const backward::primitive_desc b(backward::desc(how, d.in, d.filter, d.out, d.stride, d.pad, d.pad),
+                                             p->engine, forward_of(p->engine, d, dnnl::prop_kind::forward_training));
             p->primitive = backward(b);
             p->add(DNNL_ARG_DIFF_SRC, b.diff_src_desc());
             p->add(DNNL_ARG_WEIGHTS, b.weights_desc());
             p->add(DNNL_ARG_DIFF_DST, b.diff_dst_desc());
         } else {
             using backward = dnnl::convolution_backward_weights;
-            const auto make = [&](dnnl::algorithm a) {
-                return backward::primitive_desc(backward::desc(a, d.in, d.filter, d.out, d.stride, d.pad, d.pad),
-                                                p->engine, hint());
-            };
-            if (chosen && !chooses_another(make)) return {};
-            const auto b = make(how);
+            const backward::primitive_desc b(backward::desc(how, d.in, d.filter, d.out, d.stride, d.pad, d.pad),
+                                             p->engine, forward_of(p->engine, d, dnnl::prop_kind::forward_training));
             p->primitive = backward(b);
             p->add(DNNL_ARG_SRC, b.src_desc());
             p->add(DNNL_ARG_DIFF_WEIGHTS, b.diff_weights_desc());
             p->add(DNNL_ARG_DIFF_DST, b.diff_dst_desc());
         }
-        return {chosen ? "oneDNN f32, its choice" : "oneDNN f32", [p] { p->run(); }};
+        return {winograd ? "oneDNN f32 Winograd" : "oneDNN f32", [p] { p->run(); }};
     } catch (const dnnl::error&) {
         return {}; // it has no such convolution
     }

@@ -42,9 +42,9 @@ std::string description();
 
 /// c(m, n) = a(m, k) b(k, n) in FP32, row-major, or nothing. The pointers must stay valid.
 work gemm(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, const float* a, const float* b, float* c);
-/// A convolution pass in FP32, or nothing: by the direct algorithm, or by the one that oneDNN has `chosen` as the
-/// fastest (Winograd's among them), where that is another.
-work convolution(const conv_size& size, conv_pass pass, bool chosen = false);
+/// A convolution pass in FP32, or nothing: by oneDNN's direct algorithm, which it also chooses itself for the layers of
+/// layers.hpp, or by Winograd's, where it has that.
+work convolution(const conv_size& size, conv_pass pass, bool winograd = false);
 /// A forward convolution of u8 by s8 with FP32 output, or nothing.
 work convolution_u8s8(const conv_size& size);
 
