@@ -36,7 +36,7 @@ bool prefers_winograd(const conv_geometry& g) {
 /// The same of weight gradients: sums of few pixels don't pay for their way to many weights.
 inline bool prefers_winograd_gradient(const conv_geometry& g) {
     const dim_t channels = g.group_in_channels(), filters = g.group_out_channels();
-    return is_winograd_shape(g) && std::min(channels, filters) >= 16 && g.out_pixels() >= std::max(channels, filters);
+    return is_winograd_shape(g) && std::min(channels, filters) >= 32 && g.out_pixels() >= std::max(channels, filters);
 }
 
 /// Throws where a caller asks for Winograd's products that are not there for the policy, or not for the geometry.
