@@ -32,6 +32,7 @@
 #include "intaglio/simd/cache_sizes.hpp"
 #include "intaglio/simd/expand.hpp"
 #include "intaglio/simd/lane_sums.hpp"
+#include "intaglio/simd/digit_words.hpp"
 #include "intaglio/simd/dispatch.hpp"
 #include "intaglio/simd/native.hpp"
 #include "intaglio/simd/register_tile.hpp"
@@ -64,6 +65,7 @@
 #include "intaglio/gemm/blocking.hpp"
 #include "intaglio/gemm/chain_plan.hpp"
 #include "intaglio/gemm/chains.hpp"
+#include "intaglio/gemm/compact_panels.hpp"
 #include "intaglio/gemm/driver.hpp"
 #include "intaglio/gemm/epilogue.hpp"
 #include "intaglio/gemm/gather.hpp"
@@ -153,6 +155,7 @@
 #include "intaglio/infer/sensitivity.hpp"
 #include "intaglio/infer/stored_bytes.hpp"
 #include "intaglio/infer/weight_coding.hpp"
+#include "intaglio/infer/weight_memory.hpp"
 
 #include "intaglio/train/arena.hpp"
 #include "intaglio/train/cross_entropy.hpp"

@@ -228,7 +228,22 @@ TEST_CASE("budgets are kept and monotone", "[unit]") {
         REQUIRE(error > before);
         before = error;
     }
-    REQUIRE(mentions<value_error>([&] { code_budget(folded, {}, 9); }, "size 9"));
+    REQUIRE(code_budget(folded, {}, 9) <= 0);
+    const std::vector<channel_values> input(3, channel_values{0, 1, -2, 2});
+    const nn::parameters weights = random_parameters(net);
+    REQUIRE(mentions<value_error>([&] { convert(net, weights, {.input = input, .size = 9, .noise = 4}); }, "9 times",
+                                  "can't be had", "ask for less"));
+    REQUIRE(mentions<value_error>([&] { convert(net, weights, {.input = input, .memory = 9, .noise = 4}); },
+                                  "in memory can't be had"));
+    REQUIRE(mentions<value_error>([&] { convert(net, weights, {.input = input, .size = 2, .memory = 2}); },
+                                  "beside another budget"));
+    // a last layer with most of the weights is coded too
+    nn::network_builder b;
+    const auto x = b.relu(b.convolution("conv", b.input(8, 8, 3), {.out_channels = 16, .kernel = 3}));
+    const nn::network wide =
+        b.finish(b.flatten(b.global_average_pool(b.convolution("classes", x, {.out_channels = 200}))));
+    const conversion made = convert(wide, random_parameters(wide), {.input = input, .size = 2, .noise = 4});
+    REQUIRE(made.codings[products_of(made.network.net).back()].step > 0);
     REQUIRE(mentions<shape_error>([&] { convert(net, random_parameters(net), {}); }, "0 channels", "3"));
 }
 

@@ -84,8 +84,10 @@ TEST_CASE("the engine equals the scalar meaning bit for bit", "[exact]") {
     for (const auto& [name, net] : odd::all()) {
         CAPTURE(name);
         const coded_network coded = code(net);
-        const integer_network engine(coded);
+        const integer_network engine(coded), small(coded, {}, weight_memory::small),
+            bytes(coded, {}, weight_memory::bytes);
         REQUIRE(engine.level_count() == 3);
+        REQUIRE(small.weight_bytes() < bytes.weight_bytes());
         integer_network::workspace memory = engine.make_workspace(2);
         for (const dim_t batch : {dim_t{1}, dim_t{3}})
             for (int level = 1; level <= 3; ++level) {
@@ -95,6 +97,9 @@ TEST_CASE("the engine equals the scalar meaning bit for bit", "[exact]") {
                 REQUIRE(same_bits(engine.run(images, level, memory), expected));
                 REQUIRE(same_bits(engine.run(images, level, memory, two), expected));
                 REQUIRE(same_bits(engine.run(images, level, memory, three), expected));
+                REQUIRE(same_bits(small.run(images, level, memory), expected));
+                REQUIRE(same_bits(small.run(images, level, memory, two), expected));
+                REQUIRE(same_bits(bytes.run(images, level, memory), expected));
             }
     }
 }

@@ -283,7 +283,7 @@ int classify(const classify_options& asked) {
                          "classify: --confident and --chart go with --data");
     intaglio::thread_pool pool(asked.threads);
     const io::loaded_model file = io::load_model(asked.model);
-    const infer::integer_network net(file.model.network, pool);
+    const infer::integer_network net(file.model.network, pool, memory_of(asked.memory));
     if (asked.data.empty())
         classify_files(asked, file, net, pool);
     else

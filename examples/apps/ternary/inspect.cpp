@@ -42,12 +42,37 @@ int inspect(const inspect_options& asked) {
     }
     t.print(stdout);
     print_levels(file);
-    const intaglio::infer::integer_network net(network);
+    const intaglio::infer::integer_network net(network, {}, memory_of(asked.memory));
+    table kernels({"layer", "planes", "memory", "bits", "kernel"});
+    dim_t weights = 0;
+    for (std::size_t i = 0; i < network.net.nodes.size(); ++i) {
+        if (!network.products[i]) continue;
+        const dim_t count = network.products[i]->planes.front().codes.size();
+        weights += count;
+        for (const auto& s : net.stored(i))
+            kernels.add({network.net.nodes[i].name, intaglio::join(s.planes), intaglio::join(s.bytes),
+                         fixed(8.0 * static_cast<double>(s.bytes) / static_cast<double>(std::max<dim_t>(1, count)), 2),
+                         s.added_to > 0 ? intaglio::join("expands both, added to ", s.added_to)
+                         : s.compact    ? "expands codes in L1"
+                                        : "reads bytes"});
+    }
+    kernels.print(stdout);
+    for (int level = 1; level <= net.level_count(); ++level)
+        std::printf("level %d reads %lld bytes of weights in memory, %.2f bits for each of %lld\n", level,
+                    static_cast<long long>(net.weight_bytes(level)),
+                    8.0 * static_cast<double>(net.weight_bytes(level)) /
+                        static_cast<double>(std::max<dim_t>(1, weights)),
+                    static_cast<long long>(weights));
     std::printf("in memory: %lld bytes of packed weights for all levels, %lld bytes of activations an image\n",
                 static_cast<long long>(net.weight_bytes()), static_cast<long long>(net.bytes_per_image()));
     std::printf("products: 8-bit activations times 8-bit codes in int32, by the %s kernels\n",
                 std::string(intaglio::simd::native_arch::name).c_str());
     return 0;
+}
+
+intaglio::infer::weight_memory memory_of(const std::string& name) {
+    using intaglio::infer::weight_memory;
+    return name == "small" ? weight_memory::small : name == "bytes" ? weight_memory::bytes : weight_memory::fast;
 }
 
 } // namespace ternary

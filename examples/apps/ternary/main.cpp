@@ -28,10 +28,25 @@ Examples:
   inspect dial.safetensors
 )";
 
-/// "2.5x" or "2.5".
-std::string size_text(std::string text) {
-    if (!text.empty() && (text.back() == 'x' || text.back() == 'X')) text.pop_back();
-    return text;
+/// "2.5x" or "2.5"; 0 for no text.
+double size_of(const std::string& option, std::string text) {
+    if (text.empty()) return 0;
+    const std::string given = text;
+    if (text.back() == 'x' || text.back() == 'X') text.pop_back();
+    char* end = nullptr;
+    const double size = std::strtod(text.c_str(), &end);
+    if (text.empty() || *end != '\0' || !(size >= 0.5 && size <= 16))
+        throw CLI::ValidationError(option, "'" + given + "' is no size from 0.5x to 16x");
+    return size;
+}
+
+/// --memory of classify and inspect.
+void add_memory(CLI::App* verb, std::string& memory) {
+    verb->add_option("--memory", memory,
+                     "weights: fast (in fewer bits than bytes have where that costs no time worth mentioning), small "
+                     "(wherever that saves, finer planes on top of coarser ones), bytes; answers are the same")
+        ->check(CLI::IsMember({"fast", "small", "bytes"}).description(""))
+        ->capture_default_str();
 }
 
 } // namespace
@@ -47,7 +62,7 @@ int main(int argc, char** argv) {
 
     ternary::ternarize_options t;
     t.threads = all_threads;
-    std::string size;
+    std::string size, memory_size;
     double error = 0;
     CLI::App* const ternarize = app.add_subcommand("ternarize", "Convert a trained network: no data, no retraining");
     ternarize->footer(training::describe_networks() + examples);
@@ -58,6 +73,10 @@ int main(int argc, char** argv) {
         "--size", size,
         "how many times smaller than 8-8 the file is, up to the coarsest level of a dial of steps: 2.5x; steps or "
         "planes go where they matter");
+    ternarize
+        ->add_option("--memory-size", memory_size,
+                     "instead: how many times smaller than 8-8 the weights are in memory, at the coarsest level")
+        ->excludes(by_size);
     ternarize->add_option("--step", t.step, "instead: one step for all, in root mean squares of a channel's weights")
         ->check(CLI::Range(0.05, 3.0).description(""))
         ->excludes(by_size);
@@ -70,7 +89,7 @@ int main(int argc, char** argv) {
         ->add_option("--coding", t.coding,
                      "of weights: feedback (one step a channel, errors fed back), greedy (ternary planes with a scale "
                      "for each block), locked (digits of one code with a scale for each block), int4 (4-bit blocks), "
-                     "8-8; default: feedback where there is a size, step or error, otherwise 8-8")
+                     "8-8; default: feedback where there is a size, step, error or dial, otherwise 8-8")
         ->check(CLI::IsMember({"feedback", "greedy", "locked", "int4", "8-8"}).description(""));
     ternarize->add_option("--block", t.block, "weights along a row that share a scale, of greedy, locked and int4")
         ->check(CLI::Range(1, 65535).description(""))
@@ -129,23 +148,19 @@ int main(int argc, char** argv) {
         ->check(CLI::Range(0.0, 1.0).description(""));
     classify->add_option("--chart", c.chart, "with --data and several levels: accuracy against size and time, as SVG");
     classify->add_flag("--confusion", c.confusion, "print which classes are taken for which");
+    add_memory(classify, c.memory);
     classify->add_option("--threads", c.threads)->check(threads)->capture_default_str();
 
     ternary::inspect_options i;
     CLI::App* const inspect = app.add_subcommand("inspect", "Print what is inside a file");
     inspect->footer(examples);
+    add_memory(inspect, i.memory);
     inspect->add_option("MODEL", i.model, "a file that ternarize wrote")->required()->check(CLI::ExistingFile);
 
     try {
         app.parse(argc, argv);
         t.error = error * error / 1e4; // percent of the answer, as its squared share
-        if (!size.empty()) {
-            size = size_text(size);
-            char* end = nullptr;
-            t.size = std::strtod(size.c_str(), &end);
-            if (*end != '\0' || !(t.size >= 0.5 && t.size <= 16))
-                throw CLI::ValidationError("--size", "'" + size + "' is no size from 0.5x to 16x");
-        }
+        t.size = size_of("--size", size), t.memory_size = size_of("--memory-size", memory_size);
     } catch (const CLI::ParseError& fault) {
         const int status = app.exit(fault);
         return status == 0 ? 0 : 2;

@@ -78,12 +78,20 @@ std::vector<infer::channel_values> channel_values_of(const io::model_description
 }
 
 infer::weight_coding coding_of(const ternarize_options& asked) {
-    const bool budget = asked.size > 0 || asked.error > 0, blocks = !asked.coding.empty() && asked.coding != "feedback";
-    require<value_error>(asked.coding != "8-8" || (!budget && asked.step == 0 && asked.levels == 1),
-                         "--coding 8-8 is one coding: leave out --size, --error, --step and --levels");
+    const bool budget = asked.size > 0 || asked.memory_size > 0 || asked.error > 0,
+               blocks = !asked.coding.empty() && asked.coding != "feedback";
+    require<value_error>(
+        asked.coding != "8-8" || (!budget && asked.step == 0 && asked.levels == 1),
+        "--coding 8-8 is one coding: leave out --size, --memory-size, --error, --step and --levels, or "
+        "take --coding feedback");
+    require<value_error>((asked.memory_size > 0) + (asked.error > 0) + (asked.step > 0) <= 1,
+                         "give one of --memory-size, --error and --step: each says by itself how coarse codes are");
     require<value_error>(!blocks || asked.step == 0, "--step belongs to --coding feedback, not to ", asked.coding);
     require<value_error>(asked.coding != "int4" || (!budget && asked.levels == 1),
-                         "--coding int4 has one plane: leave out --size, --error and --levels");
+                         "--coding int4 has one plane: leave out --size, --memory-size, --error and --levels, or take "
+                         "--coding feedback");
+    require<value_error>(blocks || asked.planes == 0, "--planes belongs to --coding greedy and locked, not to ",
+                         asked.coding.empty() ? "feedback" : asked.coding.c_str(), "; leave it out");
     infer::weight_coding coding{.step = asked.step, .feedback = asked.feedback, .correct_bias = asked.correct_bias};
     using infer::coding_family;
     coding.family = asked.coding == "greedy"   ? coding_family::greedy
@@ -97,7 +105,10 @@ infer::weight_coding coding_of(const ternarize_options& asked) {
                                                                         : 3;
     coding.planes = asked.planes > 0 ? asked.planes : usual;
     if (coding.family == coding_family::steps) coding.planes = 1;
-    if (asked.coding == "feedback" && asked.step == 0 && !budget) coding.step = 0.7;
+    const bool coarse = asked.coding == "feedback" || (asked.coding.empty() && asked.levels > 1);
+    if (coarse && asked.step == 0 && !budget) coding.step = 0.7;
+    require<value_error>(asked.levels == 1 || !blocks || coding.planes > 1, "--levels ", asked.levels,
+                         ": a dial adds planes, and --planes 1 leaves none to add; give more, or leave out --levels");
     return coding;
 }
 
@@ -174,6 +185,7 @@ int ternarize(const ternarize_options& asked) {
                                    .coding = coding_of(asked),
                                    .size = asked.size,
                                    .beside_products = text_bytes(net, about),
+                                   .memory = asked.memory_size,
                                    .error = asked.error,
                                    .levels = asked.levels,
                                    .ends_in_bytes = asked.ends_in_bytes,
@@ -202,7 +214,9 @@ int ternarize(const ternarize_options& asked) {
     bar.reset();
 
     model.network = std::move(made.network);
-    about.coding = asked.size > 0    ? intaglio::join(infer::describe(options.coding), " for ", asked.size, "x")
+    about.coding = asked.memory_size > 0
+                       ? intaglio::join(infer::describe(options.coding), " for ", asked.memory_size, "x in memory")
+                   : asked.size > 0  ? intaglio::join(infer::describe(options.coding), " for ", asked.size, "x")
                    : asked.error > 0 ? intaglio::join(infer::describe(options.coding), " for an error of ", asked.error)
                                      : infer::describe(options.coding);
     for (int level = 1; level <= model.network.level_count(); ++level)
@@ -217,7 +231,7 @@ int ternarize(const ternarize_options& asked) {
     const io::loaded_model file = io::load_model(asked.output);
     print_table(file, made);
     print_levels(file);
-    std::printf("an image takes %.3f ms on %d thread%s, whatever the level\n", ms, asked.threads,
+    std::printf("an image takes %.3f ms on %d thread%s at the coarsest level\n", ms, asked.threads,
                 asked.threads == 1 ? "" : "s");
     const int bounded = options.coding.family == infer::coding_family::steps ? 1 : model.network.level_count();
     if (const double reached = file.size_vs_8_8(bounded); asked.size > 0 && reached < asked.size)

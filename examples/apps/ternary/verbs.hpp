@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "intaglio/core/extents.hpp"
+#include "intaglio/infer/weight_memory.hpp"
 
 namespace ternary {
 
@@ -21,9 +22,10 @@ struct image_values {
 
 struct ternarize_options {
     std::string model, network, output, json;
-    double size = 0, step = 0, error = 0; ///< at most one is given; all 0: as `coding` says, 8-8 by default
-    double ms = 0;                        ///< that an image may take at the coarsest level; 0: any time
-    std::string coding;                   ///< a name of main.cpp's list; empty: feedback where there is a size or step
+    double size = 0, memory_size = 0, step = 0,
+           error = 0;   ///< at most one is given; all 0: as `coding` says, 8-8 by default
+    double ms = 0;      ///< that an image may take at the coarsest level; 0: any time
+    std::string coding; ///< a name of main.cpp's list; empty: feedback where there is a size or step
     dim_t block = 64;
     int levels = 1, planes = 0; ///< of planes, 0: what is usual for the coding
     dim_t noise = 0, classes = 0;
@@ -34,7 +36,7 @@ struct ternarize_options {
 };
 
 struct classify_options {
-    std::string model;
+    std::string model, memory = "fast"; ///< a name of main.cpp's list
     std::vector<std::string> images;
     std::string data, reference, level = "last";
     dim_t limit = 0, batch = 8;
@@ -46,8 +48,11 @@ struct classify_options {
 };
 
 struct inspect_options {
-    std::string model;
+    std::string model, memory = "fast";
 };
+
+/// How weights wait in memory, by its name.
+intaglio::infer::weight_memory memory_of(const std::string& name);
 
 int ternarize(const ternarize_options& asked);
 int classify(const classify_options& asked);

@@ -114,19 +114,21 @@ INTAGLIO_INLINE void run_to_output(const lhs_panel<typename Traits::lhs_digit>& 
     }
 }
 
-/// The digits of a panel that its chains use, expanded to `memory` where they are narrow, as a pointer to where its
-/// first digit would be.
+/// The digits of a panel that its chains use, expanded to `memory` where they are narrow or compact, as a pointer to
+/// where its first digit would be. `place` of `places` panels that are kept there at a time.
 template <class Traits, class Rhs>
 const typename Traits::rhs_digit* panel_digits(const Rhs& rhs, dim_t panel, std::span<const chain> used,
-                                               buffer<typename Traits::rhs_digit>& memory) {
-    if (!rhs.narrow()) return rhs.panel(panel);
+                                               buffer<typename Traits::rhs_digit>& memory, dim_t place = 0,
+                                               dim_t places = 1) {
+    if (!rhs.narrow() && !rhs.compact()) return rhs.panel(panel);
     if (used.empty()) return nullptr;
     const dim_t unit = rhs.narrow_group(), first = used.front().offset / unit * unit,
                 end = used.back().offset + used.back().steps * Traits::k * Traits::cols;
     const dim_t count = round_up(end - first, unit);
-    if (memory.size() < count) memory = buffer<typename Traits::rhs_digit>(count, uninitialized);
-    rhs.expand(panel, first, count, memory.data());
-    return memory.data() - first;
+    if (memory.size() < places * count) memory = buffer<typename Traits::rhs_digit>(places * count, uninitialized);
+    typename Traits::rhs_digit* const digits = memory.data() + place * count;
+    rhs.expand(panel, first, count, digits);
+    return digits - first;
 }
 
 /// Whether so many rows are a tile that expands the digits of rhs itself.
@@ -173,8 +175,13 @@ private:
     [[gnu::noinline]] void run_block(dim_t k0, dim_t k1) {
         const bool narrow = prepare_narrow(k0, k1);
         if (rows_first(k1 - k0)) {
+            scratch_.expanded.clear();
+            for (dim_t jr = p0_; jr < p1_; ++jr)
+                scratch_.expanded.push_back(
+                    panel_digits<Traits>(call_.rhs, jr, scratch_.chains.of(jr), scratch_.rhs, jr - p0_, p1_ - p0_));
             for (dim_t ir = 0; ir < tiles_; ++ir)
-                for (dim_t jr = p0_; jr < p1_; ++jr) run_tile(ir, jr, call_.rhs.panel(jr), scratch_.chains.of(jr));
+                for (dim_t jr = p0_; jr < p1_; ++jr)
+                    run_tile(ir, jr, scratch_.expanded[static_cast<std::size_t>(jr - p0_)], scratch_.chains.of(jr));
             return;
         }
         for (dim_t jr = p0_; jr < p1_; ++jr) {
@@ -188,8 +195,8 @@ private:
         }
     }
 
-    /// Whether the panels of a block of the reduction stay in L2. An output that lies column by column is written in
-    /// the order of panels in any case, and narrow panels are expanded once.
+    /// Whether the panels of a block of the reduction stay in L2, expanded if they are compact. An output that lies
+    /// column by column is written in the order of panels in any case, and narrow panels are expanded one by one.
     bool rows_first(dim_t length) const {
         const dim_t bytes =
             (p1_ - p0_) * Traits::cols * length * static_cast<dim_t>(sizeof(digit)) * Traits::split_planes;

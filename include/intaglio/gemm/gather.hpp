@@ -32,11 +32,12 @@ struct worker_scratch {
     patch<typename Traits::lhs_digit> image; ///< of the block's windows, where the source has such
     buffer<typename Traits::total> totals;
     std::vector<lhs_panel<typename Traits::lhs_digit>> panels;
-    buffer<typename Traits::rhs_digit> rhs; ///< a block of one panel, expanded from narrow digits
-    std::vector<std::int32_t> corrections;  ///< of narrow codes (simd/expand.hpp), by row and scale block
-    norm_table norms;                       ///< of the block, for proven chains
-    dim_t norms_first = 0;                  ///< element of the reduction at which they begin
-    panel_chains<Traits> chains;            ///< of the block
+    buffer<typename Traits::rhs_digit> rhs; ///< a block of one panel, or several, expanded from fewer bits
+    std::vector<const typename Traits::rhs_digit*> expanded; ///< where the block of each panel is
+    std::vector<std::int32_t> corrections; ///< of narrow codes (simd/expand.hpp), by row and scale block
+    norm_table norms;                      ///< of the block, for proven chains
+    dim_t norms_first = 0;                 ///< element of the reduction at which they begin
+    panel_chains<Traits> chains;           ///< of the block
 };
 
 /// How many atoms of rows the last tile of a block takes: as few as cover it, of the tiles that are compiled.

@@ -187,6 +187,13 @@ struct kernel_traits {
                 if (P::rhs::format::max_magnitude <= (1 << (bits - 1)) - 1) return bits;
         return 0;
     }();
+    /// Whether a packed rhs of codes of a byte may be stored compactly (compact_panels.hpp).
+    static constexpr bool can_be_compact = [] {
+        if constexpr (std::is_same_v<typename P::rhs::storage, std::int8_t> && !floats && !float_total && !proven)
+            return block == 0 && narrow_bits == 0 && rhs_planes == 1 && P::rhs::format::max_magnitude <= 127 &&
+                   (std::is_same_v<rhs_digit, std::int8_t> || std::is_same_v<rhs_digit, std::int16_t>);
+        return false;
+    }();
     /// Whether a tile of so many atoms of rows can expand narrow digits itself: where few rows use them it is quicker
     /// than by way of memory. A chain must be a whole run, for which the tile's sums are put right (simd/expand.hpp),
     /// and sums with trits, up to 2 << 2 each, must fit the accumulator without a sign until they are shifted; others

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <memory>
 #include <type_traits>
 
 #include "intaglio/core/buffer.hpp"
@@ -48,23 +49,33 @@ public:
         const auto& layout = out_.layout_;
         if constexpr (traits::narrow_bits > 0)
             if (layout.narrow) out_.narrow_ = {layout.panels(), layout.panel_digits, layout.fives};
-        const dim_t digits = layout.narrow ? 0 : layout.panels() * layout.panel_digits;
+        if constexpr (traits::can_be_compact) {
+            out_.compact_ = nullptr;
+            if (layout.compact) compact_ = std::make_shared<compact_type>(layout.panels(), layout.panel_digits);
+        }
+        const dim_t digits = layout.narrow || layout.compact ? 0 : layout.panels() * layout.panel_digits;
         if (out_.data_.size() != digits) out_.data_ = buffer<digit>(digits, uninitialized);
         out_.zero_runs_.assign(static_cast<std::size_t>(layout.panels() * layout.scale_rows), 0);
         out_.any_zero_run_.assign(static_cast<std::size_t>(layout.panels()), 0);
         out_.bounds_ = rhs_bounds<traits>(layout.panels());
         copy_scales();
         exec.for_each(layout.panels(), [&](dim_t p, int) { pack_panel(p); });
+        if constexpr (traits::can_be_compact)
+            if (compact_) {
+                compact_->settle();
+                out_.compact_ = std::move(compact_);
+            }
         return std::move(out_);
     }
 
 private:
     void pack_panel(dim_t p) {
         const auto& layout = out_.layout_;
-        buffer<digit> own(layout.narrow ? layout.panel_digits : 0);
-        digit* const panel = layout.narrow ? own.data() : out_.data_.data() + p * layout.panel_digits;
+        const bool expanded = layout.narrow || layout.compact; // when it is used
+        buffer<digit> own(expanded ? layout.panel_digits : 0);
+        digit* const panel = expanded ? own.data() : out_.data_.data() + p * layout.panel_digits;
         const bool fills = layout.filled && !layout.folded && padding_.none() && (p + 1) * traits::cols <= layout.n;
-        if (!layout.narrow && !fills) std::fill_n(panel, layout.panel_digits, digit{0});
+        if (!expanded && !fills) std::fill_n(panel, layout.panel_digits, digit{0});
         if (!layout.folded)
             pack_runs(p, panel);
         else if constexpr (traits::can_fold_scales)
@@ -75,6 +86,8 @@ private:
         out_.bounds_.measure(layout, p, panel, scales);
         if constexpr (traits::narrow_bits > 0)
             if (layout.narrow) out_.narrow_.store(p, panel);
+        if constexpr (traits::can_be_compact)
+            if (layout.compact) compact_->store(p, panel);
     }
 
     /// Not inlined: GCC 12 would take a caller's array of scales for uninitialized.
@@ -256,6 +269,8 @@ private:
     const typename rhs_view<P>::scale_type* const scales_; ///< those of the view
     zero_padding padding_;
     packed out_;
+    using compact_type = typename packed::compact_type;
+    std::shared_ptr<compact_type> compact_;
 };
 
 /// Packs k x n elements whose rows are given one by one; of `view` the scales and the plane stride count.

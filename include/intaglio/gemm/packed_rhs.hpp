@@ -5,10 +5,12 @@
 // of what they hold. It is packed once (pack_rhs.hpp), never changes, and any number of products and threads may use it
 // at a time.
 
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "intaglio/core/buffer.hpp"
+#include "intaglio/gemm/compact_panels.hpp"
 #include "intaglio/gemm/kernel_traits.hpp"
 #include "intaglio/gemm/narrow_panels.hpp"
 #include "intaglio/gemm/rhs_bounds.hpp"
@@ -36,11 +38,24 @@ public:
     bool finite() const { return bounds_.finite(); }
     /// Float totals: the largest magnitude of a block's scale, 1 where there are none.
     float largest_scale() const { return largest_scale_; }
-    /// Memory held: digits, scales and norms.
+    /// Memory held: digits, scales and norms; what it shares with a coarser one (refine) is that one's.
     dim_t bytes() const {
-        return data_.size() * static_cast<dim_t>(sizeof(digit)) + narrow_.bytes() +
+        return data_.size() * static_cast<dim_t>(sizeof(digit)) + narrow_.bytes() + (compact_ ? compact_->bytes() : 0) +
                scales_.size() * static_cast<dim_t>(sizeof(block_scale)) + bounds_.bytes() +
                static_cast<dim_t>(factors_.size() * sizeof(double));
+    }
+
+    /// Stores the digits as what has to be added to `divisor` times those of `coarse`, whose memory is then shared, if
+    /// both are compact and of the same size, and that takes less memory. Returns whether. Products are the same.
+    bool refine(const packed_rhs& coarse, int divisor) {
+        if constexpr (traits::can_be_compact) {
+            if (!compact_) return false;
+            auto finer = std::make_shared<compact_type>(*compact_);
+            if (!finer->refine(coarse.compact_, divisor)) return false;
+            compact_ = std::move(finer);
+            return true;
+        }
+        return false;
     }
 
     // Read by the driver.
@@ -50,15 +65,19 @@ public:
     const digit* panel(dim_t p) const { return data_.data() + p * layout_.panel_digits; }
     /// Digits are stored in less than a byte each, in groups of 64 bytes (simd/expand.hpp).
     bool narrow() const { return layout_.narrow; }
+    /// Digits are stored as compact_panels.hpp says.
+    bool compact() const { return layout_.compact; }
     /// Five digits in a byte; otherwise narrow ones have traits::narrow_bits each, and every run begins with a group.
     bool five_in_a_byte() const { return layout_.fives; }
-    /// Digits of a group.
-    dim_t narrow_group() const { return layout_.narrow_group(); }
+    /// Digits of a group, or a multiple of which compact ones are expanded at a time.
+    dim_t narrow_group() const { return layout_.compact ? 64 : layout_.narrow_group(); }
     /// Panel p, only where its digits have traits::narrow_bits each.
     simd::narrow_codes<traits::narrow_bits> narrow_panel(dim_t p) const { return narrow_.panel(p); }
-    /// Expands `count` digits of panel p from `first` on, both multiples of a group, to `out`.
+    /// Expands `count` digits of panel p from `first` on to `out`, both multiples of a group where they are narrow.
     void expand(dim_t p, dim_t first, dim_t count, digit* out) const {
         if constexpr (traits::narrow_bits > 0) narrow_.expand(p, first, count, out);
+        if constexpr (traits::can_be_compact)
+            if (compact_) compact_->expand(p, first, first + count, out);
     }
     /// The block scales of panel p, one for each column and scale index.
     const block_scale* scales(dim_t p) const { return scales_.data() + p * layout_.scale_rows * traits::cols; }
@@ -83,6 +102,8 @@ private:
     detail::rhs_layout<traits> layout_;
     buffer<digit> data_;
     detail::narrow_panels<traits::narrow_bits> narrow_; ///< instead of data_, where they are
+    using compact_type = detail::compact_panels<std::conditional_t<traits::can_be_compact, digit, std::int8_t>>;
+    std::shared_ptr<const compact_type> compact_; ///< likewise
     buffer<block_scale> scales_;
     float largest_scale_ = 1;
     std::vector<double> factors_;

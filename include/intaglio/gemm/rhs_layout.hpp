@@ -20,8 +20,10 @@ namespace intaglio::inline INTAGLIO_ABI {
 /// How a packed rhs of codes is stored. `fast` folds scales into bytes where that saves the flush of each block;
 /// `small` keeps codes of up to 4 bits narrow in any case, which is also faster where few rows of lhs read weights that
 /// lie outside the caches; `smallest` stores five trits in a byte, a fifth less memory than `small`, and is slower to
-/// expand. It is the same as `small` for other codes. Results are the same.
-enum class rhs_storage { fast, small, smallest };
+/// expand. It is the same as `small` for other codes. `compact` takes as few bits for codes of up to 127 as most of
+/// them need, and lists the others (compact_panels.hpp), where scales are shared by nothing smaller than a column and
+/// digits are bytes or int16; otherwise it is `small`. Results are the same.
+enum class rhs_storage { fast, small, smallest, compact };
 
 namespace detail {
 
@@ -38,9 +40,10 @@ struct rhs_run {
 template <class Traits>
 struct rhs_layout {
     dim_t k = 0, n = 0;
-    bool folded = false; ///< the block scales are folded into the digits; there is one run and no scales
-    bool narrow = false; ///< digits take less than a byte each (narrow_panels.hpp)
-    bool fives = false;  ///< five of them in a byte; otherwise every run begins with a group
+    bool folded = false;  ///< the block scales are folded into the digits; there is one run and no scales
+    bool narrow = false;  ///< digits take less than a byte each (narrow_panels.hpp)
+    bool fives = false;   ///< five of them in a byte; otherwise every run begins with a group
+    bool compact = false; ///< digits take as little as most of them need (compact_panels.hpp)
     std::vector<rhs_run> runs;
     dim_t panel_digits = 0; ///< from one panel to the next
     dim_t scale_rows = 0;   ///< scales of a column
@@ -49,6 +52,7 @@ struct rhs_layout {
     rhs_layout() = default;
     rhs_layout(dim_t k_, dim_t n_, rhs_storage storage, bool folded_) : k(k_), n(n_), folded(folded_) {
         narrow = Traits::narrow_bits > 0 && !folded;
+        compact = Traits::can_be_compact && storage == rhs_storage::compact;
         fives = narrow && Traits::narrow_bits == 2 && storage == rhs_storage::smallest;
         dim_t offset = 0;
         const auto add = [&](dim_t from, dim_t length, int plane, int scale) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// "At most B bytes of file", or "at most so much error", turned into a coding for each product: each may take any of
-// some codings, whose bytes are the entropy of its codes and whose error is its sensitivity (sensitivity.hpp) times the
-// relative squared error that it makes. The choice is the knapsack of quantize/budget.hpp.
+// "At most B bytes of file, or of memory", or "at most so much error", turned into a coding for each product: each may
+// take any of some codings, whose bytes are the entropy of its codes, or those of its packed weights, and whose error is
+// its sensitivity (sensitivity.hpp) times the relative squared error that it makes. The choice is the knapsack of
+// quantize/budget.hpp.
 
 #include <algorithm>
 #include <cmath>
@@ -47,16 +48,21 @@ inline std::vector<double> plane_errors(const coded_product& product, std::span<
     return errors;
 }
 
+/// What bytes are counted of.
+enum class budget_of { file, memory };
+
 /// The bytes for the codes of `nodes` with which all products of a network together are `size` times smaller than in
 /// 8-8, which has a step and a bias for each channel too. Products that are not in `nodes` stay 8-8; `beside_products`
-/// bytes are in both files, as the graph is.
+/// bytes are in both files, as the graph is. At most 0 where what is not coded takes all.
 inline dim_t code_budget(const folded_network& folded, std::span<const std::size_t> nodes, double size,
-                         dim_t beside_products = 0) {
-    double bytes = static_cast<double>(beside_products), fixed = bytes;
+                         dim_t beside_products = 0, budget_of kind = budget_of::file) {
+    const bool in_file = kind == budget_of::file;
+    double bytes = in_file ? static_cast<double>(beside_products) : 0, fixed = bytes;
     for (const std::size_t i : products_of(folded.net)) {
         const tensor<float>& w = detail::weights_of(folded, i);
         const bool coded = std::find(nodes.begin(), nodes.end(), i) != nodes.end();
-        const auto beside = static_cast<double>(bytes_beside_codes(w.shape()[0]));
+        const auto beside =
+            static_cast<double>(in_file ? bytes_beside_codes(w.shape()[0]) : memory_of_channel * w.shape()[0]);
         bytes += static_cast<double>(w.size()) + beside;
         fixed += beside;
         if (coded) continue;
@@ -64,13 +70,11 @@ inline dim_t code_budget(const folded_network& folded, std::span<const std::size
         std::vector<std::int8_t> codes(static_cast<std::size_t>(w.size()));
         code_rows(w.data(), w.shape()[0], std::ssize(codes) / std::max<dim_t>(1, w.shape()[0]), steps.values(), 127,
                   nullptr, codes.data());
-        fixed += entropy_bytes(codes); // 8-8 is entropy-coded in the file too
+        // 8-8 is entropy-coded in the file too
+        fixed += in_file ? entropy_bytes(codes) : compact_share(codes) * static_cast<double>(codes.size());
     }
     constexpr double feedback_widens = 1.02; // codes with feedback have this much more entropy than nearest ones
-    const double budget = (bytes / size - fixed) / feedback_widens;
-    require<value_error>(budget > 0, "size ", size, ": what is not coded takes ", fixed, " of ", bytes / size,
-                         " bytes");
-    return static_cast<dim_t>(budget);
+    return static_cast<dim_t>((bytes / size - fixed) / feedback_widens);
 }
 
 /// Steps that are worth a choice, from the finest to the coarsest.
@@ -85,7 +89,8 @@ inline std::vector<weight_coding> usual_steps() {
 /// squared error of 1. Weights are rounded by themselves, which takes a little less than with feedback.
 inline std::vector<layer_profile> profile_codings(const folded_network& folded, std::span<const std::size_t> nodes,
                                                   std::span<const double> sensitivity,
-                                                  std::span<const weight_coding> codings, executor_ref exec = {}) {
+                                                  std::span<const weight_coding> codings, executor_ref exec = {},
+                                                  budget_of kind = budget_of::file) {
     const float_environment scope;
     std::vector<layer_profile> layers(nodes.size());
     exec.for_each(std::ssize(nodes), [&](dim_t n, int) {
@@ -103,7 +108,11 @@ inline std::vector<layer_profile> profile_codings(const folded_network& folded, 
             coding.divisors.clear();
             const coded_product product = code_product(w.span(), bias, inputs, coding);
             double bytes = 0;
-            for (std::size_t p = 0; p < product.planes.size(); ++p) bytes += plane_bytes(product, p);
+            if (kind == budget_of::memory)
+                bytes = memory_bytes(product, product.plane_count()) -
+                        static_cast<double>(memory_of_channel * product.rows());
+            else
+                for (std::size_t p = 0; p < product.planes.size(); ++p) bytes += plane_bytes(product, p);
             layer.choices.push_back({product.plane_count(), static_cast<dim_t>(std::ceil(bytes)),
                                      sensitivity[node] * plane_errors(product, w.span(), coding).back()});
         }

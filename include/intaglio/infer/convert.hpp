@@ -36,13 +36,18 @@ struct convert_options {
     /// coarsest level. 0: all are coded as `coding`.
     double size = 0;
     dim_t beside_products = 0; ///< bytes of the file that are in one of 8-8 too, for `size`: the graph, names
-    double error = 0;          ///< instead: the estimated squared share of the answer that moves, at most, likewise
-    int levels = 1;            ///< of the dial; from 2 on each product of steps gets a finer plane
-    int divisor = 3;           ///< of the step, for the finer plane
-    bool ends_in_bytes = true; ///< the first and the last product are 8-8, with whatever else
-    dim_t noise = 0;           ///< images; 0: 250, and 40 of more than 64 pixels a side
-    float reach = 1.25F;       ///< of ranges, over the largest values that were seen
-    std::uint64_t seed = 1;    ///< of the noise
+    /// Instead: bytes of 8-8 over bytes of the packed weights in memory, of a dial of steps at its coarsest level, if
+    /// all are stored in as few bits as they need (weight_memory::small).
+    double memory = 0;
+    double error = 0; ///< instead: the estimated squared share of the answer that moves, at most, likewise
+    int levels = 1;   ///< of the dial; from 2 on each product of steps gets a finer plane
+    int divisor = 3;  ///< of the step, for the finer plane
+    /// The first and the last product are 8-8, with whatever else; but not one that has more than an eighth of all
+    /// weights, as the last of SqueezeNet has, where a size is asked for.
+    bool ends_in_bytes = true;
+    dim_t noise = 0;        ///< images; 0: 250, and 40 of more than 64 pixels a side
+    float reach = 1.25F;    ///< of ranges, over the largest values that were seen
+    std::uint64_t seed = 1; ///< of the noise
     /// Images to measure instead of noise, batch after batch; none at the end.
     std::function<std::optional<tensor<float>>()> images{};
     /// Told what is going on: a phase, and how much of it is done.
@@ -91,6 +96,31 @@ inline std::vector<weight_coding> choices_of(const weight_coding& coding) {
     return list;
 }
 
+/// The budget of bytes for the codes of `nodes`; value_error, which says what can be had, where the smallest codings
+/// take more.
+inline dim_t reachable_budget(const folded_network& folded, std::span<const std::size_t> nodes,
+                              std::span<const layer_profile> layers, const convert_options& options, budget_of kind) {
+    const double wanted = kind == budget_of::file ? options.size : options.memory;
+    const auto budget = [&](double size) { return code_budget(folded, nodes, size, options.beside_products, kind); };
+    dim_t least = 0;
+    for (const layer_profile& layer : layers)
+        least += std::min_element(layer.choices.begin(), layer.choices.end(), [](const auto& a, const auto& b) {
+                     return a.bytes < b.bytes;
+                 })->bytes;
+    if (budget(wanted) >= least) return budget(wanted);
+    double size = wanted, below = 0; // what the smallest codings reach, by bisection
+    for (int i = 0; i < 40; ++i) {
+        const double middle = (size + below) / 2;
+        (budget(middle) >= least ? below : size) = middle;
+    }
+    const bool ends = std::ssize(nodes) < std::ssize(products_of(folded.net));
+    fail<value_error>("convert: ", wanted, " times smaller than 8-8 ", kind == budget_of::file ? "" : "in memory ",
+                      "can't be had: with the coarsest codings it is ", std::floor(100 * below) / 100,
+                      " times; ask for less",
+                      options.coding.family == coding_family::steps ? "" : ", or for the coding of steps",
+                      ends ? ", or let the first and the last layer be coded like the others" : "");
+}
+
 } // namespace detail
 
 /// Converts the part of a network that answers. Throws as fold does, and value_error for options that can't be met: a
@@ -105,7 +135,9 @@ inline conversion convert(const nn::network& net, const nn::parameters& weights,
     require<value_error>(options.size == 0 || options.error == 0, "convert: a size of ", options.size,
                          " and an error of ", options.error, "; give one of them");
     check(options.coding);
-    const bool budget = options.size > 0 || options.error > 0;
+    require<value_error>(options.memory >= 0 && (options.memory == 0 || (options.size == 0 && options.error == 0)),
+                         "convert: a size of ", options.memory, " in memory beside another budget; give one of them");
+    const bool of_bytes = options.size > 0 || options.memory > 0, budget = of_bytes || options.error > 0;
     const folded_network folded = infer::fold(net, weights);
     const extents one = nn::image_shape(folded.net, 1);
     require(static_cast<dim_t>(options.input.size()) == one[3], "convert: values of ", options.input.size(),
@@ -149,8 +181,11 @@ inline conversion convert(const nn::network& net, const nn::parameters& weights,
     const auto count = static_cast<dim_t>(nodes.size());
     std::vector<std::size_t> ends;
     if (options.ends_in_bytes) {
-        for (const std::size_t end : {nodes.front(), nodes.back()}) ends.push_back(end);
-        std::erase_if(nodes, [&](std::size_t i) { return i == ends[0] || i == ends[1]; });
+        dim_t weights_of_all = 0;
+        for (const std::size_t i : nodes) weights_of_all += detail::weights_of(folded, i).size();
+        for (const std::size_t end : {nodes.front(), nodes.back()})
+            if (!of_bytes || detail::weights_of(folded, end).size() <= weights_of_all / 8) ends.push_back(end);
+        std::erase_if(nodes, [&](std::size_t i) { return std::find(ends.begin(), ends.end(), i) != ends.end(); });
     }
     if (options.levels > 1 || budget) {
         constexpr double measured_step = 0.7;
@@ -161,15 +196,15 @@ inline conversion convert(const nn::network& net, const nn::parameters& weights,
         for (double& s : result.sensitivity) s /= error_of_step(measured_step);
     }
     for (const std::size_t i : nodes) result.codings[i] = options.coding;
-    if (budget) {
+    if (budget && !nodes.empty()) {
         const std::vector<weight_coding> choices = detail::choices_of(options.coding);
+        const budget_of kind = options.memory > 0 ? budget_of::memory : budget_of::file;
         const std::vector<layer_profile> layers = profile_codings(
-            folded, nodes, options.size > 0 ? detail::moderated(folded, nodes, result.sensitivity) : result.sensitivity,
-            choices, exec);
+            folded, nodes, of_bytes ? detail::moderated(folded, nodes, result.sensitivity) : result.sensitivity,
+            choices, exec, kind);
         const std::vector<std::size_t> chosen =
-            options.size > 0
-                ? choose_within_bytes(layers, code_budget(folded, nodes, options.size, options.beside_products))
-                : choose_within_error(layers, options.error);
+            of_bytes ? choose_within_bytes(layers, detail::reachable_budget(folded, nodes, layers, options, kind))
+                     : choose_within_error(layers, options.error);
         for (std::size_t k = 0; k < nodes.size(); ++k) result.codings[nodes[k]] = choices[chosen[k]];
     }
     if (options.levels > 1)

@@ -6,7 +6,8 @@
 //   steps     a product with the add and the relu that ride on it, or one pass of any other operation
 //   places    of activations in one block of memory (core/memory_plan.hpp); what only a concatenation reads, in steps
 //             of the same size, is written where it belongs in there
-//   weights   packed for each number of planes that a level uses
+//   weights   packed for each number of planes that a level uses, in bytes or in as few bits as their codes need
+//             (weight_memory)
 //
 // All of that is constant: any number of threads may run requests at once, each with its own workspace and at its own
 // level, which is a number. A request takes no memory for activations beside its workspace. Results equal reference.hpp
@@ -15,6 +16,7 @@
 #include <cmath>
 #include <cstddef>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -29,6 +31,7 @@
 #include "intaglio/infer/coded_network.hpp"
 #include "intaglio/infer/passes.hpp"
 #include "intaglio/infer/product_kernels.hpp"
+#include "intaglio/infer/weight_memory.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::infer {
 
@@ -49,13 +52,14 @@ public:
     };
 
     /// Throws as check() does.
-    explicit basic_integer_network(const coded_network& coded, executor_ref exec = {})
+    explicit basic_integer_network(const coded_network& coded, executor_ref exec = {},
+                                   weight_memory memory = weight_memory::fast)
         : net_(coded.net), formats_(coded.formats), shapes_(check(coded)), levels_(coded.levels),
           weights_(net_.nodes.size()) {
         const float_environment scope;
         make_steps();
         plan_memory();
-        pack(coded, exec);
+        pack(coded, memory, exec);
     }
 
     const nn::network& network() const { return net_; }
@@ -64,19 +68,24 @@ public:
     extents image_shape(dim_t batch) const { return nn::image_shape(net_, batch); }
     /// Of a request for one image; n images take n times as much.
     dim_t bytes_per_image() const { return memory_.bytes(); }
-    /// Of all packed weights, or of those of one level.
+    /// Of all packed weights, or of those that one level reads.
     dim_t weight_bytes() const {
         dim_t sum = 0;
-        for (const product_weights& w : weights_)
-            for (const auto& [planes, packed] : w.by_planes) sum += kernels::bytes(packed);
+        for (std::size_t i = 0; i < weights_.size(); ++i)
+            for (const stored_weights& s : stored(i)) sum += s.bytes;
         return sum;
     }
     dim_t weight_bytes(int level) const {
         dim_t sum = 0;
-        for (std::size_t i = 0; i < weights_.size(); ++i)
-            if (!weights_[i].by_planes.empty()) sum += kernels::bytes(weights_[i].by_planes.at(planes(level, i)));
+        for (std::size_t i = 0; i < weights_.size(); ++i) {
+            int used = weights_[i].by_planes.empty() ? 0 : planes(level, i);
+            for (std::size_t k = stored(i).size(); k-- > 0 && used > 0;)
+                if (const stored_weights& s = stored(i)[k]; s.planes == used) sum += s.bytes, used = s.added_to;
+        }
         return sum;
     }
+    /// The weights of a node, from the fewest planes that a level uses; none where it is no product.
+    const std::vector<stored_weights>& stored(std::size_t node) const { return weights_[node].stored; }
 
     /// A workspace for requests of up to `batch` images; a run makes it larger where it must.
     workspace make_workspace(dim_t batch) const {
@@ -132,6 +141,7 @@ private:
     };
     struct product_weights {
         std::map<int, typename kernels::packed> by_planes;
+        std::vector<stored_weights> stored;
         std::vector<std::vector<float>> bias; ///< for each number of planes
     };
     struct place {
@@ -272,18 +282,39 @@ private:
     }
 
     // --- weights ----------------------------------------------------------------------------------------------------
-    void pack(const coded_network& coded, executor_ref exec) {
+    /// Whether weights are worth fewer bits: a tenth at least is saved, and enough output pixels of an image share the
+    /// expansion.
+    static bool worth_compact(const channel_codes& codes, dim_t pixels, weight_memory memory) {
+        constexpr dim_t few_pixels = 49;
+        if (memory == weight_memory::bytes || (memory == weight_memory::fast && pixels < few_pixels)) return false;
+        return compact_share(codes.codes.span()) < 0.9;
+    }
+    void pack(const coded_network& coded, weight_memory memory, executor_ref exec) {
         for (std::size_t i = 0; i < net_.nodes.size(); ++i) {
             if (!coded.products[i]) continue;
             const coded_product& product = *coded.products[i];
             const std::size_t from = net_.nodes[i].inputs[0];
             const conv_geometry g = detail::product_geometry(net_.nodes[i].op, shapes_[from]);
-            for (const weight_plane& plane : product.planes) weights_[i].bias.push_back(plane.bias.values());
-            for (int level = 1; level <= level_count(); ++level) {
-                const int used = planes(level, i);
-                if (weights_[i].by_planes.count(used) == 0)
-                    weights_[i].by_planes.emplace(
-                        used, kernels::pack(g, sum_of_planes(product, used), formats_[from].is_signed, exec));
+            product_weights& to = weights_[i];
+            for (const weight_plane& plane : product.planes) to.bias.push_back(plane.bias.values());
+            std::set<int> used;
+            for (int level = 1; level <= level_count(); ++level) used.insert(planes(level, i));
+            for (const int count : used) {
+                const channel_codes codes = sum_of_planes(product, count);
+                const bool compact = worth_compact(codes, g.out_height() * g.out_width(), memory);
+                auto packed = kernels::pack(g, codes, formats_[from].is_signed,
+                                            compact ? rhs_storage::compact : rhs_storage::fast, exec);
+                stored_weights how{count, 0, compact};
+                if (compact && memory == weight_memory::small && !to.stored.empty() && to.stored.back().compact) {
+                    int divisor = 1;
+                    for (int p = to.stored.back().planes; p < count; ++p)
+                        divisor *= product.planes[static_cast<std::size_t>(p)].divisor;
+                    if (kernels::refine(packed, to.by_planes.at(to.stored.back().planes), divisor))
+                        how.added_to = to.stored.back().planes;
+                }
+                how.bytes = kernels::bytes(packed);
+                to.stored.push_back(how);
+                to.by_planes.emplace(count, std::move(packed));
             }
         }
     }

@@ -51,15 +51,29 @@ struct product_kernels {
     using packed =
         std::variant<packed_filter<int8_inference, Arch>, packed_filter<int8_signed, Arch>>; ///< by the input's sign
 
-    static packed pack(const conv_geometry& g, const channel_codes& weights, bool signed_input, executor_ref exec) {
+    static packed pack(const conv_geometry& g, const channel_codes& weights, bool signed_input, rhs_storage stored,
+                       executor_ref exec) {
         const auto of = [&]<class P>(P) -> packed {
             const rhs_view<P> filter{.values = filter_matrix(g, weights.codes.span()), .scales = weights.steps};
-            return pack_filter<P, Arch>(g, filter, rhs_storage::fast, exec);
+            return pack_filter<P, Arch>(g, filter, stored, exec);
         };
         return signed_input ? of(int8_signed{}) : of(int8_inference{});
     }
     static dim_t bytes(const packed& weights) {
         return std::visit([](const auto& w) { return w.bytes(); }, weights);
+    }
+    /// What `weights` have beyond `divisor` times those of `coarse` is stored alone, in every group where that is less;
+    /// returns whether it was in any. Both are compact, and for the same input.
+    static bool refine(packed& weights, const packed& coarse, int divisor) {
+        return std::visit(
+            [&]<class Filter>(Filter& finer) {
+                const auto& from = std::get<Filter>(coarse);
+                bool any = false;
+                for (std::size_t i = 0; i < finer.groups.size(); ++i)
+                    any = finer.groups[i].refine(from.groups[i], divisor) || any;
+                return any;
+            },
+            weights);
     }
 
     static void run(const conv_geometry& g, const activation& in, const packed& weights, const product_end& end,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What products take in a file (io/model_file.hpp), before there is one: budgets and tables count with these.
+// What products take in a file (io/model_file.hpp), before there is one, and in memory, before they are packed: budgets
+// and tables count with these.
 
 #include <array>
 #include <cmath>
@@ -10,6 +11,7 @@
 #include <span>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/gemm/compact_panels.hpp"
 #include "intaglio/infer/coded_network.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::infer {
@@ -32,6 +34,16 @@ inline double plane_bytes(const coded_product& product, std::size_t p) {
     const weight_plane& plane = product.planes[p];
     return entropy_bytes(plane.codes.span()) + static_cast<double>(plane.scales.size()) +
            (p > 0 ? static_cast<double>(36 + 2 * product.rows()) : 0);
+}
+
+/// What each channel takes in memory beside its codes: its factor and its bias.
+inline constexpr dim_t memory_of_channel = 12;
+
+/// About what a product takes in memory with its first `planes` planes, its codes in as few bits as they need.
+inline double memory_bytes(const coded_product& product, int planes) {
+    const channel_codes codes = sum_of_planes(product, planes);
+    return compact_share(codes.codes.span()) * static_cast<double>(codes.codes.size()) +
+           static_cast<double>(memory_of_channel * product.rows());
 }
 
 /// The bytes of a whole network's products in 8-8: a byte for each weight, and what each product has beside its codes.
