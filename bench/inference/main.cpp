@@ -3,6 +3,7 @@
 // The benchmark of inference in two halves, since peers read their number of threads when a process starts; compare.py
 // runs both and joins their rows.
 //
+//   inference names         the networks, as a list
 //   inference prepare ..    converts networks, writes their files, measures sizes and accuracies
 //   inference time ..       whole networks at every level, beside FP32 and oneDNN, on a number of threads
 
@@ -33,9 +34,17 @@ int main(int argc, char** argv) {
     app.add_option("--threads", threads)->check(CLI::Range(1, 1024))->capture_default_str();
     app.add_flag("--quick", places.quick, "fewer images and turns");
     const CLI::App* const first = app.add_subcommand("prepare", "convert, and measure all but time")->fallthrough();
+    const CLI::App* const names_only = app.add_subcommand("names", "print the networks")->fallthrough();
     app.add_subcommand("time", "measure time")->fallthrough();
     CLI11_PARSE(app, argc, argv);
     try {
+        if (names_only->parsed()) {
+            nlohmann::ordered_json list = nlohmann::ordered_json::array();
+            for (const inference_network& n : inference_networks())
+                if (!places.quick || n.quick) list.push_back(n.name);
+            std::cout << list.dump() << '\n';
+            return 0;
+        }
         peers::hold_to_arch(simd::native_arch::name);
         thread_pool pool(threads);
         nlohmann::ordered_json rows = nlohmann::ordered_json::array();
@@ -43,7 +52,8 @@ int main(int argc, char** argv) {
             for (const auto& row : more) rows.push_back(row);
         };
         for (const inference_network& n : inference_networks()) {
-            if (!names.empty() && std::count(names.begin(), names.end(), n.name) == 0) continue;
+            if (names.empty() ? places.quick && !n.quick : std::count(names.begin(), names.end(), n.name) == 0)
+                continue;
             if (first->parsed())
                 append(prepare(n, places, pool));
             else

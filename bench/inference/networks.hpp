@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "intaglio/infer/weight_coding.hpp"
+#include "intaglio/infer/weight_memory.hpp"
 #include "intaglio/models/cifar_resnet.hpp"
 #include "intaglio/models/googlenet.hpp"
 #include "intaglio/models/resnet.hpp"
@@ -19,6 +20,7 @@ struct inference_network {
     std::string name;
     nn::network (*make)();
     std::string weights{}; ///< a file in the folder of models; empty: random ones
+    bool quick = true;     ///< part of a quick run
     bool cifar = false;    ///< its accuracy is measured on CIFAR-10's test images
     float scale = 1.0F / 255;
     std::vector<float> mean{0.485F, 0.456F, 0.406F}, deviation{0.229F, 0.224F, 0.225F};
@@ -26,39 +28,58 @@ struct inference_network {
 
 inline const std::vector<inference_network>& inference_networks() {
     static const std::vector<inference_network> list{
-        {"resnet20", [] { return models::cifar_resnet(20); }, "resnet20-cifar10.safetensors", true},
-        {"resnet44", [] { return models::cifar_resnet(44); }, "resnet44-cifar10.safetensors", true},
+        {"resnet20", [] { return models::cifar_resnet(20); }, "resnet20-cifar10.safetensors", true, true},
+        {"resnet44", [] { return models::cifar_resnet(44); }, "resnet44-cifar10.safetensors", true, true},
         {"resnet50",
          [] { return models::resnet(50, {.stride_in_first = true, .epsilon = 1e-3}); },
          "resnet50-imagenet.safetensors",
+         true,
          false,
          1,
          {123.68F, 116.779F, 103.939F},
          {1}},
         {"googlenet", [] { return models::googlenet({.batch_norm = true, .auxiliary = false}); }},
         {"vgg16", [] { return models::vgg(16); }},
-        {"resnet101", [] { return models::resnet(101); }},
+        {"resnet101", [] { return models::resnet(101); }, {}, false},
     };
     return list;
 }
 
-/// A file of the benchmark: its levels are rows.
+/// A file of the benchmark, in a form of memory: its levels are rows.
 struct inference_coding {
     std::string name;
     infer::weight_coding coding;
-    double size = 0;
+    double size = 0, memory_size = 0;
     int levels = 1;
+    infer::weight_memory memory = infer::weight_memory::fast;
+    std::string file{}; ///< of the coding of that name, which comes before; empty: its own
 };
 
-/// Of trained networks all are measured; of random weights, whose sensitivities say nothing, those without a size.
+/// Of trained networks all are measured; of random weights, whose sensitivities say nothing, those without a size, and
+/// quickly just two, which differ in their kernels.
 inline std::vector<inference_coding> inference_codings(bool trained, bool quick) {
-    using infer::coding_family;
-    std::vector<inference_coding> list{{"8-8", {}},
-                                       {"feedback", {.step = 0.7, .feedback = trained}},
-                                       {"greedy", {.family = coding_family::greedy, .planes = 2}},
-                                       {"int4", {.family = coding_family::int4}}};
-    if (trained) list.push_back({"dial", {}, 3.5, quick ? 3 : 4});
-    if (trained && !quick) list.push_back({"feedback 2.4x", {}, 2.4});
+    using infer::coding_family, infer::weight_memory;
+    std::vector<inference_coding> list;
+    const auto add = [&](const std::string& name) -> inference_coding& {
+        list.emplace_back().name = name;
+        return list.back();
+    };
+    add("8-8").memory = weight_memory::bytes;
+    infer::weight_coding& steps = add("feedback").coding;
+    steps.step = 0.7, steps.feedback = trained;
+    if (trained || !quick) {
+        add("greedy").coding.family = coding_family::greedy;
+        list.back().coding.planes = 2;
+        add("int4").coding.family = coding_family::int4;
+    }
+    if (!trained) return list;
+    inference_coding& in_memory = add("memory 2.1x");
+    in_memory.memory_size = 2.1, in_memory.memory = weight_memory::small;
+    inference_coding& dial = add("dial");
+    dial.size = 3.5, dial.levels = quick ? 3 : 4;
+    list.push_back(inference_coding(dial));
+    list.back().name = "dial, small", list.back().memory = weight_memory::small, list.back().file = "dial";
+    if (!quick) add("feedback 2.4x").size = 2.4;
     return list;
 }
 

@@ -109,7 +109,7 @@ nn::parameters weights_of(const inference_network& network, const inference_plac
 
 std::string model_path(const inference_network& network, const inference_coding& coding,
                        const inference_places& places) {
-    std::string name = coding.name;
+    std::string name = coding.file.empty() ? coding.name : coding.file;
     std::replace(name.begin(), name.end(), ' ', '-');
     return places.out + "/" + network.name + "-" + name + ".safetensors";
 }
@@ -125,23 +125,26 @@ nlohmann::ordered_json prepare(const inference_network& network, const inference
     nlohmann::ordered_json rows = nlohmann::ordered_json::array();
     double bytes_8_8 = 0;
     for (const inference_coding& coding : inference_codings(trained, places.quick)) {
-        std::fprintf(stderr, "converting %s, %s\n", network.name.c_str(), coding.name.c_str());
-        infer::conversion made = infer::convert(net, weights,
-                                                {.input = channels_of(network),
-                                                 .coding = coding.coding,
-                                                 .size = coding.size,
-                                                 .levels = coding.levels,
-                                                 .noise = trained && !places.quick ? 0
-                                                          : network.cifar          ? 100
-                                                                                   : 4},
-                                                exec);
-        io::integer_model model{std::move(made.network), {}};
-        model.description.name = network.name, model.description.coding = coding.name;
-        for (int l = 1; l <= model.network.level_count(); ++l) model.description.levels.push_back(join(l));
         const std::string path = model_path(network, coding, places);
-        io::save_model(path, model);
+        if (coding.file.empty()) {
+            std::fprintf(stderr, "converting %s, %s\n", network.name.c_str(), coding.name.c_str());
+            infer::conversion made = infer::convert(net, weights,
+                                                    {.input = channels_of(network),
+                                                     .coding = coding.coding,
+                                                     .size = coding.size,
+                                                     .memory = coding.memory_size,
+                                                     .levels = coding.levels,
+                                                     .noise = trained && !places.quick ? 0
+                                                              : network.cifar          ? 100
+                                                                                       : 4},
+                                                    exec);
+            io::integer_model model{std::move(made.network), {}};
+            model.description.name = network.name, model.description.coding = coding.name;
+            for (int l = 1; l <= model.network.level_count(); ++l) model.description.levels.push_back(join(l));
+            io::save_model(path, model);
+        }
         const io::loaded_model file = io::load_model(path);
-        const infer::integer_network engine(file.model.network, exec);
+        const infer::integer_network engine(file.model.network, exec, coding.memory);
         for (int l = 1; l <= engine.level_count(); ++l) {
             const infer::network_cost cost = infer::cost(file.model.network, l);
             const auto memory = static_cast<double>(engine.weight_bytes(l));
@@ -154,6 +157,7 @@ nlohmann::ordered_json prepare(const inference_network& network, const inference
                                        {"size_vs_8_8", file.size_vs_8_8(l)},
                                        {"memory_vs_8_8", bytes_8_8 / memory},
                                        {"multiplications_vs_8_8", cost.multiplications_vs_8_8()},
+                                       {"memory_of_all_levels", engine.weight_bytes()},
                                        {"accuracy", nullptr},
                                        {"fp32_accuracy", nullptr},
                                        {"agreement", nullptr}};

@@ -43,7 +43,7 @@ double size_of(const std::string& option, std::string text) {
 /// --memory of classify and inspect.
 void add_memory(CLI::App* verb, std::string& memory) {
     verb->add_option("--memory", memory,
-                     "weights: fast (in fewer bits than bytes have where that costs no time worth mentioning), small "
+                     "weights: fast (in fewer bits than bytes have where that costs at most 2 % of time), small "
                      "(wherever that saves, finer planes on top of coarser ones), bytes; answers are the same")
         ->check(CLI::IsMember({"fast", "small", "bytes"}).description(""))
         ->capture_default_str();

@@ -237,6 +237,7 @@ int ternarize(const ternarize_options& asked) {
     if (const double reached = file.size_vs_8_8(bounded); asked.size > 0 && reached < asked.size)
         std::printf("%.2fx is what was asked for; the file is %.1f %% larger than that\n", asked.size,
                     100 * (asked.size / reached - 1));
+    if (asked.memory_size > 0) std::printf("its weights take so little memory with classify --memory small\n");
     std::printf("wrote %s\n", asked.output.c_str());
     return 0;
 }

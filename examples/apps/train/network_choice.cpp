@@ -47,14 +47,15 @@ std::vector<network_choice> all_networks() {
              return models::small_cnn(
                  {.classes = classes, .height = images.height, .width = images.width, .channels = images.channels});
          }});
-    for (const int depth : {8, 14, 20, 32, 44, 56, 110})
-        list.push_back({.name = intaglio::join("resnet", depth),
-                        .takes = {32, 32, 3},
-                        .usual_data = "cifar10",
-                        .how = {.epochs = 40, .rate = 0.3},
-                        .build = [depth](const image_size&, dim_t classes) {
-                            return models::cifar_resnet(depth, {.classes = classes});
-                        }});
+    for (const bool projections : {false, true}) // option A, option B
+        for (const int depth : {8, 14, 20, 32, 44, 56, 110})
+            list.push_back({.name = intaglio::join("resnet", depth, projections ? "-b" : ""),
+                            .takes = {32, 32, 3},
+                            .usual_data = "cifar10",
+                            .how = {.epochs = 40, .rate = 0.3},
+                            .build = [depth, projections](const image_size&, dim_t classes) {
+                                return models::cifar_resnet(depth, {.classes = classes, .projections = projections});
+                            }});
     const auto add = [&](const std::string& name, recipe how, const nn::he_options& first, auto build) {
         list.push_back({.name = name,
                         .takes = photographs,

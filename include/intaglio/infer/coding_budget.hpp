@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// "At most B bytes of file, or of memory", or "at most so much error", turned into a coding for each product: each may
-// take any of some codings, whose bytes are the entropy of its codes, or those of its packed weights, and whose error is
-// its sensitivity (sensitivity.hpp) times the relative squared error that it makes. The choice is the knapsack of
+// "At most B bytes of file, or of memory", or "at most so much error", turned into a coding for each product. Each may
+// take any of some codings, whose bytes are the entropy of its codes, or those of its packed weights, and whose error
+// is its sensitivity (sensitivity.hpp) times the relative squared error that it makes. The choice is the knapsack of
 // quantize/budget.hpp.
 
 #include <algorithm>

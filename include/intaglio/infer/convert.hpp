@@ -42,8 +42,8 @@ struct convert_options {
     double error = 0; ///< instead: the estimated squared share of the answer that moves, at most, likewise
     int levels = 1;   ///< of the dial; from 2 on each product of steps gets a finer plane
     int divisor = 3;  ///< of the step, for the finer plane
-    /// The first and the last product are 8-8, with whatever else; but not one that has more than an eighth of all
-    /// weights, as the last of SqueezeNet has, where a size is asked for.
+    /// The first and the last product are 8-8, with whatever else. Where a size is asked for, the last is coded in fine
+    /// steps, and one that has more than an eighth of all weights, as the last of SqueezeNet, like the others.
     bool ends_in_bytes = true;
     dim_t noise = 0;        ///< images; 0: 250, and 40 of more than 64 pixels a side
     float reach = 1.25F;    ///< of ranges, over the largest values that were seen
@@ -61,6 +61,9 @@ struct conversion {
 };
 
 namespace detail {
+
+/// Of a last product in fine steps: the coarsest of usual_steps.
+inline constexpr double coarsest_at_the_end = 0.35;
 
 /// The sensitivities with which codings are chosen. Noise images excite the last layers less than photographs do, so
 /// what was measured counts half, and the sizes of products, as if all weights were equally sensitive, the other half.
@@ -180,11 +183,15 @@ inline conversion convert(const nn::network& net, const nn::parameters& weights,
     std::vector<std::size_t> nodes = products_of(folded.net);
     const auto count = static_cast<dim_t>(nodes.size());
     std::vector<std::size_t> ends;
+    bool fine_end = false; // the last product is coded in fine steps
     if (options.ends_in_bytes) {
         dim_t weights_of_all = 0;
         for (const std::size_t i : nodes) weights_of_all += detail::weights_of(folded, i).size();
         for (const std::size_t end : {nodes.front(), nodes.back()})
             if (!of_bytes || detail::weights_of(folded, end).size() <= weights_of_all / 8) ends.push_back(end);
+        fine_end = of_bytes && options.coding.family == coding_family::steps && !ends.empty() &&
+                   ends.back() == nodes.back() && nodes.size() > 1;
+        if (fine_end) ends.pop_back();
         std::erase_if(nodes, [&](std::size_t i) { return std::find(ends.begin(), ends.end(), i) != ends.end(); });
     }
     if (options.levels > 1 || budget) {
@@ -199,9 +206,14 @@ inline conversion convert(const nn::network& net, const nn::parameters& weights,
     if (budget && !nodes.empty()) {
         const std::vector<weight_coding> choices = detail::choices_of(options.coding);
         const budget_of kind = options.memory > 0 ? budget_of::memory : budget_of::file;
-        const std::vector<layer_profile> layers = profile_codings(
+        std::vector<layer_profile> layers = profile_codings(
             folded, nodes, of_bytes ? detail::moderated(folded, nodes, result.sensitivity) : result.sensitivity,
             choices, exec, kind);
+        if (fine_end)
+            layers.back().choices.resize(
+                static_cast<std::size_t>(std::count_if(choices.begin(), choices.end(), [](const weight_coding& c) {
+                    return c.step <= detail::coarsest_at_the_end;
+                })));
         const std::vector<std::size_t> chosen =
             of_bytes ? choose_within_bytes(layers, detail::reachable_budget(folded, nodes, layers, options, kind))
                      : choose_within_error(layers, options.error);
@@ -221,7 +233,8 @@ inline conversion convert(const nn::network& net, const nn::parameters& weights,
         for (const std::size_t i : products_of(folded.net))
             errors[i] =
                 plane_errors(*result.network.products[i], detail::weights_of(folded, i).span(), result.codings[i]);
-        set_levels(result.network, result.sensitivity, errors, options.levels);
+        set_levels(result.network, detail::moderated(folded, products_of(folded.net), result.sensitivity), errors,
+                   options.levels);
     }
     return result;
 }

@@ -10,8 +10,8 @@
 //               steps    c times the root mean square of the channel's weights, of at least 5 % of the largest
 //                        channel's; codes have no limit but 127. Wide tails cost more than coarse steps, and small
 //                        codes cost little where files are entropy-coded
-//             each column's rounding error is fed back to the columns behind it (error_feedback.hpp), and further
-//             planes code what the sum of those before left, in steps of a fraction
+//             further planes code what the sum of those before left, in steps of a fraction; in each of them a column's
+//             rounding error is fed back to the columns behind it (error_feedback.hpp)
 //   biases    of each number of planes: the mean of what they leave, (W - codes) times the mean input, goes in
 
 #include <algorithm>
@@ -88,7 +88,7 @@ inline void take_off(const coded_product& product, std::size_t p, std::span<cons
     });
 }
 
-/// Planes of one step for each channel, the first with feedback; biases are left out.
+/// Planes of one step for each channel; biases are left out.
 inline void add_step_planes(coded_product& product, std::span<const float> weights, const input_statistics& inputs,
                             const weight_coding& coding, executor_ref exec) {
     const dim_t size = inputs.size, rows = std::ssize(product.steps.falls), each = rows / inputs.groups;
@@ -97,19 +97,21 @@ inline void add_step_planes(coded_product& product, std::span<const float> weigh
     std::vector<std::int16_t> sums(left.size(), 0);
     const float* const from = many ? left.data() : weights.data();
     const std::vector<int> limits = code_limits(coding.divisors);
+    std::vector<feedback_factor> factors; // of each group
+    if (coding.feedback && coding.step > 0 && !inputs.second.empty())
+        for (dim_t group = 0; group < inputs.groups; ++group)
+            factors.push_back(factor_moments(inputs.second_of(group), size, 0.01, exec));
     int divisor = 1;
     for (std::size_t p = 0; p <= coding.divisors.size(); ++p) {
         weight_plane plane{tensor<std::int8_t>({rows, size}), p == 0 ? 1 : coding.divisors[p - 1], {}};
         divisor *= plane.divisor;
         const std::vector<float> steps = product.steps.values(divisor);
-        const bool feedback = p == 0 && coding.feedback && coding.step > 0 && !inputs.second.empty();
         for (dim_t group = 0; group < inputs.groups; ++group) {
             const dim_t first = group * each;
-            std::optional<feedback_factor> factor;
-            if (feedback) factor = factor_moments(inputs.second_of(group), size, 0.01, exec);
             code_rows(from + first * size, each, size,
                       std::span(steps).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(each)),
-                      limits[p], factor ? &*factor : nullptr, plane.codes.data() + first * size, exec);
+                      limits[p], factors.empty() ? nullptr : &factors[static_cast<std::size_t>(group)],
+                      plane.codes.data() + first * size, exec);
         }
         product.planes.push_back(std::move(plane));
         if (many) take_off(product, p, steps, left.data(), sums);

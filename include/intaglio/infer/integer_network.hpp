@@ -282,12 +282,14 @@ private:
     }
 
     // --- weights ----------------------------------------------------------------------------------------------------
-    /// Whether weights are worth fewer bits: a tenth at least is saved, and enough output pixels of an image share the
-    /// expansion.
+    /// Whether weights are worth fewer bits. Where time counts (measured in docs/kernels.md): trits, read faster than
+    /// bytes, and others if many output pixels of an image share the expansion.
     static bool worth_compact(const channel_codes& codes, dim_t pixels, weight_memory memory) {
-        constexpr dim_t few_pixels = 49;
-        if (memory == weight_memory::bytes || (memory == weight_memory::fast && pixels < few_pixels)) return false;
-        return compact_share(codes.codes.span()) < 0.9;
+        constexpr dim_t many_pixels = 784; // the expansion takes 2 % of the time or less
+        constexpr double trits = 0.25, less = 0.9;
+        if (memory == weight_memory::bytes) return false;
+        const double share = compact_share(codes.codes.span());
+        return share < (memory == weight_memory::small || pixels >= many_pixels ? less : trits);
     }
     void pack(const coded_network& coded, weight_memory memory, executor_ref exec) {
         for (std::size_t i = 0; i < net_.nodes.size(); ++i) {

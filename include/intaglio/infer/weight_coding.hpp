@@ -31,7 +31,7 @@ struct weight_coding {
     coding_family family = coding_family::steps;
     double step = 0;             ///< of steps: c, in root mean squares of a channel; 0: 8-8
     std::vector<int> divisors{}; ///< of steps: of the step, for each plane beyond the first
-    bool feedback = true;        ///< of steps: of rounding errors, for the first plane
+    bool feedback = true;        ///< of steps: of rounding errors
     bool correct_bias = true;    ///< by the mean error
     int planes = 1;              ///< of greedy, 1 .. 8, and locked, 1 .. 3
     dim_t block = 64;            ///< of the others: weights along a row that share a scale

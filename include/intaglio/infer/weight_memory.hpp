@@ -8,7 +8,7 @@
 namespace intaglio::inline INTAGLIO_ABI::infer {
 
 enum class weight_memory {
-    fast,  ///< in fewer bits than a byte has where that costs no time worth mentioning
+    fast,  ///< in fewer bits than a byte has where that takes 2 % longer at most
     small, ///< wherever that saves memory, and a finer plane as what it adds to the coarser ones, which are shared
     bytes, ///< never
 };
