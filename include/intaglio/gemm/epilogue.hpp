@@ -152,7 +152,8 @@ struct epilogue {
     explicit epilogue(Stages... s) requires(sizeof...(Stages) > 0) : stages(s...) {}
 
     INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
-        std::apply([&](const Stages&... s) { (s(v, row, col, count), ...); }, stages);
+        std::apply(
+            [&](const Stages&... s) __attribute__((always_inline)) { (s(v, row, col, count), ...); }, stages);
     }
     void prefetch(dim_t row, dim_t col) const {
         const auto one = [&](const auto& s) {

@@ -35,7 +35,7 @@ namespace detail {
 
 /// Calls f with a value of the type of a format's codes.
 template <class F>
-decltype(auto) with_code_type(const activation_format& format, F&& f) {
+INTAGLIO_INLINE decltype(auto) with_code_type(const activation_format& format, F&& f) {
     return format.is_signed ? f(std::int8_t{}) : f(std::uint8_t{});
 }
 

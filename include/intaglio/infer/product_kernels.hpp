@@ -35,13 +35,14 @@ struct product_end {
                 return x + simd::load_vector<decltype(x)>(b + e);
             });
         if (shortcut.data)
-            detail::with_code_type(shortcut.format, [&](auto type) {
-                const auto* const s = shortcut.pixel<decltype(type)>(row) + col;
-                simd::transform_floats(
-                    v, count, [&](auto x, dim_t e) __attribute__((always_inline)) {
-                        return x + simd::load_floats<decltype(x)>(s + e) * shortcut.format.step;
-                    });
-            });
+            detail::with_code_type(
+                shortcut.format, [&](auto type) __attribute__((always_inline)) {
+                    const auto* const s = shortcut.pixel<decltype(type)>(row) + col;
+                    simd::transform_floats(
+                        v, count, [&](auto x, dim_t e) __attribute__((always_inline)) {
+                            return x + simd::load_floats<decltype(x)>(s + e) * shortcut.format.step;
+                        });
+                });
         if (rectify) relu{}(v, row, col, count);
     }
 };
