@@ -90,7 +90,7 @@ public:
     /// Whether all elements are finite; true of integers.
     bool finite() const { return finite_; }
     dim_t rows() const { return y_.window.taps * x_.window.taps * image_.count; }
-    dim_t depth() const { return image_.batch * segment(); }
+    dim_t depth() const { return image_.batch * segment_; }
     dim_t plane_stride() const { return image_.count * channel_stride_; }
     static constexpr bool along_rows() { return true; }
 
@@ -103,7 +103,7 @@ public:
             for (dim_t column = 0; column < x_.size; ++column)
                 offsets.push_back(column < x_.window.outputs ? (line * x_.window.outputs + column) * stride : -1);
             if ((line + 1) % y_.window.outputs == 0)
-                offsets.resize(static_cast<std::size_t>((line + 1) / y_.window.outputs * segment()), -1);
+                offsets.resize(static_cast<std::size_t>((line + 1) / y_.window.outputs * segment_), -1);
         }
         return offsets;
     }
@@ -123,10 +123,10 @@ public:
             for (dim_t tap = 0; tap < rows() / image_.count; ++tap) {
                 out.starts.push_back(place(tap * image_.count));
                 const auto [first, end] = y_.window.outputs_inside(tap / x_.window.taps);
-                out.live.push_back({segment(), first * x_.size / step_ * step_, round_up(end * x_.size, step_)});
+                out.live.push_back({segment_, first * x_.size / step_ * step_, round_up(end * x_.size, step_)});
             }
             out.segments = segments_;
-            out.segment_length = segment();
+            out.segment_length = segment_;
             out.refer(data_.data(), plane_stride());
         }
     }
@@ -182,9 +182,6 @@ public:
     }
 
 private:
-    /// The reduction of an image, in whole steps.
-    dim_t segment() const { return segment_; }
-
     /// Calls f(place, length) for elements [k0, k1) of the reduction, image by image.
     template <class F>
     void for_each_piece(dim_t k0, dim_t k1, F&& f) const {
@@ -245,7 +242,9 @@ private:
 
     image_view<T> image_;
     line_axis y_, x_;
-    dim_t step_, segment_, image_stride_, channel_stride_ = 0;
+    dim_t step_;
+    dim_t segment_; ///< the reduction of an image, in whole steps
+    dim_t image_stride_, channel_stride_ = 0;
     bool finite_ = true;
     buffer<T> data_;
     std::vector<dim_t> segments_;

@@ -97,9 +97,10 @@ public:
         require_grouped_lhs<P>(g_, lhs().name, lhs().data, lhs().pixels(), lhs().channels);
         if (g_.groups > 1 || !traits::proven)
             require_dense_range<typename P::rhs::format>(rhs().name, rhs().data, rhs().pixels(), rhs().channels);
+        const dim_t images = images_of_part();
         for (dim_t group = 0; group < g_.groups; ++group) {
             if constexpr (sums_in_parts)
-                if (const dim_t images = images_of_part(); images < g_.batch) {
+                if (images < g_.batch) {
                     run_parts(group, images);
                     continue;
                 }

@@ -25,6 +25,7 @@
 
 #include "intaglio/core/buffer.hpp"
 #include "intaglio/core/config.hpp"
+#include "intaglio/gemm/blocking.hpp"
 #include "intaglio/simd/digit_words.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI {
@@ -39,6 +40,7 @@ void count_codes(const Code* codes, dim_t count, code_counts& counts) {
     for (dim_t i = 0; i < count; ++i) ++counts[static_cast<std::size_t>(codes[i] + 128)];
 }
 
+inline constexpr dim_t cache_line = 64; ///< bytes
 /// Groups of a page.
 inline constexpr dim_t page_groups = 8;
 
@@ -50,8 +52,8 @@ inline dim_t compact_bytes(const code_counts& counts, const simd::word_form& for
         count += n;
         if (!form.holds(c)) beyond += n;
     }
-    const dim_t groups = (count + form.group() - 1) / form.group();
-    return groups * simd::bytes_of_group + (groups + page_groups - 1) / page_groups * 2 + 2 * beyond;
+    const dim_t groups = ceil_div(count, form.group());
+    return groups * simd::bytes_of_group + ceil_div(groups, page_groups) * 2 + 2 * beyond;
 }
 
 /// The place in simd::word_forms of the form in which counted codes take least.
@@ -71,10 +73,6 @@ public:
 
     /// Memory of its own.
     dim_t bytes() const { return memory_.size() + std::ssize(panels_) * static_cast<dim_t>(sizeof(place)); }
-    /// Including that of coarser ones.
-    dim_t bytes_read() const { return bytes() + (coarse_ ? coarse_->bytes_read() : 0); }
-    /// What is added to coarser codes.
-    bool refines() const { return coarse_ != nullptr; }
 
     /// Stores panel p; settle() comes when all are stored.
     void store(dim_t p, const Digit* panel) {
@@ -90,15 +88,15 @@ public:
         if (coarse_) coarse_->expand(p, first, end, out);
         const place& from = panels_[static_cast<std::size_t>(p)];
         const simd::word_form form = simd::word_forms[from.form];
-        const dim_t group = form.group(), groups = (digits_ + group - 1) / group, page = page_groups * group;
+        const dim_t group = form.group(), groups = ceil_div(digits_, group), page = page_groups * group;
         const auto* const words = reinterpret_cast<const std::uint16_t*>(memory_.data() + from.offset);
         const std::uint16_t* const counts = words + groups * simd::words_of_group;
-        const auto* next = reinterpret_cast<const std::uint8_t*>(counts + (groups + page_groups - 1) / page_groups);
+        const auto* next = reinterpret_cast<const std::uint8_t*>(counts + ceil_div(groups, page_groups));
         for (dim_t n = 0; n < first / page; ++n) next += 2 * counts[n];
         alignas(64) std::int8_t codes[page_groups * simd::word_forms.front().group()];
         for (dim_t n = first / page; n * page < end; ++n) {
             const dim_t begin = std::max(first, n * page), stop = std::min(end, (n + 1) * page), g0 = begin / group,
-                        g1 = (stop + group - 1) / group;
+                        g1 = ceil_div(stop, group);
             const bool direct =
                 std::is_same_v<Digit, std::int8_t> && !coarse_ && begin == g0 * group && stop == g1 * group;
             std::int8_t* const to = direct ? reinterpret_cast<std::int8_t*>(out + (begin - first)) : codes;
@@ -126,7 +124,7 @@ public:
                 codes[i] = static_cast<std::int8_t>(part);
             }
             parts[p] = store_codes(codes);
-            sum += whole_lines(std::ssize(parts[p].memory));
+            sum += round_up(std::ssize(parts[p].memory), cache_line);
         }
         if (sum >= memory_.size()) return false;
         settle(std::move(parts));
@@ -144,14 +142,11 @@ private:
         dim_t offset = 0; ///< in memory_
     };
 
-    /// Of the cache, in bytes.
-    static constexpr dim_t whole_lines(dim_t bytes) { return (bytes + 63) / 64 * 64; }
-
     void settle(std::vector<stored_panel> parts) {
         dim_t size = 0;
         for (std::size_t p = 0; p < parts.size(); ++p) {
             panels_[p] = {parts[p].form, size};
-            size += whole_lines(std::ssize(parts[p].memory));
+            size += round_up(std::ssize(parts[p].memory), cache_line);
         }
         memory_ = buffer<std::uint8_t>(size);
         for (std::size_t p = 0; p < parts.size(); ++p)
@@ -205,7 +200,7 @@ private:
         return to;
     }
     static std::vector<std::uint8_t> words_and_exceptions(const simd::word_form& form, std::vector<std::int8_t> codes) {
-        const dim_t group = form.group(), groups = (std::ssize(codes) + group - 1) / group;
+        const dim_t group = form.group(), groups = ceil_div(std::ssize(codes), group);
         codes.resize(static_cast<std::size_t>(groups * group)); // zeros
         std::vector<std::uint16_t> words(static_cast<std::size_t>(groups * simd::words_of_group));
         std::vector<std::uint8_t> exceptions;

@@ -52,11 +52,7 @@ struct bias {
     std::span<const float> per_column;
     void check(const stage_site& site) const { site.check_columns("bias", per_column); }
     INTAGLIO_INLINE void operator()(float* v, dim_t, dim_t col, dim_t count) const {
-        const float* const b = per_column.data() + col;
-        simd::transform_floats(
-            v, count, [&](auto x, dim_t e) __attribute__((always_inline)) {
-                return x + simd::load_vector<decltype(x)>(b + e);
-            });
+        simd::add_floats(v, count, per_column.data() + col);
     }
 };
 
@@ -100,11 +96,7 @@ struct add {
             for (dim_t e = 0; e < count; ++e) v[e] += values(row, col + e);
             return;
         }
-        const float* const other = values.data() + row * values.row_stride() + col;
-        simd::transform_floats(
-            v, count, [&](auto x, dim_t e) __attribute__((always_inline)) {
-                return x + simd::load_vector<decltype(x)>(other + e);
-            });
+        simd::add_floats(v, count, values.data() + row * values.row_stride() + col);
     }
 };
 

@@ -57,7 +57,7 @@ INTAGLIO_INLINE void store_reals(const activation& x, dim_t pixel, dim_t first, 
     const float inverse = 1 / x.format.step;
     with_code_type(x.format, [&](auto type) {
         auto* const to = x.pixel<decltype(type)>(pixel) + first;
-        for (dim_t c = 0; c < count; ++c) to[c] = intaglio::detail::requantize<decltype(type)>(v[c], inverse);
+        intaglio::detail::requantize_row(v, count, inverse, to);
     });
 }
 

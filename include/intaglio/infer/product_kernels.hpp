@@ -29,19 +29,12 @@ struct product_end {
     bool rectify = false;
 
     INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
-        const float* const b = bias + col;
-        simd::transform_floats(
-            v, count, [&](auto x, dim_t e) __attribute__((always_inline)) {
-                return x + simd::load_vector<decltype(x)>(b + e);
-            });
+        simd::add_floats(v, count, bias + col);
         if (shortcut.data)
             detail::with_code_type(
                 shortcut.format, [&](auto type) __attribute__((always_inline)) {
                     const auto* const s = shortcut.pixel<decltype(type)>(row) + col;
-                    simd::transform_floats(
-                        v, count, [&](auto x, dim_t e) __attribute__((always_inline)) {
-                            return x + simd::load_floats<decltype(x)>(s + e) * shortcut.format.step;
-                        });
+                    simd::add_scaled(v, count, s, shortcut.format.step);
                 });
         if (rectify) relu{}(v, row, col, count);
     }

@@ -37,7 +37,6 @@ struct word_form {
 
     constexpr int lowest() const { return -((radix - 1) / 2); }
     constexpr int highest() const { return radix / 2; }
-    constexpr double bits() const { return 16.0 / digits; }
     /// Codes of a group.
     constexpr dim_t group() const { return 64 * digits; }
     constexpr bool holds(int code) const { return code >= lowest() && code <= highest(); }

@@ -62,6 +62,21 @@ INTAGLIO_INLINE void transform_floats(float* v, dim_t count, const F& f) {
         });
 }
 
+/// v[e] += other[e].
+INTAGLIO_INLINE void add_floats(float* v, dim_t count, const float* other) {
+    transform_floats(
+        v,
+        count, [&](auto x, dim_t e) __attribute__((always_inline)) { return x + load_vector<decltype(x)>(other + e); });
+}
+/// v[e] += codes[e] * unit.
+template <class T>
+INTAGLIO_INLINE void add_scaled(float* v, dim_t count, const T* codes, float unit) {
+    transform_floats(
+        v, count, [&](auto x, dim_t e) __attribute__((always_inline)) {
+            return x + load_floats<decltype(x)>(codes + e) * unit;
+        });
+}
+
 /// `canonical` (numeric/exponent.hpp) of each float.
 template <class Floats>
 INTAGLIO_INLINE Floats canonical(Floats v) {

@@ -27,10 +27,7 @@ INTAGLIO_INLINE void finish_gradient(const gradient_target<T>& to, float* __rest
     if (to.addend) {
         const float unit = to.addend->unit();
         const T* __restrict const q = to.addend->data + first;
-        simd::transform_floats(
-            v, count, [&](auto x, dim_t i) __attribute__((always_inline)) {
-                return x + simd::load_floats<decltype(x)>(q + i) * unit;
-            });
+        simd::add_scaled(v, count, q, unit);
     }
     if (to.mask) {
         const T* __restrict const o = to.mask->data + first;
@@ -53,11 +50,7 @@ struct unit_stage {
     loss_counter* losses = nullptr; ///< where somebody watches
 
     INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
-        if (per_column)
-            simd::transform_floats(
-                v, count, [&](auto x, dim_t e) __attribute__((always_inline)) {
-                    return x + simd::load_vector<decltype(x)>(per_column + col + e);
-                });
+        if (per_column) simd::add_floats(v, count, per_column + col);
         if (rectify) relu{}(v, row, col, count);
         finish_gradient(gradient, v, row * row_stride + col, count);
     }
