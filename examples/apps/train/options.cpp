@@ -59,6 +59,10 @@ std::optional<options> read_options(int argc, char** argv, int& status) {
            "--bits", o.bits,
            "of what DFP16 products read, sign and head-room included; default 16, fewer have 13 and a sign at most")
         ->check(CLI::Range(4, 16).description(""));
+    app.add_option("--gradients", o.gradients,
+                   "how DFP16 rounds gradients: dither keeps the mean of what is below a unit; nearest makes it 0; "
+                   "default dither")
+        ->check(CLI::IsMember({"dither", "nearest"}));
     app.add_option("--in-float", o.in_float, "layers that DFP16 leaves in FP32; ends: the first and the classifiers");
     app.add_option("--image-size", o.image_size, "pixels each way, for networks that take any")->check(whole);
     app.add_option("--resize", o.resize,

@@ -19,8 +19,9 @@ struct options {
     std::string network = "digits_cnn";
     std::string data; ///< empty: the network's usual one
     std::string precision = "dfp16";
-    std::optional<int> bits, head_room; ///< of DFP16
-    std::vector<std::string> in_float;  ///< layers
+    std::optional<int> bits, head_room;   ///< of DFP16
+    std::optional<std::string> gradients; ///< "dither", "nearest"
+    std::vector<std::string> in_float;    ///< layers
     std::optional<dim_t> image_size, resize, classes;
     bool augment = true;
 

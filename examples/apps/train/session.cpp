@@ -48,14 +48,16 @@ nn::network built(const network_choice& choice, const image_size& images, dim_t 
 intaglio::train::plan_options numerics(const options& asked, const nn::network& net) {
     intaglio::train::plan_options plan;
     if (asked.precision == "dfp16-paper") plan = intaglio::train::paper_options(net);
-    const bool changed = asked.bits || asked.head_room || !asked.in_float.empty();
+    const bool changed = asked.bits || asked.head_room || asked.gradients || !asked.in_float.empty();
     require<value_error>(!changed || asked.precision != "fp32",
-                         "--bits, --head-room, --in-float: of DFP16, but --precision is fp32; leave them out");
+                         "--bits, --head-room, --gradients, --in-float: of DFP16, but --precision is fp32; leave them "
+                         "out");
     for (intaglio::dfp_spec* const spec : {&plan.storage.operands, &plan.storage.weights}) {
         if (asked.bits) *spec = {.bits = *asked.bits, .head_room = std::max(0, *asked.bits - 14)};
         if (asked.head_room) spec->head_room = *asked.head_room;
         spec->check();
     }
+    plan.storage.dither_gradients = asked.gradients.value_or("dither") == "dither";
     for (const std::string& name : asked.in_float)
         for (const std::string& layer :
              name == "ends" ? intaglio::train::first_and_classifiers(net) : std::vector{name})
@@ -129,7 +131,8 @@ intaglio::io::training_settings settings_of(const session& s) {
     };
     if (s.asked.precision != "fp32") {
         const auto plan = numerics(s.asked, s.network);
-        std::string text = join(plan.storage.operands.bits, " bits, head-room ", plan.storage.operands.head_room);
+        std::string text = join(plan.storage.operands.bits, " bits, head-room ", plan.storage.operands.head_room,
+                                ", gradients ", plan.storage.dither_gradients ? "with dither" : "to nearest");
         for (const std::string& name : plan.in_float)
             text += (&name == &plan.in_float.front() ? "; in FP32: " : ", ") + name;
         all["numerics"] = text;

@@ -104,6 +104,23 @@ std::uint32_t convert_nearest(const float* in, T* out, dim_t count, int t, int b
     return convert_nearest<Measures, true>(in, out, count, scale, bound);
 }
 
+/// Rounds with dither and measures, as convert_nearest does. Sub-steps of 2^-16 fit int32: (2^15 - 1) 2^16 + 2^16 - 1 =
+/// 2^31 - 1.
+template <bool Measures, class T>
+std::uint32_t convert_dithered(const float* __restrict in, T* __restrict out, dim_t position, dim_t count,
+                               scale_steps scale, float bound, std::uint32_t key) noexcept {
+    volatile float opaque = bound; // see above
+    const float limit = opaque;
+    std::uint32_t largest = 0, w = key + static_cast<std::uint32_t>(position) * weyl_step;
+    for (dim_t i = 0; i < count; ++i, w += weyl_step) {
+        const float q = clamp_to((in[i] * scale.first) * scale.second, -limit, limit);
+        const auto n = static_cast<std::int32_t>(q * 65536.0F);
+        out[i] = static_cast<T>((n + static_cast<std::int32_t>(hash_step(w))) >> 16);
+        if constexpr (Measures) largest = std::max(largest, magnitude_bits(in[i]));
+    }
+    return largest;
+}
+
 /// count <= 8 * Blocks. Sub-steps of 2^-16 fit int32: (2^15 - 1) 2^16 + 2^16 - 1 = 2^31 - 1.
 template <class T>
 void convert_stochastic(const float* in, T* out, dim_t count, scale_steps scale, float bound,
@@ -157,6 +174,13 @@ void convert(const float* in, T* out, dim_t position, dim_t count, int t, int bi
     }
 }
 
+template <class T>
+void convert(const float* in, T* out, dim_t position, dim_t count, int t, int bits, const dithered& rule) noexcept {
+    if (bits > 16) return convert_scalar(in, out, position, count, t, bits, rule);
+    convert_dithered<false>(in, out, position, count, scale_steps(t),
+                            static_cast<float>((std::int32_t{1} << (bits - 1)) - 1), rule.key);
+}
+
 /// Where planar bytes begin: the high byte of number i goes to high[i], the low one to high[plane_stride + i].
 struct byte_pair {
     std::uint8_t* high;
@@ -198,6 +222,10 @@ std::uint32_t convert_measured(const float* in, T* out, dim_t position, dim_t co
                                const Rule& rule) noexcept {
     if constexpr (std::is_same_v<Rule, nearest_even>)
         if (bits <= 23) return convert_nearest<true>(in, out, count, t, bits);
+    if constexpr (std::is_same_v<Rule, dithered>)
+        if (bits <= 16)
+            return convert_dithered<true>(in, out, position, count, scale_steps(t),
+                                          static_cast<float>((std::int32_t{1} << (bits - 1)) - 1), rule.key);
     convert(in, out, position, count, t, bits, rule);
     return largest_magnitude_bits(in, count);
 }

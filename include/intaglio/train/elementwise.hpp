@@ -57,23 +57,21 @@ struct dropout_mask {
 template <class T>
 void drop(const stored<T>& in, const dropout_mask& mask, const gradient_target<T>& to, dfp_spec spec,
           std::string_view name, executor_ref exec) {
-    store_pass(*to.d, channel_walk(1), spec, name, exec, [&](dim_t first, dim_t count, dim_t, float* __restrict v) {
+    store_gradient(to, channel_walk(1), spec, name, exec, [&](dim_t first, dim_t count, dim_t, float* __restrict v) {
         const T* __restrict const a = in.data + first;
         const float unit = in.unit();
         for (dim_t i = 0; i < count; ++i) v[i] = static_cast<float>(a[i]) * unit;
         mask.apply(v, first, count);
-        finish_gradient(to, v, first, count);
     });
 }
 
 template <class T>
 void pass_on(const stored<T>& d_out, const gradient_target<T>& to, dfp_spec spec, std::string_view name,
              executor_ref exec) {
-    store_pass(*to.d, channel_walk(1), spec, name, exec, [&](dim_t first, dim_t count, dim_t, float* __restrict v) {
+    store_gradient(to, channel_walk(1), spec, name, exec, [&](dim_t first, dim_t count, dim_t, float* __restrict v) {
         const T* __restrict const a = d_out.data + first;
         const float unit = d_out.unit();
         for (dim_t i = 0; i < count; ++i) v[i] = static_cast<float>(a[i]) * unit;
-        finish_gradient(to, v, first, count);
     });
 }
 

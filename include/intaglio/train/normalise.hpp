@@ -169,7 +169,7 @@ void normalise_gradient(const stored<T>& d, const stored<T>& y, norm_state<T>& s
         const double k = -scale * static_cast<double>(d_beta[c]) / pixels - b * s.statistics.mean[c];
         return detail::coefficients{scale * unit, b * y_unit, k};
     });
-    store_pass(*to.d, s.walk, spec, name, exec, [&](dim_t first, dim_t count, dim_t place, float* __restrict v) {
+    store_gradient(to, s.walk, spec, name, exec, [&](dim_t first, dim_t count, dim_t place, float* __restrict v) {
         const T* __restrict const g = d.data + first;
         const T* __restrict const q = y.data + first;
         const float* __restrict const a = s.a.data() + place;
@@ -177,7 +177,6 @@ void normalise_gradient(const stored<T>& d, const stored<T>& y, norm_state<T>& s
         const float* __restrict const k = s.k.data() + place;
         for (dim_t i = 0; i < count; ++i)
             v[i] = static_cast<float>(g[i]) * a[i] + (static_cast<float>(q[i]) * b[i] + k[i]);
-        finish_gradient(to, v, first, count);
     });
 }
 

@@ -21,13 +21,14 @@ struct storage_options {
     dfp_spec operands{.bits = 16, .head_room = 2}; ///< what products read: activations and gradients
     dfp_spec weights{.bits = 16, .head_room = 2};
     dfp_spec products{.bits = 16, .head_room = 0}; ///< what products write
+    bool dither_gradients = true; ///< else rounded to nearest, which loses what is below half a unit (gradient.hpp)
 };
 
 struct plan_options {
     storage_options storage{};
     std::vector<std::string> in_float{};           ///< convolutions and linear layers whose products stay FP32
     algorithm convolutions = algorithm::automatic; ///< of no influence on results, only on speed
-    std::uint64_t seed = 0;                        ///< of dropout
+    std::uint64_t seed = 0;                        ///< of dropout and dither
     bool keep_tensors = false; ///< tensors share no memory, so that all can be looked at after a step
 };
 

@@ -46,13 +46,12 @@ void for_each_run(const map_shape& map, dim_t first, dim_t count, const F& f) {
 template <class T, class Gather>
 void gather_pass(const map_shape& map, const gradient_target<T>& to, dfp_spec spec, std::string_view name,
                  executor_ref exec, const Gather& gather) {
-    store_pass(*to.d, channel_walk(std::max<dim_t>(1, map.channels)), spec, name, exec,
-               [&](dim_t first, dim_t count, dim_t, float* v) {
-                   for_each_run(map, first, count, [&](dim_t b, dim_t y, dim_t x, dim_t c0, dim_t c1, dim_t place) {
-                       gather(b, y, x, c0, c1, v + place);
+    store_gradient(to, channel_walk(std::max<dim_t>(1, map.channels)), spec, name, exec,
+                   [&](dim_t first, dim_t count, dim_t, float* v) {
+                       for_each_run(map, first, count, [&](dim_t b, dim_t y, dim_t x, dim_t c0, dim_t c1, dim_t place) {
+                           gather(b, y, x, c0, c1, v + place);
+                       });
                    });
-                   finish_gradient(to, v, first, count);
-               });
 }
 
 /// The channels of all inputs, one input after the other.

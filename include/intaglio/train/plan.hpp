@@ -156,11 +156,9 @@ public:
         for (std::size_t o = 0; o < outputs_.size(); ++o) {
             const auto watch = time_of(w_.times, "loss", pass_kind::loss);
             const gradient_target<T> to = outputs_[o].d.in(w_);
-            store_pass(*to.d, channel_walk(1), w_.options.operands, "the gradient of the loss", w_.exec,
-                       [&](dim_t first, dim_t count, dim_t, float* v) {
-                           std::copy_n(d_logits_[o].data() + first, count, v);
-                           finish_gradient(to, v, first, count);
-                       });
+            store_gradient(
+                to, channel_walk(1), w_.options.operands, "the gradient of the loss", w_.exec,
+                [&](dim_t first, dim_t count, dim_t, float* v) { std::copy_n(d_logits_[o].data() + first, count, v); });
         }
         for (auto u = units_.rbegin(); u != units_.rend(); ++u)
             if (links_of(*u).d_output != no_tensor) std::visit([&](auto& step) { step.backward(w_); }, *u);

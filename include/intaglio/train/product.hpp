@@ -238,10 +238,8 @@ private:
         return out;
     }
     void narrow(const buffer<float>& from, const gradient_target<T>& to, std::string_view name, executor_ref exec) {
-        store_pass(*to.d, channel_walk(1), spec_, name, exec, [&](dim_t first, dim_t count, dim_t, float* v) {
-            std::copy_n(from.data() + first, count, v);
-            finish_gradient(to, v, first, count);
-        });
+        store_gradient(to, channel_walk(1), spec_, name, exec,
+                       [&](dim_t first, dim_t count, dim_t, float* v) { std::copy_n(from.data() + first, count, v); });
     }
 
     product_unit<float> product_;

@@ -97,15 +97,17 @@ private:
 /// Counts what is lost where values are stored with an exponent, from any number of threads.
 class loss_counter {
 public:
-    loss_counter(int exponent, int bits)
-        : scale_(power_of_two(-exponent)), beyond_(static_cast<double>((std::int64_t{1} << (bits - 1)) - 1) + 0.5) {}
+    /// Units up to `lost` become zero: half a one, since the tie goes to the even number; next to none with dither.
+    loss_counter(int exponent, int bits, double lost = 0.5)
+        : scale_(power_of_two(-exponent)), beyond_(static_cast<double>((std::int64_t{1} << (bits - 1)) - 1) + 0.5),
+          lost_(lost) {}
 
     void count(const float* v, dim_t n) {
         std::int64_t clipped = 0, flushed = 0;
         for (dim_t i = 0; i < n; ++i) {
             const double x = std::abs(static_cast<double>(v[i])) * scale_;
             clipped += x >= beyond_ ? 1 : 0;
-            flushed += x <= 0.5 && magnitude_bits(v[i]) != 0 ? 1 : 0; // the tie goes to the even number
+            flushed += x <= lost_ && magnitude_bits(v[i]) != 0 ? 1 : 0;
         }
         clipped_ += clipped;
         flushed_ += flushed;
@@ -113,7 +115,7 @@ public:
     quantize_counts counts() const { return {clipped_.load(), flushed_.load()}; }
 
 private:
-    double scale_, beyond_;
+    double scale_, beyond_, lost_;
     std::atomic<std::int64_t> clipped_{0}, flushed_{0};
 };
 

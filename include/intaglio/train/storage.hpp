@@ -17,6 +17,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -25,6 +26,7 @@
 #include "intaglio/core/error.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/numeric/exponent.hpp"
+#include "intaglio/numeric/rounding.hpp"
 #include "intaglio/quantize/convert.hpp"
 #include "intaglio/quantize/dfp.hpp"
 #include "intaglio/train/report.hpp"
@@ -107,10 +109,10 @@ private:
 
 /// Fills `to` by fill(first, count, place, float* v), which computes the values of a piece (channel_walk); sets
 /// to.exponent, of which the present value is the guess. int16: value_error, which names the tensor, where a value is
-/// NaN or infinite.
+/// NaN or infinite. int16 are rounded to nearest, or with `dither`.
 template <class T, class Fill>
 void store_pass(stored<T>& to, const channel_walk& walk, dfp_spec spec, std::string_view name, executor_ref exec,
-                const Fill& fill) {
+                const Fill& fill, std::optional<dithered> dither = {}) {
     const dim_t chunk = walk.chunk(), chunks = (to.size + chunk - 1) / chunk;
     if constexpr (std::is_same_v<T, float>) {
         exec.for_each(chunks, [&](dim_t i, int) {
@@ -125,13 +127,16 @@ void store_pass(stored<T>& to, const channel_walk& walk, dfp_spec spec, std::str
             exec.for_each(chunks, [&](dim_t i, int) {
                 alignas(64) float v[longest_piece];
                 std::uint32_t mine = 0;
-                walk.for_each_piece(
-                    i * chunk, std::min(to.size, (i + 1) * chunk), [&](dim_t first, dim_t count, dim_t place) {
-                        fill(first, count, place, v);
-                        if (losses) return losses->count(v, count);
-                        mine = std::max(mine, intaglio::detail::convert_measured(v, to.data + first, first, count,
-                                                                                 -exponent, spec.bits, nearest_even{}));
-                    });
+                walk.for_each_piece(i * chunk, std::min(to.size, (i + 1) * chunk),
+                                    [&](dim_t first, dim_t count, dim_t place) {
+                                        fill(first, count, place, v);
+                                        if (losses) return losses->count(v, count);
+                                        const auto store = [&](const auto& rule) {
+                                            return intaglio::detail::convert_measured(v, to.data + first, first, count,
+                                                                                      -exponent, spec.bits, rule);
+                                        };
+                                        mine = std::max(mine, dither ? store(*dither) : store(nearest_even{}));
+                                    });
                 intaglio::detail::raise_to(largest, mine);
             });
         };
@@ -143,7 +148,7 @@ void store_pass(stored<T>& to, const channel_walk& walk, dfp_spec spec, std::str
         if (exponent != to.exponent) run(exponent, nullptr);
         to.exponent = exponent;
         if (to.report) { // computed again, to be counted
-            loss_counter losses(exponent, spec.bits);
+            loss_counter losses(exponent, spec.bits, dither ? 0x1p-16 : 0.5);
             run(exponent, &losses);
             report_stored(to, losses.counts());
         }

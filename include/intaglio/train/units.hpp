@@ -37,9 +37,16 @@ struct workspace {
     std::vector<tensor<float>> gradients; ///< of the parameters, in their order
     storage_options options;
     bool training = true;
-    std::uint64_t seed = 0, step = 0; ///< of dropout
+    std::uint64_t seed = 0, step = 0; ///< of dropout and dither
     executor_ref exec;
     profile* times = nullptr;
+
+    /// Of a gradient, in this step. Dropout takes blocks of the same streams from 0 on.
+    std::optional<dithered> dither(std::size_t tensor) const {
+        constexpr std::uint64_t block = ~std::uint64_t{0};
+        if (std::is_same_v<T, float> || !options.dither_gradients) return {};
+        return dithered{random_words(seed, step << 16 | tensor, block)[0]};
+    }
 
     float* gradient(std::size_t node, nn::parameter_role role) {
         const std::size_t i = parameters->place(node, role);
@@ -56,7 +63,7 @@ struct gradient_write {
     template <class T>
     gradient_target<T> in(workspace<T>& w) const {
         return {&w.tensors[d], addend == no_tensor ? nullptr : &w.tensors[addend],
-                mask == no_tensor ? nullptr : &w.tensors[mask]};
+                mask == no_tensor ? nullptr : &w.tensors[mask], w.dither(d)};
     }
 };
 
