@@ -55,24 +55,49 @@ TEST_CASE("saturation", "[unit]") {
     }
 }
 
-TEST_CASE("stochastic rounding is unbiased, and leaves integers alone", "[unit]") {
-    const stochastic rule{42, 7};
+/// Over every `stride`-th place, as a channel's pixels are.
+template <Rounding Rule>
+void check_unbiased(const Rule& rule, dim_t stride, double residue) {
     const int count = 200000;
     for (const double x : {0.25, 0.5, 0.999, -0.25, -0.75, 3.1, -1234.0625, 0.001, -0.001}) {
         double sum = 0;
+        bool near = true;
         for (dim_t i = 0; i < count; ++i) {
-            const auto r = rule(x, i);
-            REQUIRE(std::abs(static_cast<double>(r) - x) < 1);
-            sum += static_cast<double>(r);
+            const auto r = static_cast<double>(rule(x, 5 + i * stride));
+            near = near && std::abs(r - x) < 1;
+            sum += r;
         }
+        REQUIRE(near);
         const double p = x - std::floor(x);
-        REQUIRE(std::abs(sum / count - x) < 5 * std::sqrt(p * (1 - p) / count) + 0x1p-17);
+        REQUIRE(std::abs(sum / count - x) < 5 * std::sqrt(p * (1 - p) / count) + residue);
     }
     for (dim_t i = 0; i < 1000; ++i) {
         REQUIRE(rule(0.0, i) == 0);
         REQUIRE(rule(17.0, i) == 17);
         REQUIRE(rule(-17.0, i) == -17);
     }
+}
+
+TEST_CASE("random rounding is unbiased, and leaves integers alone", "[unit]") {
+    check_unbiased(stochastic{42, 7}, 1, 0x1p-17);
+    for (const dim_t stride : {1, 3, 16, 64, 144, 256, 377, 1000, 4096})
+        for (const std::uint32_t key : {0U, 1U, 0xDEAD'BEEFU}) check_unbiased(dithered{key}, stride, 0x1p-16);
+}
+
+TEST_CASE("neighbours are not rounded alike", "[unit]") { // along channels, rows and steps: correlation of the bits
+    const auto bits = [](std::uint32_t key, dim_t i) {
+        return static_cast<double>(hash_bits16(key, static_cast<std::uint32_t>(i))) - 32767.5;
+    };
+    const int count = 100000;
+    for (const dim_t stride : {1, 3, 16, 64, 144, 256, 377, 1000, 4096})
+        for (const dim_t apart : {1, 2, 7, 14, 28}) {
+            double sum = 0, square = 0;
+            for (dim_t i = 0; i < count; ++i) {
+                sum += bits(3, i * stride) * bits(3, (i + apart) * stride);
+                square += bits(3, i * stride) * bits(3, i * stride);
+            }
+            REQUIRE(std::abs(sum / square) < 0.03);
+        }
 }
 
 TEST_CASE("stochastic rounding is unbiased over all of its random bits", "[unit][exact]") {

@@ -153,11 +153,15 @@ TEST_CASE("vector code equals the scalar text", "[unit][exact]") {
         compare<std::int16_t>(values, exponent, {.bits = 16}, stochastic{5, 6}, pool);
         compare<std::int8_t>(values, exponent, {.bits = 4}, stochastic{5, 7}, pool);
         compare<std::int32_t>(values, exponent, {.bits = 28}, stochastic{5, 8}, pool);
+        compare<std::int16_t>(values, exponent, {.bits = 16}, dithered{5}, pool);
+        compare<std::int8_t>(values, exponent, {.bits = 4}, dithered{0xFFFF'FFFFU}, pool);
+        compare<std::int32_t>(values, exponent, {.bits = 28}, dithered{7}, pool);
     }
     for (std::size_t count : {0U, 1U, 7U, 8U, 9U, 511U, 512U, 513U}) {
         const std::vector<float> few(values.begin() + 100, values.begin() + 100 + static_cast<std::ptrdiff_t>(count));
         compare<std::int16_t>(few, -13, {.bits = 16}, nearest_even{});
         compare<std::int16_t>(few, -13, {.bits = 16}, stochastic{1, 2});
+        compare<std::int16_t>(few, -13, {.bits = 16}, dithered{1});
     }
 }
 
@@ -268,6 +272,7 @@ TEST_CASE("dfp: planar bytes are the mantissas of 16 bits, for every rule", "[un
             check_planar(some, spec, nearest_even{}, {});
             check_planar(some, spec, nearest_even{}, pool);
             check_planar(some, spec, stochastic{5, 6}, pool);
+            check_planar(some, spec, dithered{5}, pool);
         }
     }
     const float almost_two = std::nextafter(2.0F, 0.0F); // saturates

@@ -274,6 +274,8 @@ private:
         sum.resize(d.size()), error.resize(d.size());
         for (std::size_t i = 0; i < d.size(); ++i) sum[i] += d[i], error[i] += std::abs(d[i]) + magnitudes[i];
     }
+    /// Of a stored gradient, in units.
+    double rounding_error() const { return options_.storage.dither_gradients ? 1 : 0.5; }
     void check_gradient(std::size_t node) const {
         std::vector<float> sum = expected_d_[node], magnitudes = error_d_[node];
         const std::string& name = net_.nodes[node].name;
@@ -289,8 +291,9 @@ private:
         const int times = readers_[node];
         double storage = 0;
         if constexpr (!std::is_same_v<T, float>)
-            storage = 0.5 * static_cast<double>(d.unit()) * (1 + (times > 1 ? 1e-3 : 0)) +
-                      (times - 1) * std::ldexp(1.0, stored_exponent(most, options_.storage.operands));
+            storage = rounding_error() *
+                      (static_cast<double>(d.unit()) * (1 + (times > 1 ? 1e-3 : 0)) +
+                       2 * (times - 1) * std::ldexp(1.0, stored_exponent(most, options_.storage.operands)));
         close(reals(d), sum, magnitudes, storage);
     }
 
