@@ -150,7 +150,9 @@ TEST_CASE("networks, their losses and gradients are torchvision's, in floats and
     const double worst = test.check_gradients(single.gradients(), name == "resnet101" ? 2e-2 : 1e-2, 1e-3);
 
     test.weights = start;
-    plan<std::int16_t> integer(test.net, test.images.shape(), test.weights, {}, pool);
+    constexpr dfp_spec all_bits{.bits = 16, .head_room = 0};
+    plan<std::int16_t> integer(test.net, test.images.shape(), test.weights,
+                               {.storage = {.operands = all_bits, .weights = all_bits}}, pool);
     integer.forward(images, false);
     const double answers = golden::difference(flat(integer.logits(), {2, 1000}), test.evaluation_logits());
     const double loss = integer.gradients_of(images, test.labels).loss;

@@ -163,8 +163,10 @@ private:
     }
 
     /// That a product stored `v`, rounded to nearest even with an exponent that loses no bit more than it may: `wide`,
-    /// with all bits, or `narrow`, with the head-room of what products read.
-    void equals(std::size_t node, const stored<T>& got, const tensor<float>& v, bool wide, bool narrow) const {
+    /// with all bits, or `narrow`, with the head-room of what products read. A gradient from a product in FP32 may have
+    /// dither.
+    void equals(std::size_t node, const stored<T>& got, const tensor<float>& v, bool wide, bool narrow,
+                bool is_gradient = false) const {
         REQUIRE(got.size == v.size());
         float most = 0;
         for (const float x : v) most = std::max(most, std::abs(x));
@@ -173,15 +175,17 @@ private:
         } else {
             const bool widened = in_float(node);
             const storage_options& s = options_.storage;
+            const bool dithers = is_gradient && widened && s.dither_gradients;
             REQUIRE(got.exponent >= stored_exponent(most, widened || !wide ? s.operands : s.products));
             REQUIRE(got.exponent <= stored_exponent(most, widened || narrow ? s.operands : s.products) +
                                         (widened ? 0 : kept_exponent::slack));
             for (dim_t i = 0; i < v.size(); ++i) {
                 const double scaled = std::ldexp(static_cast<double>(v[i]), -got.exponent);
                 const double expected = std::clamp(std::nearbyint(scaled), -32767.0, 32767.0);
-                if (static_cast<double>(got.data[i]) != expected) {
-                    CAPTURE(i, v[i]);
-                    REQUIRE(static_cast<double>(got.data[i]) == expected);
+                const auto stored = static_cast<double>(got.data[i]);
+                if (dithers ? std::abs(stored - scaled) >= 1 : stored != expected) {
+                    CAPTURE(i, v[i], dithers);
+                    REQUIRE(stored == expected);
                 }
             }
         }
@@ -389,7 +393,7 @@ private:
             for (dim_t i = 0; i < masked.size(); ++i)
                 if (!(out[at(i)] > 0)) masked[i] = 0;
         }
-        equals(node, plan_.tensors()[plan_.gradient_tensor(net_.nodes[from].name)], masked, true,
+        equals(node, plan_.tensors()[plan_.gradient_tensor(net_.nodes[from].name)], masked, true, true,
                true); // who reads it is not this node's to know
     }
 
