@@ -61,8 +61,8 @@ void store_gradient(const gradient_target<T>& to, const channel_walk& walk, dfp_
         to.dither);
 }
 
-/// finish_gradient as a stage of a product, and the others that a unit of training has: v = v + bias, rectified; the largest
-/// magnitude of all is kept. One type for all of them, so that each product is compiled once.
+/// finish_gradient as a stage of a product, and the others that a unit of training has: v = v + bias, rectified; the
+/// largest magnitude of all is kept. One type for all of them, so that each product is compiled once.
 template <class T>
 struct unit_stage {
     const float* per_column = nullptr; ///< bias
