@@ -52,6 +52,12 @@ void at_window(const Pool& pool, const extents& in, const extents& out, dim_t p,
         f(b, nn::adaptive_window_at(y, in[1], pool.size.h), nn::adaptive_window_at(x, in[2], pool.size.w));
 }
 
+/// to[c] = max(to[c], from[c]). A function, since bytes may alias all that a loop reads but its own arguments.
+template <class Code>
+void raise_to(Code* __restrict to, const Code* __restrict from, dim_t count) {
+    for (dim_t c = 0; c < count; ++c) to[c] = to[c] < from[c] ? from[c] : to[c];
+}
+
 } // namespace detail
 
 /// From real numbers, dense, to codes. `values` are as many as `out` has.
@@ -90,15 +96,14 @@ inline void max_pool(const nn::op::max_pool& pool, const activation& in, const a
         using code = decltype(type);
         detail::for_each_pixel(out.shape, exec, [&](dim_t p) {
             code* const to = out.pixel<code>(p);
-            detail::at_window(
-                pool, in.shape, out.shape, p, [&](dim_t b, const nn::pool_window& y, const nn::pool_window& x) {
-                    std::fill_n(to, out.channels(), std::numeric_limits<code>::min());
-                    for (dim_t h = y.begin; h < y.end; ++h)
-                        for (dim_t w = x.begin; w < x.end; ++w) {
-                            const code* const from = in.pixel<code>((b * in.shape[1] + h) * in.shape[2] + w);
-                            for (dim_t c = 0; c < out.channels(); ++c) to[c] = std::max(to[c], from[c]);
-                        }
-                });
+            std::fill_n(to, out.channels(), std::numeric_limits<code>::min());
+            detail::at_window(pool, in.shape, out.shape, p,
+                              [&](dim_t b, const nn::pool_window& y, const nn::pool_window& x) {
+                                  for (dim_t h = y.begin; h < y.end; ++h)
+                                      for (dim_t w = x.begin; w < x.end; ++w)
+                                          detail::raise_to(to, in.pixel<code>((b * in.shape[1] + h) * in.shape[2] + w),
+                                                           out.channels());
+                              });
         });
     });
 }
