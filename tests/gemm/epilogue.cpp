@@ -118,7 +118,7 @@ TEST_CASE("ReLU passes NaN, infinity and -0", "[unit]") {
         }
     }
     float stays[] = {-0.0F, nan, -1, -0.0F, nan};
-    relu{}(stays, 0, 0, 5);
+    run_stage(relu{}, stays, 0, 0, 5);
     CHECK((std::signbit(stays[0]) && std::signbit(stays[3]) && std::isnan(stays[1]) && std::isnan(stays[4])));
     CHECK(stays[2] == 0);
 }

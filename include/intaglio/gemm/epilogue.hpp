@@ -8,9 +8,11 @@
 //
 // and then passes the stages from left to right; each stage is a small value that works on a piece of one row. Last it
 // is stored, as float (a NaN as canonical_nan) or quantized. To add a stage write a struct with an `operator()(float*
-// v, dim_t row, dim_t col, dim_t count)`; with a `check(const stage_site&)` if it has sizes that could be wrong; with a
+// v, dim_t row, dim_t col, dim_t count)`, or with a template `apply(Floats v, dim_t row, dim_t col)` that takes and
+// gives a vector (simd/vector.hpp) of values from column col on: where all stages have that, values stay in registers
+// from the first to the store. A stage has a `check(const stage_site&)` too if it has sizes that could be wrong; a
 // `prefetch(dim_t row, dim_t col)` if it reads memory beside the sums, which are not yet there when that is called; and
-// with a `seen(const float* v, dim_t count)` if it only looks at what is stored: many values at a time, in any order.
+// a `seen(const float* v, dim_t count)` if it only looks at what is stored: many values at a time, in any order.
 
 #include <atomic>
 #include <bit>
@@ -51,8 +53,9 @@ struct stage_site {
 struct bias {
     std::span<const float> per_column;
     void check(const stage_site& site) const { site.check_columns("bias", per_column); }
-    INTAGLIO_INLINE void operator()(float* v, dim_t, dim_t col, dim_t count) const {
-        simd::add_floats(v, count, per_column.data() + col);
+    template <class Floats>
+    INTAGLIO_INLINE Floats apply(Floats v, dim_t, dim_t col) const {
+        return v + simd::load_vector<Floats>(per_column.data() + col);
     }
 };
 
@@ -72,9 +75,9 @@ struct scale_shift {
 
 /// v = max(v, 0); NaN stays NaN, and -0 stays -0, on every instruction set.
 struct relu {
-    INTAGLIO_INLINE void operator()(float* v, dim_t, dim_t, dim_t count) const {
-        simd::transform_floats(
-            v, count, [](auto x, dim_t) __attribute__((always_inline)) { return 0.0F > x ? decltype(x){} : x; });
+    template <class Floats>
+    INTAGLIO_INLINE Floats apply(Floats v, dim_t, dim_t) const {
+        return simd::maximum(Floats{}, v);
     }
 };
 
@@ -128,6 +131,21 @@ struct max_magnitude {
 };
 
 template <class Stage>
+concept vector_stage = requires(const Stage& s, simd::vector<float, 4> v) {
+    s.apply(v, dim_t{}, dim_t{});
+};
+
+/// A stage on a piece of a row, whatever it works on.
+template <class Stage>
+INTAGLIO_INLINE void run_stage(const Stage& stage, float* v, dim_t row, dim_t col, dim_t count) {
+    if constexpr (vector_stage<Stage>)
+        simd::transform_floats(
+            v, count, [&](auto x, dim_t e) __attribute__((always_inline)) { return stage.apply(x, row, col + e); });
+    else
+        stage(v, row, col, count);
+}
+
+template <class Stage>
 concept seeing_stage = requires(const Stage& s, const float* v) {
     s.seen(v, dim_t{});
 };
@@ -139,13 +157,22 @@ struct epilogue {
     static constexpr bool empty = sizeof...(Stages) == 0;
     /// Whether a stage looks at what is stored.
     static constexpr bool sees = (seeing_stage<Stages> || ...);
+    /// Whether all work on vectors.
+    static constexpr bool in_vectors = (vector_stage<Stages> && ...);
 
     epilogue() = default;
     explicit epilogue(Stages... s) requires(sizeof...(Stages) > 0) : stages(s...) {}
 
     INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
         std::apply(
-            [&](const Stages&... s) __attribute__((always_inline)) { (s(v, row, col, count), ...); }, stages);
+            [&](const Stages&... s) __attribute__((always_inline)) { (run_stage(s, v, row, col, count), ...); },
+            stages);
+    }
+    template <class Floats>
+    INTAGLIO_INLINE Floats apply(Floats v, dim_t row, dim_t col) const requires in_vectors {
+        std::apply(
+            [&](const Stages&... s) __attribute__((always_inline)) { ((v = s.apply(v, row, col)), ...); }, stages);
+        return v;
     }
     void prefetch(dim_t row, dim_t col) const {
         const auto one = [&](const auto& s) {
@@ -210,20 +237,23 @@ INTAGLIO_INLINE T requantize(float v, float inverse_scale) {
     }
 }
 
-/// to[e] = requantize<T>(v[e], inverse_scale), in vectors. (From the text above the compiler makes ten operations on
-/// masks for each vector.)
+/// to[e] = requantize<T>(v[e], inverse_scale), of a vector. (From the text above the compiler makes ten operations on
+/// masks for each.)
+template <class T, class Floats>
+INTAGLIO_INLINE void requantize_vector(Floats v, float inverse_scale, T* to) {
+    constexpr float high = std::numeric_limits<T>::max(), low = std::is_signed_v<T> ? -high : 0.0F, magic = 12582912.0F;
+    constexpr int lanes = sizeof(Floats) / sizeof(float);
+    using ints = simd::vector<std::int32_t, lanes>;
+    const Floats inside = simd::minimum(simd::maximum(v * inverse_scale, Floats{} + low), Floats{} + high);
+    const auto codes = std::bit_cast<ints>(inside + magic) - std::bit_cast<std::int32_t>(magic);
+    simd::store_vector(to, __builtin_convertvector(codes, simd::vector<T, lanes>));
+}
 template <class T>
 INTAGLIO_INLINE void requantize_row(const float* v, dim_t count, float inverse_scale, T* to) {
-    constexpr float high = std::numeric_limits<T>::max(), low = std::is_signed_v<T> ? -high : 0.0F, magic = 12582912.0F;
     simd::for_each_vector(
         count, [&](auto lanes, dim_t e) __attribute__((always_inline)) {
             using floats = simd::vector<float, decltype(lanes)::value>;
-            using ints = simd::vector<std::int32_t, decltype(lanes)::value>;
-            floats scaled = simd::load_vector<floats>(v + e) * inverse_scale;
-            scaled = scaled > low ? scaled : floats{} + low;
-            scaled = scaled < high ? scaled : floats{} + high;
-            const auto codes = std::bit_cast<ints>(scaled + magic) - std::bit_cast<std::int32_t>(magic);
-            simd::store_vector(to + e, __builtin_convertvector(codes, simd::vector<T, decltype(lanes)::value>));
+            requantize_vector(simd::load_vector<floats>(v + e), inverse_scale, to + e);
         });
 }
 
@@ -241,6 +271,16 @@ struct output_traits<quantized_view<T>> {
     static constexpr bool raw = false;
     static const matrix_view<T>& view(const quantized_view<T>& out) { return out.values; }
 };
+
+/// Stores a vector of finished floats at `to`, of which `out` has the type.
+template <class Floats>
+INTAGLIO_INLINE void store_values(const matrix_view<float>&, Floats v, float* to) {
+    simd::store_vector(to, simd::canonical(v));
+}
+template <class T, class Floats>
+INTAGLIO_INLINE void store_values(const quantized_view<T>& out, Floats v, T* to) {
+    requantize_vector(v, out.inverse_scale, to);
+}
 
 /// Stores `count` finished floats as row `row`, columns from `col` on.
 template <class T>

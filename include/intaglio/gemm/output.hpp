@@ -108,6 +108,8 @@ template <int Cols, class Out, class Stages>
                                   dim_t j0, dim_t cols) {
     const Out out = to.out; // copies, since what bytes are stored to might be anything that is not local
     const Stages stages = to.stages;
+    using stored = typename output_traits<Out>::stored;
+    const auto view = output_traits<Out>::view(out);
     const dim_t* const places = to.rows;
     const dim_t stage_column = to.stage_column + j0;
     const auto finish = [&](dim_t i, dim_t count) __attribute__((always_inline)) {
@@ -116,6 +118,22 @@ template <int Cols, class Out, class Stages>
         store_piece(out, v + i * Cols, row, j0, count);
     };
     if (cols == Cols) { // a constant count needs no loops
+        if constexpr (Stages::in_vectors && sizeof(stored) < 4 + std::is_same_v<stored, float>)
+            if (view.col_stride() == 1) {
+                for (dim_t i = 0; i < rows; ++i) {
+                    const dim_t row = places ? places[i0 + i] : i0 + i;
+                    stored* const at = view.data() + row * view.row_stride() + j0;
+                    simd::for_each_vector(
+                        Cols, [&](auto lanes, dim_t e) __attribute__((always_inline)) {
+                            using floats = simd::vector<float, decltype(lanes)::value>;
+                            float* const from = v + i * Cols + e;
+                            const floats x = stages.apply(simd::load_vector<floats>(from), row, stage_column + e);
+                            store_values(out, x, at + e);
+                            if constexpr (Stages::sees) simd::store_vector(from, x);
+                        });
+                }
+                return stages.seen(v, rows * Cols);
+            }
         for (dim_t i = 0; i < rows; ++i) finish(i, Cols);
         return stages.seen(v, rows * Cols);
     }

@@ -77,7 +77,7 @@ inline void combine(const activation& a, const activation& b, bool rectify, cons
                 detail::load_reals(b, p, first, count, other);
                 for (dim_t c = 0; c < count; ++c) v[c] += other[c];
             }
-            if (rectify) relu{}(v, p, first, count);
+            if (rectify) run_stage(relu{}, v, p, first, count);
             detail::store_reals(out, p, first, count, v);
         });
     });

@@ -28,15 +28,16 @@ struct product_end {
     activation shortcut{}; ///< codes of as many pixels and channels as the product; data null: none
     bool rectify = false;
 
-    INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
-        simd::add_floats(v, count, bias + col);
+    template <class Floats>
+    INTAGLIO_INLINE Floats apply(Floats v, dim_t row, dim_t col) const {
+        v += simd::load_vector<Floats>(bias + col);
         if (shortcut.data)
             detail::with_code_type(
                 shortcut.format, [&](auto type) __attribute__((always_inline)) {
                     const auto* const s = shortcut.pixel<decltype(type)>(row) + col;
-                    simd::add_scaled(v, count, s, shortcut.format.step);
+                    v += simd::load_floats<Floats>(s) * shortcut.format.step;
                 });
-        if (rectify) relu{}(v, row, col, count);
+        return rectify ? relu{}.apply(v, row, col) : v;
     }
 };
 

@@ -31,21 +31,12 @@ struct gradient_target {
     std::optional<dithered> dither{};  ///< of passes; what products write is rounded to nearest
 };
 
-/// v = (v + addend) masked, for the elements from `first` on.
-template <class T>
-INTAGLIO_INLINE void finish_gradient(const gradient_target<T>& to, float* __restrict v, dim_t first, dim_t count) {
-    if (to.addend) {
-        const float unit = to.addend->unit();
-        const T* __restrict const q = to.addend->data + first;
-        simd::add_scaled(v, count, q, unit);
-    }
-    if (to.mask) {
-        const T* __restrict const o = to.mask->data + first;
-        simd::transform_floats(
-            v, count, [&](auto x, dim_t i) __attribute__((always_inline)) {
-                return simd::load_floats<decltype(x)>(o + i) <= 0.0F ? decltype(x){} : x;
-            });
-    }
+/// (v + addend) masked, for the elements from `at` on.
+template <class T, class Floats>
+INTAGLIO_INLINE Floats finished(const gradient_target<T>& to, Floats v, dim_t at) {
+    if (to.addend) v += simd::load_floats<Floats>(to.addend->data + at) * to.addend->unit();
+    if (to.mask) v = simd::load_floats<Floats>(to.mask->data + at) <= 0.0F ? Floats{} : v;
+    return v;
 }
 
 /// store_pass for a gradient: what `fill` gives is summed and masked.
@@ -56,12 +47,15 @@ void store_gradient(const gradient_target<T>& to, const channel_walk& walk, dfp_
         *to.d, walk, spec, name, exec,
         [&](dim_t first, dim_t count, dim_t place, float* v) {
             fill(first, count, place, v);
-            finish_gradient(to, v, first, count);
+            if (to.addend || to.mask)
+                simd::transform_floats(
+                    v,
+                    count, [&](auto x, dim_t e) __attribute__((always_inline)) { return finished(to, x, first + e); });
         },
         to.dither);
 }
 
-/// finish_gradient as a stage of a product, and the others that a unit of training has: v = v + bias, rectified; the
+/// `finished` as a stage of a product, and the others that a unit of training has: v = v + bias, rectified; the
 /// largest magnitude of all is kept. One type for all of them, so that each product is compiled once.
 template <class T>
 struct unit_stage {
@@ -72,10 +66,11 @@ struct unit_stage {
     max_magnitude largest{};
     loss_counter* losses = nullptr; ///< where somebody watches
 
-    INTAGLIO_INLINE void operator()(float* v, dim_t row, dim_t col, dim_t count) const {
-        if (per_column) simd::add_floats(v, count, per_column + col);
-        if (rectify) relu{}(v, row, col, count);
-        finish_gradient(gradient, v, row * row_stride + col, count);
+    template <class Floats>
+    INTAGLIO_INLINE Floats apply(Floats v, dim_t row, dim_t col) const {
+        if (per_column) v += simd::load_vector<Floats>(per_column + col);
+        if (rectify) v = relu{}.apply(v, row, col);
+        return finished(gradient, v, row * row_stride + col);
     }
     void prefetch(dim_t row, dim_t col) const {
         const dim_t at = row * row_stride + col;
