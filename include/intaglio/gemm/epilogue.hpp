@@ -27,6 +27,7 @@
 #include "intaglio/core/error.hpp"
 #include "intaglio/numeric/exponent.hpp"
 #include "intaglio/numeric/rounding.hpp"
+#include "intaglio/simd/arch/extremes.hpp"
 #include "intaglio/simd/vector.hpp"
 #include "intaglio/tensor/footprint.hpp"
 #include "intaglio/tensor/view.hpp"

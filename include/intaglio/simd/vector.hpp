@@ -7,10 +7,6 @@
 #include <cstring>
 #include <type_traits>
 
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#endif
-
 #include "intaglio/core/config.hpp"
 #include "intaglio/numeric/exponent.hpp"
 
@@ -72,23 +68,6 @@ INTAGLIO_INLINE void add_floats(float* v, dim_t count, const float* other) {
         v,
         count, [&](auto x, dim_t e) __attribute__((always_inline)) { return x + load_vector<decltype(x)>(other + e); });
 }
-/// a > b ? a : b, and a < b ? a : b: of each float, b where one is NaN or both are zeros. (GCC 12 compares into masks
-/// and blends where AVX-512 has this as one instruction, and warns of its own header unless that is masked.)
-template <class Floats>
-INTAGLIO_INLINE Floats maximum(Floats a, Floats b) {
-#if defined(__AVX512F__)
-    if constexpr (sizeof(Floats) == 64) return _mm512_maskz_max_ps(0xFFFF, a, b);
-#endif
-    return a > b ? a : b;
-}
-template <class Floats>
-INTAGLIO_INLINE Floats minimum(Floats a, Floats b) {
-#if defined(__AVX512F__)
-    if constexpr (sizeof(Floats) == 64) return _mm512_maskz_min_ps(0xFFFF, a, b);
-#endif
-    return a < b ? a : b;
-}
-
 /// `canonical` (numeric/exponent.hpp) of each float.
 template <class Floats>
 INTAGLIO_INLINE Floats canonical(Floats v) {
