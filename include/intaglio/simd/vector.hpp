@@ -49,8 +49,10 @@ INTAGLIO_INLINE Floats load_floats(const T* p) {
 /// first; what is left over, less than 32 bytes, is taken one by one.
 template <int Lanes = widest_vector / 4, class F>
 INTAGLIO_INLINE void for_each_vector(dim_t count, const F& f, dim_t e = 0) {
-    for (; e + Lanes <= count; e += Lanes) f(std::integral_constant<int, Lanes>{}, e);
-    if constexpr (Lanes > 1) for_each_vector<(Lanes > 8 ? 8 : 1)>(count, f, e);
+    const dim_t end = e + (count - e) / Lanes * Lanes; // a constant where count is
+    for (; e < end; e += Lanes) f(std::integral_constant<int, Lanes>{}, e);
+    if constexpr (Lanes > 1)
+        if (end < count) for_each_vector<(Lanes > 8 ? 8 : 1)>(count, f, end);
 }
 /// v[e] = f(v[e], e) for e < count, where f takes and gives vectors of floats that begin with element e.
 template <class F>
