@@ -407,3 +407,21 @@ TEST_CASE("bytes take Winograd's products where they are widened and four times 
         }
     });
 }
+
+TEST_CASE("bytes take Winograd's products by themselves where channels and tiles are many", "[unit]") {
+    for_each_byte_policy([&]<class P>(P) {
+        const auto taken = [](dim_t batch, dim_t size, dim_t channels) {
+            conv_geometry g = maps;
+            g.batch = batch;
+            g.height = g.width = size;
+            g.in_channels = g.out_channels = channels;
+            return !byte_conv<P>(g, byte_conv<P>::kind::any).pack({}).winograd.empty();
+        };
+        CHECK(taken(1, 14, 96) == widens<P>); // near every L2
+        CHECK(taken(8, 7, 96) == widens<P>);
+        CHECK(!taken(1, 14, 24));
+        CHECK(!taken(1, 7, 96));
+        CHECK(!taken(1, 4, 96));
+        CHECK(!taken(0, 14, 96));
+    });
+}

@@ -33,6 +33,16 @@ bool prefers_winograd(const conv_geometry& g) {
            (!quick || 2 * winograd_products * channels * filters <= 3 * cache_sizes::of_this_machine().l2);
 }
 
+/// The same of bytes, which are direct where they need not be widened. Small maps have few tiles for the filters that
+/// are read, and an odd one's last tiles lie half outside: 9 x 9 and less, unless there are many images.
+template <GemmPolicy P, class Arch>
+bool prefers_winograd_bytes(const conv_geometry& g) {
+    if (!widens_bytes<P, Arch> || !prefers_winograd<Arch>(g) || g.filter_size() > longest_winograd_bytes<P>())
+        return false;
+    const dim_t pixels = g.out_pixels(), tiles = forward_grid(g).tiles();
+    return tiles >= 64 ? pixels >= 3 * tiles : tiles >= 9 && 20 * pixels >= 17 * 4 * tiles;
+}
+
 /// The same of weight gradients: sums of few pixels don't pay for their way to many weights.
 inline bool prefers_winograd_gradient(const conv_geometry& g) {
     const dim_t channels = g.group_in_channels(), filters = g.group_out_channels();
@@ -93,7 +103,8 @@ public:
         groups_.clear();
         if (bytes) form.largest = static_cast<std::int32_t>(P::lhs::format::max_magnitude);
         largest_ = form.largest;
-        if (!may_take_winograd(name, g, form, prefers_winograd<Arch>(g))) return false;
+        const bool preferred = bytes ? prefers_winograd_bytes<P, Arch>(g) : prefers_winograd<Arch>(g);
+        if (!may_take_winograd(name, g, form, preferred)) return false;
         const bool must = form.how == algorithm::winograd && !form.or_direct;
         if constexpr (bytes) {
             const bool fit = g.filter_size() <= longest_winograd_bytes<P>();

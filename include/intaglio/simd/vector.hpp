@@ -40,8 +40,8 @@ template <class To, int Lanes, class T>
 INTAGLIO_INLINE vector<To, Lanes> convert_vector(const T* p) {
     return __builtin_convertvector((load_vector<vector<T, Lanes>>(p)), vector<To, Lanes>);
 }
-/// Elements of int32 as T, an integer of 8 or 16 bits, which holds them. (GCC 12 narrows less than 64 bytes to bytes one
-/// by one, unless it is told to in two steps.)
+/// Elements of int32 as T, an integer of 8 or 16 bits, which holds them. (GCC 12 takes vectors of less than 64 bytes
+/// apart to narrow them to bytes at once.)
 template <class T, class Ints>
 INTAGLIO_INLINE auto narrow(Ints v) {
     constexpr int lanes = sizeof(Ints) / sizeof(std::int32_t);
