@@ -108,6 +108,7 @@
 #include "intaglio/conv/winograd_choice.hpp"
 #include "intaglio/conv/winograd_filter.hpp"
 #include "intaglio/conv/winograd_gradient.hpp"
+#include "intaglio/conv/winograd_policy.hpp"
 #include "intaglio/conv/winograd_product.hpp"
 #include "intaglio/conv/winograd_tiles.hpp"
 

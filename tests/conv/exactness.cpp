@@ -385,6 +385,15 @@ void check_geometry(tally& count, source& random, const char* policy, const conv
     }
 }
 
+/// Where bytes are widened; elsewhere the direct form.
+template <GemmPolicy P>
+void check_bytes(tally& count, source& random, const char* policy, const conv_geometry& g, bool with_stages) {
+    drawn_conv<P> conv(random, g, pass::forward);
+    conv.how = algorithm::winograd;
+    conv.storage = kernel_tables::storage::fast;
+    check_drawn(count, random, policy, conv, pass::forward, with_stages);
+}
+
 } // namespace
 
 TEST_CASE("convolutions with an extent of zero give the bits of the scalar text", "[exact]") {
@@ -417,6 +426,8 @@ TEST_CASE("3 x 3 kernels by Winograd's products give the bits of the scalar text
     source random(7);
     for (int d = 0; d < (run_whole() ? 400 : 60); ++d) {
         const conv_geometry g = draw_winograd_shape(random);
+        check_bytes<int8_inference>(count, random, "int8_inference", g, d % 5 == 0);
+        check_bytes<int8_signed>(count, random, "int8_signed", g, false);
         for (const pass which : {pass::forward, pass::input_gradient, pass::weight_gradient}) {
             drawn_conv<dfp16_training> conv(random, g, which);
             conv.how = algorithm::winograd;

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <span>
+#include <tuple>
+#include <type_traits>
 #include <vector>
 
 #include "intaglio/conv/forward.hpp"
@@ -255,4 +257,171 @@ TEST_CASE("the form follows what is known of the input", "[unit]") {
                                      matrix_view<std::int64_t>(y.data(), g.out_pixels(), g.out_channels));
         CHECK(y == reference(g, x, w));
     }
+}
+
+namespace {
+
+/// 8-bit numbers of a convolution, as large as they can be or not.
+template <class P>
+struct byte_conv {
+    conv_geometry g;
+    std::vector<typename P::lhs::storage> x;
+    std::vector<std::int8_t> w;
+    std::vector<float> scales;
+
+    enum class kind { any, largest, alternating };
+    byte_conv(const conv_geometry& geometry, kind numbers) : g(geometry) {
+        using element = typename P::lhs::storage;
+        constexpr auto most = static_cast<element>(P::lhs::format::max_magnitude),
+                       least = static_cast<element>(P::lhs::format::min_value);
+        x = pattern<element>(g.in_pixels() * g.in_channels, least, most);
+        w = pattern<std::int8_t>(g.out_channels * g.filter_size(), -127, 127);
+        if (numbers != kind::any) {
+            for (auto& v : x) v = numbers == kind::largest || v > most / 2 ? most : least;
+            for (auto& v : w) v = static_cast<std::int8_t>(numbers == kind::largest || v < 0 ? -127 : 127);
+        }
+        for (dim_t j = 0; j < g.out_channels; ++j) scales.push_back(0.001F + 0.0003F * static_cast<float>(j % 7));
+    }
+    rhs_view<P> filters() const {
+        rhs_view<P> view;
+        view.values = filter_matrix(g, w);
+        view.scale = 0.75;
+        view.scales = scales;
+        return view;
+    }
+    packed_filter<P> pack(const conv_form& form, rhs_storage stored = rhs_storage::fast) const {
+        return pack_filter<P>(g, filters(), stored, {}, {}, form);
+    }
+    /// Outputs of any type, in whole.
+    template <class Run>
+    auto outputs(const Run& run) const {
+        const auto size = static_cast<std::size_t>(g.out_pixels() * g.out_channels);
+        const std::vector<float> offsets(static_cast<std::size_t>(g.out_channels), 0.3F);
+        std::tuple result{std::vector<std::int32_t>(size), std::vector<float>(size), std::vector<std::uint8_t>(size)};
+        auto& [sums, values, codes] = result;
+        run(matrix_view<std::int32_t>(sums.data(), g.out_pixels(), g.out_channels), epilogue<>{});
+        run(matrix_view<float>(values.data(), g.out_pixels(), g.out_channels), epilogue<>{});
+        run(quantized_view<std::uint8_t>{{codes.data(), g.out_pixels(), g.out_channels}, 0.02F},
+            epilogue{bias{offsets}, relu{}});
+        return result;
+    }
+    auto forward(const packed_filter<P>& packed, executor_ref exec = {}, audit* check = nullptr) const {
+        return outputs([&](auto out, auto stages) { conv_forward<P>(g, x, 0.013, packed, out, stages, exec, check); });
+    }
+    std::vector<std::int32_t> reference() const {
+        std::vector<std::int32_t> y(static_cast<std::size_t>(g.out_pixels() * g.out_channels));
+        reference_conv_forward<P>(g, x, 0.013, filters(),
+                                  matrix_view<std::int32_t>(y.data(), g.out_pixels(), g.out_channels));
+        return y;
+    }
+};
+
+/// Whether this program's kernels widen the bytes of a policy, so that they can take Winograd's products.
+template <class P>
+constexpr bool widens = detail::widens_bytes<P, simd::native_arch>;
+
+/// Calls f with each policy of bytes.
+template <class F>
+void for_each_byte_policy(const F& f) {
+    f(int8_inference{});
+    f(int8_signed{});
+}
+
+} // namespace
+
+TEST_CASE("bytes by Winograd's products have the bits of the direct form, whatever they are", "[unit]") {
+    thread_pool two(2), three(3);
+    for_each_byte_policy([&]<class P>(P) {
+        if constexpr (widens<P>) {
+            using conv = byte_conv<P>;
+            for (const auto numbers : {conv::kind::any, conv::kind::largest, conv::kind::alternating})
+                for (dim_t variant = 0; variant < 12; ++variant) {
+                    conv_geometry g = maps;
+                    g.batch = 1 + variant % 2;
+                    g.height = 1 + variant % 8;
+                    g.width = variant % 3 == 0 ? 19 : 1 + variant % 6;
+                    g.groups = variant % 4 == 3 ? 2 : 1;
+                    constexpr dim_t channels[] = {1, 3, 8, 17, 31, 64, 70}, filters[] = {1, 5, 16, 33, 48};
+                    g.in_channels = g.groups * channels[variant % 7];
+                    g.out_channels = g.groups * filters[variant % 5];
+                    g.pad_h = g.height < 3 ? 1 : variant % 3;
+                    g.pad_w = g.width < 3 ? 1 : 2 - variant % 3;
+                    const conv c(g, numbers);
+                    const auto direct = c.pack({algorithm::direct}), winograd = c.pack({algorithm::winograd});
+                    REQUIRE(!winograd.winograd.empty());
+                    REQUIRE(winograd.groups.empty());
+                    const auto expected = c.forward(direct);
+                    CHECK(std::get<0>(expected) == c.reference());
+                    for (const executor_ref exec : {executor_ref{}, executor_ref(two), executor_ref(three)})
+                        CHECK(c.forward(winograd, exec) == expected);
+                    audit sums;
+                    CHECK(c.forward(winograd, {}, &sums) == expected);
+                    CHECK(sums.overflows() == 0);
+                    CHECK(sums.chains() > 0);
+                    CHECK(c.forward(c.pack({.how = algorithm::winograd, .or_direct = true})) == expected);
+                    CHECK(c.forward(c.pack({})) == expected);
+                }
+        }
+    });
+}
+
+TEST_CASE("bytes take Winograd's products where they are widened and four times a total fits", "[unit]") {
+    for_each_byte_policy([&]<class P>(P) {
+        using kind = typename byte_conv<P>::kind;
+        conv_geometry g = maps;
+        g.height = g.width = 3;
+        g.batch = 1;
+        const byte_conv<P> c(g, kind::any);
+        if constexpr (!widens<P>) {
+            CHECK_THROWS_WITH(c.pack({algorithm::winograd}), Contains("does not multiply int16"));
+            CHECK(c.pack({}).winograd.empty());
+            CHECK(c.pack({.how = algorithm::winograd, .or_direct = true}).winograd.empty());
+        } else {
+            // as many channels as the formats' law allows, all of one sign and the largest, and one more
+            g.in_channels = detail::longest_winograd_bytes<P>() / 9;
+            g.out_channels = 2;
+            const byte_conv<P> longest(g, kind::largest);
+            const auto packed = longest.pack({algorithm::winograd});
+            audit sums;
+            CHECK(std::get<0>(longest.forward(packed, {}, &sums)) == longest.reference());
+            CHECK(sums.overflows() == 0);
+            CHECK(sums.largest() > std::int64_t{2'140'000'000});
+            ++g.in_channels;
+            const byte_conv<P> longer(g, kind::largest);
+            CHECK_THROWS_WITH(longer.pack({algorithm::winograd}), Contains("too long") && Contains("automatic"));
+            CHECK(longer.pack({}).winograd.empty());
+            CHECK(std::get<0>(longer.forward(longer.pack({.how = algorithm::winograd, .or_direct = true}))) ==
+                  longer.reference());
+            // what should take little memory stays as it is
+            CHECK_THROWS_WITH(c.pack({algorithm::winograd}, rhs_storage::compact), Contains("little memory"));
+            CHECK(c.pack({}, rhs_storage::compact).winograd.empty());
+            // elements outside their formats are refused as by the direct form
+            byte_conv<P> outside = c;
+            outside.w[100] = -128;
+            CHECK_THROWS_WITH(outside.pack({algorithm::winograd}), Contains("rhs holds -128"));
+            if constexpr (std::is_signed_v<typename P::lhs::storage>) {
+                outside = c;
+                outside.x[17] = -128;
+                CHECK_THROWS_WITH(outside.forward(c.pack({algorithm::winograd})), Contains("lhs holds -128"));
+            }
+        }
+    });
+}
+
+TEST_CASE("bytes take Winograd's products by themselves where channels and tiles are many", "[unit]") {
+    for_each_byte_policy([&]<class P>(P) {
+        const auto taken = [](dim_t batch, dim_t size, dim_t channels) {
+            conv_geometry g = maps;
+            g.batch = batch;
+            g.height = g.width = size;
+            g.in_channels = g.out_channels = channels;
+            return !byte_conv<P>(g, byte_conv<P>::kind::any).pack({}).winograd.empty();
+        };
+        CHECK(taken(1, 14, 96) == widens<P>); // near every L2
+        CHECK(taken(8, 7, 96) == widens<P>);
+        CHECK(!taken(1, 14, 24));
+        CHECK(!taken(1, 7, 96));
+        CHECK(!taken(1, 4, 96));
+        CHECK(!taken(0, 14, 96));
+    });
 }

@@ -104,6 +104,43 @@ TEST_CASE("the engine equals the scalar meaning bit for bit", "[exact]") {
     }
 }
 
+TEST_CASE("layers wide enough for Winograd's products equal the scalar meaning bit for bit", "[exact]") {
+    nn::network_builder b;
+    auto x = b.input(10, 14, 3);
+    x = b.convolution("signed", x, {.out_channels = 32, .kernel = 3, .padding = 1});
+    x = b.batch_norm("bn1", b.convolution("conv1", x, {.out_channels = 64, .kernel = 3, .padding = 1}));
+    x = b.relu(x);
+    const auto y = b.convolution("groups", x, {.out_channels = 64, .kernel = 3, .padding = 1, .groups = 2});
+    x = b.relu(b.add(x, y));
+    x = b.max_pool(b.concatenate({b.relu(b.convolution("conv2", x, {.out_channels = 33, .kernel = 3})), // 8 x 12
+                                  b.relu(b.convolution("conv3", x, {.out_channels = 7, .kernel = 3}))}),
+                   {.kernel = 2, .stride = 2});
+    const nn::network net = b.finish(b.linear("fc", b.flatten(b.global_average_pool(x)), {.out_features = 5}));
+    const folded_network folded = infer::fold(net, random_parameters(net));
+    const coded_network coded = encode(folded, measure(folded), [](std::size_t) { return weight_coding{}; });
+    const integer_network engine(coded), small(coded, {}, weight_memory::small);
+    using kernels = product_kernels<>;
+    if (kernels::takes_winograd({.batch = 1,
+                                 .height = 10,
+                                 .width = 14,
+                                 .in_channels = 64,
+                                 .out_channels = 33,
+                                 .kernel_h = 3,
+                                 .kernel_w = 3},
+                                false))
+        REQUIRE(engine.weight_bytes() > small.weight_bytes());
+    integer_network::workspace memory = engine.make_workspace(3);
+    thread_pool two(2), three(3);
+    for (const dim_t batch : {dim_t{1}, dim_t{3}}) {
+        CAPTURE(batch);
+        const auto images = random_images(nn::image_shape(net, batch), 77);
+        const tensor<float> expected = reference_logits(coded, images, 1);
+        for (const executor_ref exec : {executor_ref{}, executor_ref(two), executor_ref(three)})
+            REQUIRE(same_bits(engine.run(images, 1, memory, exec), expected));
+        REQUIRE(same_bits(small.run(images, 1, memory), expected));
+    }
+}
+
 TEST_CASE("integers follow the network, closer at each level", "[unit]") {
     for (const auto& [name, net] : odd::all()) {
         CAPTURE(name);

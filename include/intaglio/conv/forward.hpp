@@ -72,8 +72,9 @@ auto filter_matrix(const conv_geometry& g, const Filters& filters) {
 
 /// Packs filters for the forward pass. `filter.values` is filter_matrix(g, ...), scales and plane_stride as in gemm.
 /// `memory`: packed filters that are no longer needed; their places are taken where sizes agree. `form` says how the
-/// pass will be computed, and what is known of its input. Throws as pack_rhs does, value_error where
-/// algorithm::winograd is asked for and can't be exact.
+/// pass will be computed, and what is known of its input. Bytes take Winograd's products, which hold int16, in
+/// rhs_storage::fast alone. Throws as pack_rhs does, value_error where algorithm::winograd is asked for and can't be
+/// exact.
 template <GemmPolicy P, class Arch = simd::native_arch>
 packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& filter,
                                    rhs_storage stored = rhs_storage::fast, executor_ref exec = {},
@@ -84,10 +85,11 @@ packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& fi
             " matrix, the geometry needs ", g.filter_size(), " x ", g.out_channels);
     detail::check_operand("rhs", filter, g.out_channels, g.filter_size());
     packed_filter<P, Arch> packed = std::move(memory);
-    if constexpr (detail::has_winograd<P, Arch>) {
+    if constexpr (detail::has_winograd_forward<P, Arch>) {
         const auto& v = filter.values;
-        const bool dense = v.row_stride() == 1 && v.col_stride() == g.filter_size();
-        const auto* const w = dense ? v.data() : nullptr;
+        const bool dense = v.row_stride() == 1 && v.col_stride() == g.filter_size(),
+                   roomy = !detail::widens_bytes<P, Arch> || stored == rhs_storage::fast;
+        const auto* const w = dense && roomy ? v.data() : nullptr;
         const bool whole = packed.winograd.pack("pack_filter", g, false, w, filter, form, exec);
         if (whole) {
             packed.groups.clear();
@@ -140,7 +142,7 @@ void conv_forward(const conv_geometry& g, std::span<const typename P::lhs::stora
         const dim_t count = g.group_in_channels(), first = group * g.group_out_channels();
         const detail::image_view<typename P::lhs::storage> image{x.data(),      g.batch,       g.height, g.width,
                                                                  g.in_channels, group * count, count};
-        if constexpr (detail::has_winograd<P, Arch>)
+        if constexpr (detail::has_winograd_forward<P, Arch>)
             if (by_winograd) {
                 const Out part = detail::columns_from(out, first, g.group_out_channels());
                 filter.winograd.run(group, image, detail::forward_grid(g), x_scale, part, stages, first, exec, check);

@@ -26,8 +26,8 @@
 
 #include "intaglio/conv/algorithm.hpp"
 #include "intaglio/conv/sources.hpp"
+#include "intaglio/conv/winograd_policy.hpp"
 #include "intaglio/core/parallel.hpp"
-#include "intaglio/gemm/kernel_traits.hpp"
 #include "intaglio/gemm/measure.hpp"
 #include "intaglio/simd/vector.hpp"
 
@@ -37,11 +37,6 @@ namespace intaglio::inline INTAGLIO_ABI::detail {
 inline constexpr int winograd_products = 16;
 /// The largest magnitude of an input whose transform fits int16.
 inline constexpr std::int32_t winograd_largest = 32767 / 4;
-/// Whether the kernels of a policy multiply int16 as they are stored, in rows.
-template <GemmPolicy P, class Arch>
-constexpr bool has_winograd = kernel_traits<P, Arch>::proven&& kernel_traits<P, Arch>::atom::m == 1 &&
-                              kernel_traits<P, Arch>::stores_lhs_digits&& kernel_traits<P, Arch>::stores_rhs_digits &&
-                              !P::rhs::sharing::by_row && std::is_same_v<typename P::lhs::sharing, per_tensor>;
 
 constexpr bool is_winograd_shape(const conv_geometry& g) {
     return g.kernel_h == 3 && g.kernel_w == 3 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 &&
@@ -108,9 +103,9 @@ struct winograd_place {
         next();
     }
     /// Where Span x Span pixels from this tile's first on lie, row by row; `zeros` stands for those outside the image.
-    template <int Span>
-    void pixels(const image_view<std::int16_t>& image, const std::int16_t* zeros,
-                const std::int16_t* (&p)[static_cast<std::size_t>(Span * Span)]) const {
+    template <int Span, class T>
+    void pixels(const image_view<T>& image, const T* zeros,
+                const T* (&p)[static_cast<std::size_t>(Span * Span)]) const {
         const dim_t y0 = grid.first_y + y, x0 = grid.first_x + x;
         for (int i = 0; i < Span; ++i)
             for (int j = 0; j < Span; ++j) {
@@ -168,29 +163,30 @@ INTAGLIO_INLINE void input_products(At&& at, Put&& put) {
 }
 
 /// B' d B of one tile: product q of channel c goes to v + q * plane + c.
-template <int Lanes>
-INTAGLIO_INLINE void transform_input(const std::int16_t* const (&p)[winograd_products], dim_t c, std::int16_t* v,
-                                     dim_t plane) {
+template <int Lanes, class T>
+INTAGLIO_INLINE void transform_input(const T* const (&p)[winograd_products], dim_t c, std::int16_t* v, dim_t plane) {
     using words = simd::vector<std::int16_t, Lanes>;
     input_products(
-        [&](int i, int j) __attribute__((always_inline)) { return simd::load_vector<words>(p[i * 4 + j] + c); },
+        [&](int i, int j)
+            __attribute__((always_inline)) { return simd::convert_vector<std::int16_t, Lanes>(p[i * 4 + j] + c); },
         [&](int q, words value) __attribute__((always_inline)) { simd::store_vector(v + q * plane + c, value); });
 }
 
 /// Tiles [t0, t1): product q of channel c of tile t goes to v + q * plane + (t - t0) * stride + c.
-[[gnu::noinline]] inline void transform_inputs(const image_view<std::int16_t>& image, const winograd_grid& grid,
-                                               dim_t t0, dim_t t1, const std::int16_t* zeros, std::int16_t* v,
-                                               dim_t stride, dim_t plane) {
+template <class T>
+[[gnu::noinline]] void transform_inputs(const image_view<T>& image, const winograd_grid& grid, dim_t t0, dim_t t1,
+                                        const T* zeros, std::int16_t* v, dim_t stride, dim_t plane) {
     winograd_place place(grid, t0);
     for (dim_t t = t0; t < t1; ++t, v += stride, place.next()) {
-        const std::int16_t* p[winograd_products];
+        const T* p[winograd_products];
         place.pixels<4>(image, zeros, p);
         if (for_channel_vectors(
                 image.count, [&]<int Lanes>(std::integral_constant<int, Lanes>, dim_t c)
                                  __attribute__((always_inline)) { transform_input<Lanes>(p, c, v, plane); }))
             continue;
-        std::int16_t in[winograd_products][8] = {}, out[winograd_products * 8];
-        const std::int16_t* few[winograd_products];
+        T in[winograd_products][8] = {};
+        std::int16_t out[winograd_products * 8];
+        const T* few[winograd_products];
         for (int i = 0; i < winograd_products; ++i) {
             std::copy_n(p[i], image.count, in[i]);
             few[i] = in[i];

@@ -33,6 +33,16 @@ bool prefers_winograd(const conv_geometry& g) {
            (!quick || 2 * winograd_products * channels * filters <= 3 * cache_sizes::of_this_machine().l2);
 }
 
+/// The same of bytes, which are direct where they need not be widened. Small maps have few tiles for the filters that
+/// are read, and an odd one's last tiles lie half outside: 9 x 9 and less, unless there are many images.
+template <GemmPolicy P, class Arch>
+bool prefers_winograd_bytes(const conv_geometry& g) {
+    if (!widens_bytes<P, Arch> || !prefers_winograd<Arch>(g) || g.filter_size() > longest_winograd_bytes<P>())
+        return false;
+    const dim_t pixels = g.out_pixels(), tiles = forward_grid(g).tiles();
+    return tiles >= 64 ? pixels >= 3 * tiles : tiles >= 9 && 20 * pixels >= 17 * 4 * tiles;
+}
+
 /// The same of weight gradients: sums of few pixels don't pay for their way to many weights.
 inline bool prefers_winograd_gradient(const conv_geometry& g) {
     const dim_t channels = g.group_in_channels(), filters = g.group_out_channels();
@@ -84,25 +94,41 @@ public:
         return sum;
     }
 
-    /// Packs dense filters where the form asks for it and it can be exact. True where nothing else is needed: the
-    /// caller promised small operands, or wants nothing else.
-    bool pack(const char* name, const conv_geometry& g, bool gradient, const std::int16_t* w, const rhs_view<P>& view,
-              const conv_form& form, executor_ref exec) {
+    /// Packs dense filters where the form asks for it and it can be exact. True where nothing else is needed: operands
+    /// are bytes, or the caller promised small ones, or wants nothing else.
+    bool pack(const char* name, const conv_geometry& g, bool gradient, const typename P::rhs::storage* w,
+              const rhs_view<P>& view, conv_form form, executor_ref exec) {
+        constexpr bool bytes = widens_bytes<P, Arch>;
         std::vector<winograd_filter<P, Arch>> places = std::move(groups_);
         groups_.clear();
+        if (bytes) form.largest = static_cast<std::int32_t>(P::lhs::format::max_magnitude);
         largest_ = form.largest;
-        if (!may_take_winograd(name, g, form, prefers_winograd<Arch>(g))) return false;
+        const bool preferred = bytes ? prefers_winograd_bytes<P, Arch>(g) : prefers_winograd<Arch>(g);
+        if (!may_take_winograd(name, g, form, preferred)) return false;
         const bool must = form.how == algorithm::winograd && !form.or_direct;
-        if (must) require_winograd(name, w != nullptr, "the filters are not dense");
+        if constexpr (bytes) {
+            const bool fit = g.filter_size() <= longest_winograd_bytes<P>();
+            if (must) require_winograd(name, fit, "the reduction is too long: four times a total may not fit int32");
+            if (!fit) return false;
+        }
+        if (must) require_winograd(name, w != nullptr, "the filters are not dense, or should take little memory");
         if (!w) return false;
         places.resize(static_cast<std::size_t>(g.groups));
         const dim_t filters = g.group_out_channels();
+        if constexpr (bytes)
+            require_range<typename P::rhs::format>("rhs", rhs_rows<typename P::rhs::storage>{w, 1, g.filter_size()},
+                                                   g.filter_size(), g.out_channels);
         for (dim_t group = 0; group < g.groups; ++group) {
             const auto transformed =
                 transform_filters(w + group * filters * g.filter_size(), filters, g.group_in_channels(), exec);
             if (must) require_winograd(name, transformed.fit, "filters are too large: 12 bits mostly fit");
             if (!transformed.fit) return false;
-            pack_winograd<P, Arch>(transformed, gradient, view, exec, places[static_cast<std::size_t>(group)]);
+            rhs_view<winograd_policy<P, Arch>> scales;
+            scales.scale = view.scale;
+            if constexpr (P::rhs::sharing::by_row)
+                scales.scales =
+                    view.scales.subspan(static_cast<std::size_t>(group * filters), static_cast<std::size_t>(filters));
+            pack_winograd<P, Arch>(transformed, gradient, scales, exec, places[static_cast<std::size_t>(group)]);
         }
         groups_ = std::move(places);
         return must || form.largest > 0;
@@ -122,7 +148,9 @@ public:
     /// Whether a call with this operand takes these products; `direct`: it need not.
     template <class T>
     bool takes(const char* name, std::span<const T> x, bool direct, executor_ref exec, const audit* check) const {
-        if constexpr (has_winograd<P, Arch>) {
+        if constexpr (widens_bytes<P, Arch>) {
+            return !empty();
+        } else if constexpr (has_winograd<P, Arch>) {
             if (empty()) return false;
             if (largest_ > 0 && !check) return true;
             const std::int32_t most = largest_of(x, exec);
@@ -135,9 +163,10 @@ public:
     }
 
     template <class Out, class Stages>
-    void run(dim_t group, const image_view<std::int16_t>& image, const winograd_grid& grid, double scale,
+    void run(dim_t group, const image_view<typename P::lhs::storage>& image, const winograd_grid& grid, double scale,
              const Out& out, const Stages& stages, dim_t stage_column, executor_ref exec, audit* check) const {
         const float_environment scope;
+        if constexpr (checks_lhs<P>) image.template require_range<typename P::lhs::format>("lhs");
         winograd_run<P, Arch, Out, Stages>(image, grid, scale, groups_[static_cast<std::size_t>(group)], out, stages,
                                            stage_column, check)
             .run(exec);

@@ -11,8 +11,8 @@
 //       M[q] = V[q] U[q]             the micro-kernel            (tile, column)     in L2
 //       y    = A' M A / 4                                        (output, column)   in L1
 //
-// Where 4 y is known to fit int32, M is one chain modulo 2^32; otherwise its chains are proven and carried like any
-// other's, and y comes from both parts of it.
+// Where 4 y is known to fit int32, as that of bytes always is, M is one chain modulo 2^32; otherwise its chains are
+// proven and carried like any other's, and y comes from both parts of it.
 
 #include <vector>
 
@@ -100,22 +100,24 @@ struct winograd_scratch {
 /// One group of a convolution.
 template <GemmPolicy P, class Arch, class Out, class Stages>
 class winograd_run {
-    using traits = kernel_traits<P, Arch>;
+    using traits = kernel_traits<winograd_policy<P, Arch>, Arch>;
+    using element = typename P::lhs::storage;
     static constexpr int cols = traits::cols;
-    /// Tiles that are multiplied together: few enough for M, several to a panel of U[q] that came from far.
-    static constexpr dim_t group = 3 * traits::rows;
+    /// Tiles that are multiplied together: few enough for M, which has two parts of proven chains, several to a panel of
+    /// U[q] that came from far.
+    static constexpr dim_t group = (traits::proven ? 3 : 6) * traits::rows;
 
 public:
-    winograd_run(const image_view<std::int16_t>& image, const winograd_grid& grid, double scale,
+    winograd_run(const image_view<element>& image, const winograd_grid& grid, double scale,
                  const winograd_filter<P, Arch>& filter, const Out& out, const Stages& stages, dim_t stage_column,
                  audit* check)
         : image_(image), grid_(grid), filter_(filter), out_(out), stages_(stages), stage_column_(stage_column),
-          check_(check), factors_(filter.products[0], scale), zeros_(std::max<dim_t>(image.count, 1)),
+          check_(check), factors_(filter, scale), zeros_(std::max<dim_t>(image.count, 1)),
           // rows a multiple of 2 KiB apart fall into the same sets of L1
           stride_(round_up(image.count, traits::k) + (image.count > 0 && image.count % 512 == 0 ? 32 : 0)) {}
 
     void run(executor_ref exec) const {
-        const dim_t tiles = grid_.tiles(), panels = filter_.products[0].panels();
+        const dim_t tiles = grid_.tiles(), panels = filter_.panels();
         if (tiles == 0 || panels == 0) return;
         const dim_t l2 = cache_sizes::of_this_machine().l2, workers = std::max(1, exec.concurrency());
         const dim_t tile_bytes = winograd_products * (2 * stride_ + 4 * cols),
@@ -132,7 +134,7 @@ private:
         const dim_t tiles = t1 - t0, room = round_up(tiles, traits::rows);
         prepare(t0, tiles, room, s);
         transform_inputs(image_, grid_, t0, t1, zeros_.data(), s.v.data(), stride_, room * stride_);
-        measure(t0, t1, s.norms);
+        if constexpr (traits::proven) measure(t0, t1, s.norms);
         const output_target<Out, Stages> to{out_, stages_, stage_column_, s.rows.data()};
         for (dim_t p = p0; p < p1; ++p) {
             cut(p, s);
@@ -145,22 +147,29 @@ private:
         }
     }
 
-    /// The chains of a panel: one for each product where 4 y is known to fit int32 (the norm of a window is at most
-    /// three times, that of a transformed input four times, the largest of a pixel), otherwise as the sums' own norms
-    /// have it.
+    /// Whether 4 y of a panel fits int32. Bytes always do; otherwise the norm of a window is at most three times, that
+    /// of a transformed input four times, the largest of a pixel.
+    bool outputs_fit([[maybe_unused]] dim_t p, [[maybe_unused]] const winograd_scratch<traits>& s) const {
+        if constexpr (traits::proven) {
+            constexpr double limit = 536870911; // of y
+            double pixels = 0;
+            for (dim_t e = 0; e < s.norms.pieces(norm_levels - 1); ++e)
+                pixels += static_cast<double>(s.norms.at(norm_levels - 1, e)) / 16;
+            return 9 * pixels * filter_.sizes[static_cast<std::size_t>(p)] < limit * limit;
+        }
+        return true;
+    }
+
+    /// The chains of a panel: one for each product where 4 y is known to fit, otherwise as the sums' own norms have it.
     void cut(dim_t p, winograd_scratch<traits>& s) const {
-        constexpr double limit = 536870911; // of y
-        double pixels = 0;
-        for (dim_t e = 0; e < s.norms.pieces(norm_levels - 1); ++e)
-            pixels += static_cast<double>(s.norms.at(norm_levels - 1, e)) / 16;
-        s.fits = 9 * pixels * filter_.squares[static_cast<std::size_t>(p)] < limit * limit;
+        s.fits = outputs_fit(p, s);
         s.carried = false;
         const dim_t k = image_.count;
         for (std::size_t q = 0; q < winograd_products; ++q) {
             s.chains[q].clear();
             if (s.fits)
                 s.chains[q].push_back({.steps = ceil_div(k, dim_t{traits::k})});
-            else
+            else if constexpr (traits::proven)
                 cut_proven({.k = 0, .length = k}, 0, k, traits::k, cols, s.norms, 0, filter_.products[q].norms(p),
                            s.chains[q]);
             s.carried |= s.chains[q].size() > 1;
@@ -170,7 +179,9 @@ private:
     void prepare(dim_t t0, dim_t tiles, dim_t room, winograd_scratch<traits>& s) const {
         const dim_t v_size = winograd_products * room * stride_,
                     m_size = winograd_products * std::min(room, group) * cols, totals = (4 * tiles + 1) * cols;
-        if (s.v.size() < v_size) s.v = buffer<std::int16_t>(v_size); // with zeros between rows and behind
+        // with zeros between rows and behind, which an audit of proven chains sees; products of bytes have none of it
+        if (s.v.size() < v_size)
+            s.v = traits::proven ? buffer<std::int16_t>(v_size) : buffer<std::int16_t>(v_size, uninitialized);
         if (s.m.size() < m_size) {
             s.m = buffer<std::int32_t>(m_size, uninitialized);
             s.m_high = buffer<std::int32_t>(m_size, uninitialized);
@@ -211,7 +222,7 @@ private:
 
     /// M[q] of the tiles [t, t + count) of the block.
     [[gnu::noinline]] void multiply(winograd_scratch<traits>& s, dim_t p, dim_t t, dim_t count, dim_t room) const {
-        const dim_t n = std::min<dim_t>(cols, filter_.products[0].n() - p * cols),
+        const dim_t n = std::min<dim_t>(cols, filter_.n() - p * cols),
                     digits = round_up(image_.count, traits::k) * cols, plane = round_up(count, traits::rows) * cols;
         const flush_scales<traits> scales{};
         for (std::size_t q = 0; q < winograd_products; ++q) {
@@ -236,7 +247,7 @@ private:
     /// From sums to totals, and on to memory.
     [[gnu::noinline]] void finish(winograd_scratch<traits>& s, const output_target<Out, Stages>& to, dim_t p, dim_t t,
                                   dim_t count, dim_t tiles) const {
-        const dim_t j0 = p * cols, n = std::min<dim_t>(cols, filter_.products[0].n() - j0),
+        const dim_t j0 = p * cols, n = std::min<dim_t>(cols, filter_.n() - j0),
                     plane = round_up(count, traits::rows) * cols;
         const dim_t* const place = s.first.data() + 4 * t;
         for (dim_t e = 0; e < count; ++e) {
@@ -262,7 +273,7 @@ private:
             const std::int32_t *low = s.low.data() + i * cols, *high = s.high.data() + i * cols;
             if (s.fits)
                 finish_tile<traits>(to, factors_, nullptr, plain_totals<std::int32_t>{low}, i, rows, j0, n);
-            else
+            else if constexpr (traits::proven)
                 finish_tile<traits>(to, factors_, nullptr, carried_totals{low, high}, i, rows, j0, n);
         }
     }
@@ -293,7 +304,7 @@ private:
         check_->count(round_up(k, traits::k), 4 * count * cols, wrong, largest);
     }
 
-    const image_view<std::int16_t>& image_;
+    const image_view<element>& image_;
     const winograd_grid& grid_;
     const winograd_filter<P, Arch>& filter_;
     const Out& out_;
@@ -301,7 +312,7 @@ private:
     const dim_t stage_column_;
     audit* const check_;
     const output_factors<traits> factors_;
-    const buffer<std::int16_t> zeros_;
+    const buffer<element> zeros_;
     const dim_t stride_; ///< of a tile in V
 };
 

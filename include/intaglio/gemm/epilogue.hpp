@@ -247,7 +247,7 @@ INTAGLIO_INLINE void requantize_vector(Floats v, float inverse_scale, T* to) {
     using ints = simd::vector<std::int32_t, lanes>;
     const Floats inside = simd::minimum(simd::maximum(v * inverse_scale, Floats{} + low), Floats{} + high);
     const auto codes = std::bit_cast<ints>(inside + magic) - std::bit_cast<std::int32_t>(magic);
-    simd::store_vector(to, __builtin_convertvector(codes, simd::vector<T, lanes>));
+    simd::store_vector(to, simd::narrow<T>(codes));
 }
 template <class T>
 INTAGLIO_INLINE void requantize_row(const float* v, dim_t count, float inverse_scale, T* to) {

@@ -283,13 +283,13 @@ private:
 
     // --- weights ----------------------------------------------------------------------------------------------------
     /// Whether weights are worth fewer bits. Where time counts (measured in docs/kernels.md): trits, read faster than
-    /// bytes, and others if many output pixels of an image share the expansion.
-    static bool worth_compact(const channel_codes& codes, dim_t pixels, weight_memory memory) {
+    /// bytes, and others if many output pixels of an image share the expansion, and no Winograd's products are quicker.
+    static bool worth_compact(const channel_codes& codes, dim_t pixels, weight_memory memory, bool by_winograd) {
         constexpr dim_t many_pixels = 784; // the expansion takes 2 % of the time or less
         constexpr double trits = 0.25, less = 0.9;
         if (memory == weight_memory::bytes) return false;
         const double share = compact_share(codes.codes.span());
-        return share < (memory == weight_memory::small || pixels >= many_pixels ? less : trits);
+        return share < (memory == weight_memory::small || (pixels >= many_pixels && !by_winograd) ? less : trits);
     }
     void pack(const coded_network& coded, weight_memory memory, executor_ref exec) {
         for (std::size_t i = 0; i < net_.nodes.size(); ++i) {
@@ -303,9 +303,12 @@ private:
             for (int level = 1; level <= level_count(); ++level) used.insert(planes(level, i));
             for (const int count : used) {
                 const channel_codes codes = sum_of_planes(product, count);
-                const bool compact = worth_compact(codes, g.out_height() * g.out_width(), memory);
-                auto packed = kernels::pack(g, codes, formats_[from].is_signed,
-                                            compact ? rhs_storage::compact : rhs_storage::fast, exec);
+                const bool is_signed = formats_[from].is_signed,
+                           compact = worth_compact(codes, g.out_height() * g.out_width(), memory,
+                                                   kernels::takes_winograd(g, is_signed));
+                auto packed =
+                    kernels::pack(g, codes, is_signed, compact ? rhs_storage::compact : rhs_storage::fast,
+                                  memory == weight_memory::small ? algorithm::direct : algorithm::automatic, exec);
                 stored_weights how{count, 0, compact};
                 if (compact && memory == weight_memory::small && !to.stored.empty() && to.stored.back().compact) {
                     int divisor = 1;

@@ -46,11 +46,17 @@ struct product_kernels {
     using packed =
         std::variant<packed_filter<int8_inference, Arch>, packed_filter<int8_signed, Arch>>; ///< by the input's sign
 
+    /// Whether the product is computed by Winograd's (conv/winograd.hpp) where its weights are in rhs_storage::fast.
+    static bool takes_winograd(const conv_geometry& g, bool signed_input) {
+        using intaglio::detail::prefers_winograd_bytes;
+        return signed_input ? prefers_winograd_bytes<int8_signed, Arch>(g)
+                            : prefers_winograd_bytes<int8_inference, Arch>(g);
+    }
     static packed pack(const conv_geometry& g, const channel_codes& weights, bool signed_input, rhs_storage stored,
-                       executor_ref exec) {
+                       algorithm how, executor_ref exec) {
         const auto of = [&]<class P>(P) -> packed {
             const rhs_view<P> filter{.values = filter_matrix(g, weights.codes.span()), .scales = weights.steps};
-            return pack_filter<P, Arch>(g, filter, stored, exec);
+            return pack_filter<P, Arch>(g, filter, stored, exec, {}, {how});
         };
         return signed_input ? of(int8_signed{}) : of(int8_inference{});
     }

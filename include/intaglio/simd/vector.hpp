@@ -4,6 +4,7 @@
 // The compiler's generic vectors, for passes over memory that one text serves on every instruction set. (Plain loops
 // are left scalar by GCC 12 where it unrolls them whole, or where it can't see that memory does not overlap.)
 
+#include <cstdint>
 #include <cstring>
 #include <type_traits>
 
@@ -38,6 +39,16 @@ INTAGLIO_INLINE void store_vector(T* p, Vector v) {
 template <class To, int Lanes, class T>
 INTAGLIO_INLINE vector<To, Lanes> convert_vector(const T* p) {
     return __builtin_convertvector((load_vector<vector<T, Lanes>>(p)), vector<To, Lanes>);
+}
+/// Elements of int32 as T, an integer of 8 or 16 bits, which holds them. (GCC 12 takes vectors of less than 64 bytes
+/// apart to narrow them to bytes at once.)
+template <class T, class Ints>
+INTAGLIO_INLINE auto narrow(Ints v) {
+    constexpr int lanes = sizeof(Ints) / sizeof(std::int32_t);
+    if constexpr (sizeof(T) == 1 && sizeof(Ints) < 64)
+        return __builtin_convertvector(__builtin_convertvector(v, vector<std::int16_t, lanes>), vector<T, lanes>);
+    else
+        return __builtin_convertvector(v, vector<T, lanes>);
 }
 /// The elements of a vector of floats' place, as floats.
 template <class Floats, class T>
