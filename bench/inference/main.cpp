@@ -8,6 +8,7 @@
 //   inference time ..       whole networks at every level, beside FP32 and oneDNN, on a number of threads
 
 #include <algorithm>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <string>
@@ -16,6 +17,7 @@
 #include <CLI/CLI.hpp>
 
 #include "inference/timed_rows.hpp"
+#include "intaglio/core/error.hpp"
 #include "intaglio/simd/native.hpp"
 #include "peers.hpp"
 
@@ -54,6 +56,10 @@ int main(int argc, char** argv) {
         for (const inference_network& n : inference_networks()) {
             if (names.empty() ? places.quick && !n.quick : std::count(names.begin(), names.end(), n.name) == 0)
                 continue;
+            const char* const peer_threads = std::getenv("OMP_NUM_THREADS");
+            require<value_error>(first->parsed() || (peer_threads && std::to_string(threads) == peer_threads),
+                                 "--threads ", threads, ", but peers take OMP_NUM_THREADS, which is ",
+                                 peer_threads ? peer_threads : "not set", "; set it to the same");
             if (first->parsed())
                 append(prepare(n, places, pool));
             else
