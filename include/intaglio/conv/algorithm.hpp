@@ -19,7 +19,7 @@ enum class algorithm {
 
 /// How a pass is computed, and what the caller knows of its activations (or gradients): no element is larger than
 /// `largest` in magnitude, as the head-room of a DFP tensor says. 0: nothing is known; then automatic is direct, and
-/// algorithm::winograd looks at them in every call, a pass through memory.
+/// algorithm::winograd looks at them in every call, a pass through memory. Of bytes nothing need be known.
 struct conv_form {
     algorithm how = algorithm::automatic;
     std::int32_t largest = 0;

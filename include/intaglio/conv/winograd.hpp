@@ -18,6 +18,7 @@
 //   sums      where norms (gemm/norms.hpp) say that |4 y| < 2^31, products and A' are taken modulo 2^32: A' only adds
 //             and subtracts, so that 4 y is right however large the sums on the way. Elsewhere the sums are proven
 //             chains like those of any product, and A' works on their two halves
+//   bytes     always fit (winograd_policy.hpp)
 
 #include <algorithm>
 #include <cstdint>

@@ -9,8 +9,8 @@
 //   filters   |G w G'| <= 9 W            1,143
 //   outputs   |4 y| <= 4 * 9 * channels * D W < 2^31, up to 1,841 channels; beyond, the direct form is taken
 //
-// and the products are one chain modulo 2^32. Where bytes have a product of their own it is used instead: it does twice
-// as much at a time, or more.
+// and the products are one chain modulo 2^32. Where bytes have a dot product of their own they are computed directly:
+// that multiplies twice as many at a time.
 
 #include <bit>
 #include <cstdint>

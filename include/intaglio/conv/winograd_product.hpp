@@ -103,8 +103,8 @@ class winograd_run {
     using traits = kernel_traits<winograd_policy<P, Arch>, Arch>;
     using element = typename P::lhs::storage;
     static constexpr int cols = traits::cols;
-    /// Tiles that are multiplied together: few enough for M, which has two parts of proven chains, several to a panel of
-    /// U[q] that came from far.
+    /// Tiles that are multiplied together: few enough for M, of which proven chains have two parts, several to a panel
+    /// of U[q] that came from far.
     static constexpr dim_t group = (traits::proven ? 3 : 6) * traits::rows;
 
 public:

@@ -2,6 +2,7 @@
 
 // The longest safe chains, computed from the ranges of the formats.
 
+#include "intaglio/conv/winograd_policy.hpp"
 #include "intaglio/gemm/policy.hpp"
 #include "intaglio/gemm/presets.hpp"
 
@@ -24,3 +25,17 @@ constexpr bool tight() {
 }
 static_assert(tight<dfp16_training>() && tight<int8_inference>() && tight<ternary8_inference<2>>() &&
               tight<ternary8_locked<3>>() && tight<int16_blocks>());
+
+// Winograd's products of bytes: transformed numbers, and the reduction of which four times a total fits int32.
+using products_of_bytes = detail::winograd_bytes<int8_inference>;
+static_assert(check_policy<products_of_bytes>::value && check_policy<detail::winograd_bytes<int8_signed>>::value);
+static_assert(products_of_bytes::lhs::format::max_magnitude == 1020 && products_of_bytes::lhs::format::bits == 11);
+static_assert(products_of_bytes::rhs::format::max_magnitude == 1143 && products_of_bytes::rhs::format::bits == 12);
+template <class P>
+constexpr bool tight_winograd() {
+    constexpr std::int64_t product = 4 * P::lhs::format::max_magnitude * P::rhs::format::max_magnitude,
+                           longest = detail::longest_winograd_bytes<P>();
+    return longest * product <= 2147483647 && (longest + 1) * product > 2147483647;
+}
+static_assert(detail::longest_winograd_bytes<int8_inference>() == 16577);
+static_assert(tight_winograd<int8_inference>() && tight_winograd<int8_signed>());
