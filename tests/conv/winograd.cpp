@@ -198,6 +198,25 @@ TEST_CASE("the algorithm changes no bit, at the largest magnitudes that fit", "[
     }
 }
 
+TEST_CASE("floats of the largest totals are the direct form's, though the first tap says nothing of them", "[unit]") {
+    conv_geometry deep = maps;
+    deep.batch = 1, deep.height = deep.width = 4, deep.in_channels = 5000, deep.out_channels = 3;
+    std::vector<std::int16_t> x(static_cast<std::size_t>(deep.in_pixels() * deep.in_channels)),
+        w(static_cast<std::size_t>(deep.out_channels * deep.filter_size()));
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<std::int16_t>(8191 - i % 7);
+    for (std::size_t i = 0; i < w.size(); ++i) // 2^40 is exceeded, by eight taps of nine
+        w[i] = i % static_cast<std::size_t>(deep.filter_size()) < 5000 ? std::int16_t{0}
+                                                                       : static_cast<std::int16_t>(3640 - i % 5);
+    const auto floats = [&](const conv_form& form) {
+        std::vector<float> y(static_cast<std::size_t>(deep.out_pixels() * deep.out_channels));
+        const auto packed = pack_filter<dfp16_training>(deep, filters_of(deep, w), rhs_storage::fast, {}, {}, form);
+        conv_forward<dfp16_training>(deep, x, 1, packed,
+                                     matrix_view<float>(y.data(), deep.out_pixels(), deep.out_channels));
+        return y;
+    };
+    CHECK(floats({algorithm::winograd, 8191}) == floats({algorithm::direct}));
+}
+
 TEST_CASE("what can't be exact is refused with the reason, or computed directly", "[unit]") {
     auto x = pattern<std::int16_t>(maps.in_pixels() * maps.in_channels, -8191, 8191);
     auto w = pattern<std::int16_t>(maps.out_channels * maps.filter_size(), -3640, 3640);

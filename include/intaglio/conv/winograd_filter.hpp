@@ -9,6 +9,7 @@
 // bytes never.
 
 #include <array>
+#include <cmath>
 #include <span>
 #include <utility>
 #include <vector>
@@ -36,7 +37,10 @@ struct winograd_filter {
     dim_t n() const { return products[0].n(); }
     dim_t panels() const { return products[0].panels(); }
     const double* factors() const { return products[0].factors(); }
-    const norm_table& norms(dim_t p) const { return products[0].norms(p); }
+    /// Of int16: no filter of panel p has a larger sum of magnitudes (of taps as they are, not transformed).
+    double l1_bound(dim_t p) const {
+        return std::sqrt(static_cast<double>(9 * k()) * sizes[static_cast<std::size_t>(p)]);
+    }
     /// Of bytes: no output, for transformed inputs up to 1 (four times as large as inputs), is larger.
     std::int64_t unit_bound(dim_t p) const {
         return static_cast<std::int64_t>(sizes[static_cast<std::size_t>(p)] / 4) + 1;

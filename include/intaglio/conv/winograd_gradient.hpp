@@ -128,13 +128,13 @@ INTAGLIO_INLINE void add_taps(const std::int32_t* m, dim_t plane, std::int32_t* 
 struct gradient_columns {
     dim_t count, panel_count;
     std::vector<double> scales;
-    norm_table bound{1}; ///< 32,768 times its root bounds every total
+    double bound = 0; ///< 32,768 times it bounds every total
 
     dim_t n() const { return count; }
     dim_t k() const { return 1; }
     dim_t panels() const { return panel_count; }
     const double* factors() const { return scales.data(); }
-    const norm_table& norms(dim_t) const { return bound; }
+    double l1_bound(dim_t) const { return bound; }
 };
 
 /// What a worker needs for its tasks.
@@ -230,9 +230,8 @@ private:
     static gradient_columns columns_of(dim_t channels, const winograd_grid& grid) {
         const dim_t panels = ceil_div(channels, cols);
         gradient_columns c{channels, panels, std::vector<double>(static_cast<std::size_t>(panels * cols), 1.0)};
-        const double pixels = static_cast<double>(grid.batch * grid.outputs_y * grid.outputs_x),
-                     root = pixels * winograd_largest * winograd_largest / 32768;
-        c.bound.at(norm_levels - 1, 0) = round_norm_up(static_cast<float>(root * root));
+        const auto pixels = static_cast<double>(grid.batch * grid.outputs_y * grid.outputs_x);
+        c.bound = pixels * winograd_largest * winograd_largest / 32768;
         return c;
     }
 

@@ -51,8 +51,7 @@ struct output_factors {
                 normal &= exponent > -126 && exponent < 95;
             }
             if constexpr (Traits::carries)
-                powers = powers &&
-                         32768 * l1_bound(rhs.norms(static_cast<dim_t>(p)), rhs.k()) < carried_totals::largest_single;
+                powers = powers && 32768 * rhs.l1_bound(static_cast<dim_t>(p)) < carried_totals::largest_single;
             std::int64_t bound = std::numeric_limits<std::int64_t>::max();
             if constexpr (std::is_same_v<typename Traits::total, std::int32_t>)
                 bound = rhs.unit_bound(static_cast<dim_t>(p)) * Traits::policy::lhs::format::max_magnitude;

@@ -89,6 +89,8 @@ public:
     }
     /// The norms of panel p.
     const detail::norm_table& norms(dim_t p) const { return bounds_.norms(p); }
+    /// No column of panel p has a larger sum of magnitudes.
+    double l1_bound(dim_t p) const { return detail::l1_bound(norms(p), k()); }
     /// The block scales are folded into the digits; there is one run and no scales.
     bool folded() const { return layout_.folded; }
     /// Exact int32 totals: no sum of this panel's columns, times scales, with elements of lhs up to 1, is larger.
