@@ -47,6 +47,10 @@ int main(int argc, char** argv) {
             std::cout << list.dump() << '\n';
             return 0;
         }
+        const char* const peer_threads = std::getenv("OMP_NUM_THREADS");
+        require<value_error>(first->parsed() || (peer_threads && std::to_string(threads) == peer_threads), "--threads ",
+                             threads, ", but peers take OMP_NUM_THREADS, which is ",
+                             peer_threads ? peer_threads : "not set", "; set it to the same");
         peers::hold_to_arch(simd::native_arch::name);
         thread_pool pool(threads);
         nlohmann::ordered_json rows = nlohmann::ordered_json::array();
@@ -56,10 +60,6 @@ int main(int argc, char** argv) {
         for (const inference_network& n : inference_networks()) {
             if (names.empty() ? places.quick && !n.quick : std::count(names.begin(), names.end(), n.name) == 0)
                 continue;
-            const char* const peer_threads = std::getenv("OMP_NUM_THREADS");
-            require<value_error>(first->parsed() || (peer_threads && std::to_string(threads) == peer_threads),
-                                 "--threads ", threads, ", but peers take OMP_NUM_THREADS, which is ",
-                                 peer_threads ? peer_threads : "not set", "; set it to the same");
             if (first->parsed())
                 append(prepare(n, places, pool));
             else

@@ -57,7 +57,7 @@ intaglio::train::plan_options numerics(const options& asked, const nn::network& 
         if (asked.head_room) spec->head_room = *asked.head_room;
         spec->check();
     }
-    plan.storage.dither_gradients = asked.gradients.value_or("dither") == "dither";
+    if (asked.gradients) plan.storage.dither_gradients = *asked.gradients == "dither";
     for (const std::string& name : asked.in_float)
         for (const std::string& layer :
              name == "ends" ? intaglio::train::first_and_classifiers(net) : std::vector{name})

@@ -100,7 +100,11 @@ struct add {
             for (dim_t e = 0; e < count; ++e) v[e] += values(row, col + e);
             return;
         }
-        simd::add_floats(v, count, values.data() + row * values.row_stride() + col);
+        const float* const other = values.data() + row * values.row_stride() + col;
+        simd::transform_floats(
+            v, count, [&](auto x, dim_t e) __attribute__((always_inline)) {
+                return x + simd::load_vector<decltype(x)>(other + e);
+            });
     }
 };
 

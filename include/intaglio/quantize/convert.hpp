@@ -107,9 +107,10 @@ std::uint32_t convert_nearest(const float* in, T* out, dim_t count, int t, int b
 /// Rounds with dither and measures, as convert_nearest does. Sub-steps of 2^-16 fit int32: (2^15 - 1) 2^16 + 2^16 - 1 =
 /// 2^31 - 1.
 template <bool Measures, class T>
-std::uint32_t convert_dithered(const float* __restrict in, T* __restrict out, dim_t position, dim_t count,
-                               scale_steps scale, float bound, std::uint32_t key) noexcept {
-    volatile float opaque = bound; // see above
+std::uint32_t convert_dithered(const float* __restrict in, T* __restrict out, dim_t position, dim_t count, int t,
+                               int bits, std::uint32_t key) noexcept {
+    const scale_steps scale(t);
+    volatile float opaque = static_cast<float>((std::int32_t{1} << (bits - 1)) - 1); // see above
     const float limit = opaque;
     std::uint32_t largest = 0, w = key + static_cast<std::uint32_t>(position) * weyl_step;
     for (dim_t i = 0; i < count; ++i, w += weyl_step) {
@@ -177,8 +178,7 @@ void convert(const float* in, T* out, dim_t position, dim_t count, int t, int bi
 template <class T>
 void convert(const float* in, T* out, dim_t position, dim_t count, int t, int bits, const dithered& rule) noexcept {
     if (bits > 16) return convert_scalar(in, out, position, count, t, bits, rule);
-    convert_dithered<false>(in, out, position, count, scale_steps(t),
-                            static_cast<float>((std::int32_t{1} << (bits - 1)) - 1), rule.key);
+    convert_dithered<false>(in, out, position, count, t, bits, rule.key);
 }
 
 /// Where planar bytes begin: the high byte of number i goes to high[i], the low one to high[plane_stride + i].
@@ -223,9 +223,7 @@ std::uint32_t convert_measured(const float* in, T* out, dim_t position, dim_t co
     if constexpr (std::is_same_v<Rule, nearest_even>)
         if (bits <= 23) return convert_nearest<true>(in, out, count, t, bits);
     if constexpr (std::is_same_v<Rule, dithered>)
-        if (bits <= 16)
-            return convert_dithered<true>(in, out, position, count, scale_steps(t),
-                                          static_cast<float>((std::int32_t{1} << (bits - 1)) - 1), rule.key);
+        if (bits <= 16) return convert_dithered<true>(in, out, position, count, t, bits, rule.key);
     convert(in, out, position, count, t, bits, rule);
     return largest_magnitude_bits(in, count);
 }

@@ -75,12 +75,6 @@ INTAGLIO_INLINE void transform_floats(float* v, dim_t count, const F& f) {
         });
 }
 
-/// v[e] += other[e].
-INTAGLIO_INLINE void add_floats(float* v, dim_t count, const float* other) {
-    transform_floats(
-        v,
-        count, [&](auto x, dim_t e) __attribute__((always_inline)) { return x + load_vector<decltype(x)>(other + e); });
-}
 /// `canonical` (numeric/exponent.hpp) of each float.
 template <class Floats>
 INTAGLIO_INLINE Floats canonical(Floats v) {
