@@ -214,6 +214,53 @@ TEST_CASE("weight gradients of many images are summed in parts that stay in L2",
     }
 }
 
+TEST_CASE("what is known of the input proves whole chains, or is measured where it does not suffice", "[unit][exact]") {
+    constexpr std::int32_t largest = 8191;
+    const conv_geometry g{.batch = 2,
+                          .height = 5,
+                          .width = 16,
+                          .in_channels = 20,
+                          .out_channels = 17,
+                          .kernel_h = 3,
+                          .kernel_w = 3,
+                          .pad_h = 1,
+                          .pad_w = 1};
+    const auto elements = [](dim_t size, std::int32_t most) {
+        std::vector<std::int16_t> v(static_cast<std::size_t>(size), static_cast<std::int16_t>(most));
+        for (std::size_t i = 0; i < v.size(); i += 3) v[i] = static_cast<std::int16_t>(-most);
+        return v;
+    };
+    const auto x = elements(g.in_pixels() * g.in_channels, largest),
+               d_out = elements(g.out_pixels() * g.out_channels, largest);
+    // 180 products of the forward pass, 153 of the gradient
+    for (const std::int32_t weight : {1, 1300, 1439, 1456, 1457, 2000, 32767}) {
+        CAPTURE(weight);
+        auto w = elements(g.out_channels * g.filter_size(), weight);
+        for (std::size_t i = 0; i < 180; ++i) w[i] = static_cast<std::int16_t>(x[i] > 0 ? weight : -weight);
+        const rhs_view<dfp16_training> filter{filter_matrix(g, w)};
+        const auto forward = pack_filter<dfp16_training>(g, filter, rhs_storage::fast, {}, {},
+                                                         {.how = algorithm::direct, .largest = largest});
+        const auto gradient =
+            pack_gradient_filter<dfp16_training>(g, w, 1, {}, {}, {.how = algorithm::direct, .largest = largest});
+        if (weight == 1 && intaglio::detail::kernel_traits<dfp16_training, simd::native_arch>::proven)
+            CHECK((forward.groups[0].whole_chains() && gradient.products[0].whole_chains()));
+        if (weight >= 1457) CHECK_FALSE(forward.groups[0].whole_chains());
+        std::vector<std::int64_t> y(static_cast<std::size_t>(g.out_pixels() * g.out_channels)), expected(y.size()),
+            d_x(x.size()), d_x_expected(x.size());
+        const auto view = [](std::vector<std::int64_t>& v, dim_t rows) {
+            return matrix_view<std::int64_t>(v.data(), rows, std::ssize(v) / rows);
+        };
+        audit check;
+        conv_forward<dfp16_training>(g, x, 1, forward, view(y, g.out_pixels()), epilogue<>{}, {}, &check);
+        conv_input_gradient<dfp16_training>(g, d_out, 1, gradient, view(d_x, g.in_pixels()), epilogue<>{}, {}, &check);
+        reference_conv_forward<dfp16_training>(g, x, 1, filter, view(expected, g.out_pixels()));
+        reference_conv_input_gradient<dfp16_training>(g, d_out, 1, w, 1, view(d_x_expected, g.in_pixels()));
+        CHECK(y == expected);
+        CHECK(d_x == d_x_expected);
+        CHECK(check.overflows() == 0);
+    }
+}
+
 TEST_CASE("no images and no channels", "[unit]") {
     conv_geometry none = shape;
     none.batch = 0;

@@ -164,6 +164,19 @@ void check_pass(tally& count, source& random, const char* policy, const conv_geo
     check_drawn(count, random, policy, drawn_conv<P>(random, g, which), which, with_stages);
 }
 
+/// A 3 x 3 kernel whose output lines are as long as those of the input.
+conv_geometry lines(dim_t batch, dim_t height, dim_t width, dim_t in_channels, dim_t out_channels) {
+    return {.batch = batch,
+            .height = height,
+            .width = width,
+            .in_channels = in_channels,
+            .out_channels = out_channels,
+            .kernel_h = 3,
+            .kernel_w = 3,
+            .pad_h = 1,
+            .pad_w = 1};
+}
+
 /// The shapes that a network has, and those that a careless kernel gets wrong.
 const std::vector<conv_geometry>& fixed_shapes() {
     static const std::vector<conv_geometry> shapes{
@@ -298,6 +311,12 @@ const std::vector<conv_geometry>& fixed_shapes() {
          .kernel_w = 3,
          .pad_h = 1,
          .pad_w = 1},
+        lines(2, 3, 32, 16, 16), // tiles of 14 + 14 + 4 rows in half a panel
+        lines(1, 5, 16, 8, 33),  // 8 + 8
+        lines(3, 4, 12, 20, 16), // 8 + 4
+        lines(1, 3, 40, 5, 20),  // 14 + 14 + 8 + 4
+        lines(2, 2, 24, 32, 10), // 8 + 8 + 8
+        lines(1, 3, 20, 24, 64), // 8 + 8 + 4
     };
     return shapes;
 }

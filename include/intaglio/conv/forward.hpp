@@ -120,6 +120,7 @@ packed_filter<P, Arch> pack_filter(const conv_geometry& g, const rhs_view<P>& fi
             part, stored, exec,
             {g.kernel_w * g.group_in_channels(), detail::tap_segment<traits>(g, traits::can_fold_scales)},
             std::move(place));
+        place.know_lhs(form.largest);
     }
     return packed;
 }

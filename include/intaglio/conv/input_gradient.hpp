@@ -129,6 +129,7 @@ pack_gradient_filter(const conv_geometry& g, std::span<const typename P::rhs::st
             place =
                 detail::pack_rows<P, Arch>({filter.data(), 0, 1, offsets.data()}, static_cast<dim_t>(offsets.size()),
                                            channels, scale_only, exec, rhs_storage::fast, {}, std::move(place));
+            place.know_lhs(form.largest);
         }
     return packed;
 }

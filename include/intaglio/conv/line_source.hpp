@@ -114,7 +114,13 @@ public:
     }
     row_span<T> in_place(dim_t, dim_t) const { return {}; }
 
-    /// The whole image is the patch, and `copy_patch` has nothing to copy: rows of one tap are evenly spaced.
+    /// Rows of one tap are evenly spaced.
+    template <class Traits>
+    dim_t rows_in_line() const {
+        return Traits::stores_lhs_digits ? image_.count : 0;
+    }
+
+    /// The whole image is the patch, and `copy_patch` has nothing to copy.
     template <class Traits>
     void copy_patch(dim_t, dim_t, patch<typename Traits::lhs_digit>& out) const {
         out.clear();

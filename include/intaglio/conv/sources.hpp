@@ -142,18 +142,23 @@ public:
         return {image_.pixel(b, y, x), x_.stride * image_.channels};
     }
 
+    /// Rows that are evenly spaced in a patch: those of an output line; 0 where there is no patch, since a single tap
+    /// needs none, and a segment must be whole steps of the atom.
+    template <class Traits>
+    dim_t rows_in_line() const {
+        const bool patched = y_.taps * x_.taps > 1 && segment_in_patch() % Traits::k == 0 && Traits::atom::m == 1 &&
+                             Traits::block % Traits::k == 0;
+        return patched ? x_.outputs : 0;
+    }
+
     /// Copies the image lines that rows [i0, i1) look at, padding included, so that windows within an output row are
-    /// evenly spaced; leaves `out` empty where the kernel could not read them so: a single tap needs no copy, and a
-    /// segment must be whole steps of the atom.
+    /// evenly spaced; leaves `out` empty where there is no patch.
     template <class Traits>
     void copy_patch(dim_t i0, dim_t i1, patch<typename Traits::lhs_digit>& out) const {
-        const dim_t channels = image_.count;
-        const bool rows_of_taps = x_.step == 1; // taps of a row are neighbours, one segment; otherwise each tap is one
-        const dim_t segment = rows_of_taps ? segment_ : channels;
+        const dim_t channels = image_.count, segment = segment_in_patch();
+        const bool rows_of_taps = x_.step == 1;
         out.clear();
-        if (y_.taps * x_.taps <= 1 || segment % Traits::k != 0 || Traits::atom::m != 1 ||
-            Traits::block % Traits::k != 0)
-            return;
+        if (rows_in_line<Traits>() == 0) return;
         const dim_t first_x = x_.first + std::min(dim_t{0}, (x_.taps - 1) * x_.step); // the patch's first pixel
         const dim_t span = patch_span();
         const dim_t low_y = std::min(dim_t{0}, (y_.taps - 1) * y_.step), reach_y = std::abs((y_.taps - 1) * y_.step);
@@ -233,6 +238,9 @@ public:
     }
 
 private:
+    /// Taps of a row are one segment where they are neighbours; otherwise each is one.
+    dim_t segment_in_patch() const { return x_.step == 1 ? segment_ : image_.count; }
+
     /// Pixels of a line of the patch.
     dim_t patch_span() const { return (x_.outputs - 1) * x_.stride + std::abs((x_.taps - 1) * x_.step) + 1; }
 

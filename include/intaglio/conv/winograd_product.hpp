@@ -234,11 +234,12 @@ private:
             for (dim_t e = 0; e < count; e += traits::rows, ahead += share) {
                 for (dim_t d = 0; d < share; d += 32) __builtin_prefetch(ahead + d, 0, 2);
                 const int down = atoms_for<traits>(std::min<dim_t>(traits::rows, count - e));
-                const bool half = traits::halves && down == traits::tile::down && 2 * n <= cols && !check_;
+                const bool half = traits::halves && 2 * n <= cols && !check_;
                 const lhs_panel<std::int16_t> lhs{s.v.data() + (at * room + t + e) * stride_, stride_, traits::k};
                 std::int32_t *const sums = s.m.data() + at * plane + e * cols, *const high = s.m_high.data() +
                                                                                              at * plane + e * cols;
-                if (s.carried && s.chains[q].size() == 1) std::fill_n(high, traits::tile_size, 0);
+                if (half) std::fill_n(sums, traits::tile_size, 0);
+                if (s.carried && (half || s.chains[q].size() == 1)) std::fill_n(high, traits::tile_size, 0);
                 sum_tile<traits>(down, half, lhs, u, s.chains[q], scales, sums, high, true, s.fits ? nullptr : check_);
             }
         }

@@ -47,10 +47,15 @@ public:
     }
 
     /// Cuts block b for a panel and a block of lhs whose norms begin at element `lhs_first` of the reduction; appends
-    /// the chains to `out`.
+    /// the chains to `out`: one where rhs says that it fits.
     void cut(dim_t panel, std::size_t b, const norm_table& lhs, dim_t lhs_first, std::vector<chain>& out) const {
-        cut_proven(rhs_.runs().front(), blocks_[b].k0, blocks_[b].k1, Traits::k, Traits::cols, lhs, lhs_first,
-                   rhs_.norms(panel), out);
+        const rhs_run& run = rhs_.runs().front();
+        const auto [k0, k1] = blocks_[b];
+        if (!rhs_.whole_chains())
+            cut_proven(run, k0, k1, Traits::k, Traits::cols, lhs, lhs_first, rhs_.norms(panel), out);
+        else if (k0 < k1)
+            out.push_back({k0, ceil_div(k1 - k0, dim_t{Traits::k}), run.offset + (k0 - run.k) * Traits::cols, 0,
+                           run.plane, 0, 0});
     }
 
 private:

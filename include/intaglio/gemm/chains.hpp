@@ -31,12 +31,15 @@ struct chain {
     int shift = 0; ///< the weight of the planes' product is 2^shift
 };
 
+/// What a proven chain keeps to in magnitude, since it starts from the low part of a sum.
+inline constexpr double longest_sum = 2147483647.0 - (1 << simd::carry_bits);
+
 /// Cuts [k_begin, k_end) of one run into chains that can't overflow int32, appending them to `out`. `lhs` begins at
 /// element `lhs_first`, `rhs` at the run's start, both at multiples of the longest piece. A piece that is too much by
 /// itself is cut by the largest magnitudes there can be.
 inline void cut_proven(const rhs_run& run, dim_t k_begin, dim_t k_end, int atom_k, int panel_cols,
                        const norm_table& lhs, dim_t lhs_first, const norm_table& rhs, std::vector<chain>& out) {
-    constexpr double limit = 2147483647.0 - (1 << simd::carry_bits), square = limit * limit;
+    constexpr double limit = longest_sum, square = limit * limit;
     const auto append = [&](dim_t from, dim_t to) {
         out.push_back(
             {from, (to - from + atom_k - 1) / atom_k, run.offset + (from - run.k) * panel_cols, 0, run.plane, 0, 0});

@@ -66,21 +66,17 @@ bool do_zeros_vanish(const Rhs& rhs, std::span<const float> lhs_scales) {
 }
 
 /// The sums of one tile of `down` atoms of rows: the micro-kernel of that height. `half`: of the left half of its
-/// columns, zeros in the others.
+/// columns, the others are left alone.
 template <class Traits, class Panel>
 [[gnu::noinline]] void sum_tile(int down, bool half, const lhs_panel<typename Traits::lhs_digit>& lhs, Panel digits,
                                 std::span<const chain> chains, const flush_scales<Traits>& scales,
                                 typename Traits::block_total* sums, typename Traits::lane* high, bool fresh,
                                 audit* check) {
-    constexpr int across = Traits::tile::across;
-    if constexpr (Traits::halves && Traits::through && std::is_pointer_v<Panel>)
-        if (half) {
-            constexpr int whole = Traits::tile::down;
-            if (fresh) std::fill_n(sums, Traits::tile_size, 0);
-            if constexpr (Traits::carries) std::fill_n(high, Traits::tile_size, 0);
-            return microkernel<Traits, whole, across / 2>(lhs, digits, chains, scales, sums, high, fresh, nullptr);
-        }
     const auto run = [&]<int Down>(std::integral_constant<int, Down>) {
+        constexpr int across = Traits::tile::across;
+        if constexpr (Traits::halves && Traits::through && std::is_pointer_v<Panel>)
+            if (half)
+                return microkernel<Traits, Down, across / 2>(lhs, digits, chains, scales, sums, high, fresh, nullptr);
         if constexpr (std::is_pointer_v<Panel> || Traits::expands(Down))
             microkernel<Traits, Down, across>(lhs, digits, chains, scales, sums, high, fresh, check);
     };
@@ -146,11 +142,8 @@ class block_run {
 public:
     [[gnu::noinline]] block_run(const Call& call, dim_t i0, dim_t i1, dim_t p0, dim_t p1,
                                 worker_scratch<Traits>& scratch)
-        : call_(call), scratch_(scratch), i0_(i0), i1_(i1), p0_(p0), p1_(p1), tiles_(ceil_div(i1 - i0, Traits::rows)),
-          keep_(call.plan.blocks().size() > 1 || !call.first || !call.last) {
-        const dim_t totals_size = (keep_ ? tiles_ * (p1_ - p0_) : 1) * Traits::tile_size;
-        if (scratch_.totals.size() < totals_size) scratch_.totals = buffer<total>(totals_size, uninitialized);
-    }
+        : call_(call), scratch_(scratch), i0_(i0), i1_(i1), p0_(p0), p1_(p1),
+          keep_(call.plan.blocks().size() > 1 || !call.first || !call.last) {}
 
     template <class Source>
     void run(const Source& source) {
@@ -160,10 +153,12 @@ public:
             if constexpr (Source::has_windows)
                 if (pc_ == 0) source.template copy_patch<Traits>(i0_, i1_, scratch_.image);
             gather_block<Traits>(source, i0_, i1_, k0, k1, scratch_);
+            if (pc_ == 0) reserve_totals();
             if constexpr (Source::has_windows && Traits::floats)
                 if (!call_.zeros_vanish)
                     for (auto& panel : scratch_.panels) panel.live = {panel.live.period, 0, panel.live.period};
-            if constexpr (Traits::proven) measure(source, k0, k1);
+            if constexpr (Traits::proven)
+                if (!call_.rhs.whole_chains()) measure(source, k0, k1);
             scratch_.chains.list(call_.plan, call_.rhs, p0_, p1_, pc_, scratch_.norms, scratch_.norms_first,
                                  call_.zeros_vanish);
             run_block(k0, k1);
@@ -171,6 +166,12 @@ public:
     }
 
 private:
+    dim_t tiles() const { return std::ssize(scratch_.tiles) - 1; }
+    void reserve_totals() {
+        const dim_t size = (keep_ ? tiles() * (p1_ - p0_) : 1) * Traits::tile_size;
+        if (scratch_.totals.size() < size) scratch_.totals = buffer<total>(size, uninitialized);
+    }
+
     /// Loops 4 and 5.
     [[gnu::noinline]] void run_block(dim_t k0, dim_t k1) {
         const bool narrow = prepare_narrow(k0, k1);
@@ -179,7 +180,7 @@ private:
             for (dim_t jr = p0_; jr < p1_; ++jr)
                 scratch_.expanded.push_back(
                     panel_digits<Traits>(call_.rhs, jr, scratch_.chains.of(jr), scratch_.rhs, jr - p0_, p1_ - p0_));
-            for (dim_t ir = 0; ir < tiles_; ++ir)
+            for (dim_t ir = 0; ir < tiles(); ++ir)
                 for (dim_t jr = p0_; jr < p1_; ++jr)
                     run_tile(ir, jr, scratch_.expanded[static_cast<std::size_t>(jr - p0_)], scratch_.chains.of(jr));
             return;
@@ -191,7 +192,7 @@ private:
                 continue;
             }
             const digit* const digits = panel_digits<Traits>(call_.rhs, jr, used, scratch_.rhs);
-            for (dim_t ir = 0; ir < tiles_; ++ir) run_tile(ir, jr, digits, used);
+            for (dim_t ir = 0; ir < tiles(); ++ir) run_tile(ir, jr, digits, used);
         }
     }
 
@@ -200,7 +201,7 @@ private:
     bool rows_first(dim_t length) const {
         const dim_t bytes =
             (p1_ - p0_) * Traits::cols * length * static_cast<dim_t>(sizeof(digit)) * Traits::split_planes;
-        return tiles_ > 1 && bytes <= call_.l2 / 2 && !call_.rhs.narrow() && call_.to.view().col_stride() == 1;
+        return tiles() > 1 && bytes <= call_.l2 / 2 && !call_.rhs.narrow() && call_.to.view().col_stride() == 1;
     }
 
     /// The norms of the block of lhs that was gathered.
@@ -241,10 +242,11 @@ private:
     /// Tile ir of panel jr: its sums of this block of the reduction, then the output if that was the last block.
     template <class Panel>
     [[gnu::noinline]] void run_tile(dim_t ir, dim_t jr, Panel digits, std::span<const chain> used) {
-        const dim_t i = i0_ + ir * Traits::rows, rows = std::min<dim_t>(Traits::rows, i1_ - i), j = jr * Traits::cols,
-                    cols = std::min<dim_t>(Traits::cols, call_.rhs.n() - j);
-        const auto& lhs = scratch_.panels[static_cast<std::size_t>(ir)];
-        total* const totals = scratch_.totals.data() + (keep_ ? ((jr - p0_) * tiles_ + ir) * Traits::tile_size : 0);
+        const auto tile = static_cast<std::size_t>(ir);
+        const dim_t first = scratch_.tiles[tile], i = i0_ + first, rows = scratch_.tiles[tile + 1] - first,
+                    j = jr * Traits::cols, cols = std::min<dim_t>(Traits::cols, call_.rhs.n() - j);
+        const auto& lhs = scratch_.panels[tile];
+        total* const totals = scratch_.totals.data() + (keep_ ? ((jr - p0_) * tiles() + ir) * Traits::tile_size : 0);
         flush_scales<Traits> scales{call_.rhs.folded() ? nullptr : call_.rhs.scales(jr), nullptr, 0, rows};
         if constexpr (Traits::policy::lhs::block > 0) {
             scales.lhs_stride = ceil_div(call_.rhs.k(), Traits::block);
@@ -260,8 +262,8 @@ private:
         if constexpr (!Call::target_type::plain_floats)
             if (last) call_.to.prefetch(i, rows, j);
         const int down = atoms_for<Traits>(rows);
-        const bool half =
-            Traits::halves && down == Traits::tile::down && 2 * cols <= Traits::cols && !scaled && !call_.check;
+        const bool half = Traits::halves && Traits::through && std::is_pointer_v<Panel> && 2 * cols <= Traits::cols &&
+                          !scaled && !call_.check;
         if constexpr (Traits::carries) {
             alignas(64) std::int32_t low[Traits::tile_size], high[Traits::tile_size];
             sum_tile<Traits>(down, half, lhs, digits, used, scales, low, high, true, call_.check);
@@ -270,9 +272,11 @@ private:
                 if (carried) return finish(carried_totals{low, high}, i, rows, j, cols);
                 return finish(plain_totals<std::int32_t>{low}, i, rows, j, cols);
             }
-            for (dim_t e = 0; e < down * Traits::atom::m * Traits::cols; ++e)
-                totals[e] = (fresh ? 0 : totals[e]) +
-                            (carried ? carried_totals{low, high}.exact(e) : static_cast<std::int64_t>(low[e]));
+            const dim_t width = half ? Traits::cols / 2 : Traits::cols;
+            for (dim_t row = 0; row < down * Traits::atom::m; ++row)
+                for (dim_t e = row * Traits::cols; e < row * Traits::cols + width; ++e)
+                    totals[e] = (fresh ? 0 : totals[e]) +
+                                (carried ? carried_totals{low, high}.exact(e) : static_cast<std::int64_t>(low[e]));
         } else {
             sum_tile<Traits>(down, half, lhs, digits, used, scales, totals, nullptr, fresh, call_.check);
         }
@@ -286,7 +290,7 @@ private:
 
     const Call& call_;
     worker_scratch<Traits>& scratch_;
-    const dim_t i0_, i1_, p0_, p1_, tiles_;
+    const dim_t i0_, i1_, p0_, p1_;
     const bool keep_; ///< totals wait for the next block of the reduction
     std::size_t pc_ = 0;
 };
@@ -323,11 +327,12 @@ struct task_grid {
     return {row_blocks, std::min(column_blocks, panels)};
 }
 
-/// Calls f(first row, end, first panel, end, worker) for each task of a grid, in tiles of `Traits::rows` rows.
+/// Calls f(first row, end, first panel, end, worker) for each task of a grid, which takes `together` rows as a whole.
 template <class Traits, class F>
-void for_each_task(const task_grid& grid, dim_t rows, dim_t panels, executor_ref exec, const F& f) {
-    const auto edge = [&grid, rows](dim_t ic) {
-        return std::min(rows, ceil_div(rows, Traits::rows) * ic / grid.row_blocks * Traits::rows);
+void for_each_task(const task_grid& grid, dim_t rows, dim_t panels, executor_ref exec, const F& f,
+                   dim_t together = Traits::rows) {
+    const auto edge = [&grid, rows, together](dim_t ic) {
+        return std::min(rows, ceil_div(rows, together) * ic / grid.row_blocks * together);
     };
     exec.for_each(grid.row_blocks * grid.column_blocks, [&](dim_t task, int worker) {
         [[maybe_unused]] const simd::atom_scope<typename Traits::atom> scope{};
@@ -341,16 +346,21 @@ template <class Traits, class Source, class Call>
 void run_product(const Source& source, const Call& call, dim_t kc, const cache_sizes& cache, executor_ref exec) {
     const dim_t m = source.rows(), panels = call.rhs.panels(), workers = std::max(1, exec.concurrency());
     if (m == 0 || panels == 0) return;
-    constexpr dim_t tile_bytes = Traits::tile_size * static_cast<dim_t>(sizeof(typename Traits::total));
-    const dim_t rows_fit = row_block<Traits>(cache, std::min(kc, std::max<dim_t>(1, call.rhs.k())));
+    const dim_t line = line_of_tiles<Traits>(source), together = line > 0 ? line : Traits::rows,
+                rows_fit = row_block<Traits>(cache, std::min(kc, std::max<dim_t>(1, call.rhs.k()))),
+                kept = round_up(together, Traits::rows) * Traits::cols *
+                       static_cast<dim_t>(sizeof(typename Traits::total));
     const task_grid grid =
-        cut_output(m, Traits::rows, panels, ceil_div(m, rows_fit), call.plan.blocks().size() > 1 ? tile_bytes : 0,
-                   cache.l2, workers, !source.along_rows());
+        cut_output(m, together, panels, ceil_div(m, rows_fit), call.plan.blocks().size() > 1 ? kept : 0, cache.l2,
+                   workers, !source.along_rows());
     std::vector<worker_scratch<Traits>> scratch(static_cast<std::size_t>(workers));
-    for_each_task<Traits>(grid, m, panels, exec, [&](dim_t i0, dim_t i1, dim_t p0, dim_t p1, int worker) {
-        block_run<Traits, Call>(call, i0, i1, p0, p1, scratch[static_cast<std::size_t>(worker)]).run(source);
-        if (call.streams) simd::end_streams();
-    });
+    for_each_task<Traits>(
+        grid, m, panels, exec,
+        [&](dim_t i0, dim_t i1, dim_t p0, dim_t p1, int worker) {
+            block_run<Traits, Call>(call, i0, i1, p0, p1, scratch[static_cast<std::size_t>(worker)]).run(source);
+            if (call.streams) simd::end_streams();
+        },
+        together);
 }
 
 /// What all products say of themselves.

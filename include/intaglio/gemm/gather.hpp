@@ -31,7 +31,8 @@ struct worker_scratch {
     buffer<typename Traits::lhs_digit> lhs;
     patch<typename Traits::lhs_digit> image; ///< of the block's windows, where the source has such
     buffer<typename Traits::total> totals;
-    std::vector<lhs_panel<typename Traits::lhs_digit>> panels;
+    std::vector<dim_t> tiles; ///< the first row of each tile of the block, and the end, counted from the block's first
+    std::vector<lhs_panel<typename Traits::lhs_digit>> panels; ///< of each tile
     buffer<typename Traits::rhs_digit> rhs; ///< a block of one panel, or several, expanded from fewer bits
     std::vector<const typename Traits::rhs_digit*> expanded; ///< where the block of each panel is
     std::vector<std::int32_t> corrections; ///< of narrow codes (simd/expand.hpp), by row and scale block
@@ -40,10 +41,12 @@ struct worker_scratch {
     panel_chains<Traits> chains;           ///< of the block
 };
 
-/// How many atoms of rows the last tile of a block takes: as few as cover it, of the tiles that are compiled.
+/// How many atoms of rows a tile takes that is not whole: as few as cover it, of the tiles that are compiled.
 template <class Traits>
-constexpr std::array<int, 4> tile_downs = {Traits::tile::down, std::max(1, Traits::tile::down / 2),
-                                           (Traits::tile::down + 3) / 4, 1};
+constexpr std::array<int, 4> tile_downs = [] {
+    constexpr int down = Traits::tile::down;
+    return std::array{down, down > 12 ? 8 : std::max(1, down / 2), (down + 3) / 4, 1};
+}();
 
 template <class Traits>
 int atoms_for(dim_t rows) {
@@ -51,6 +54,42 @@ int atoms_for(dim_t rows) {
     for (const int down : tile_downs<Traits>)
         if (static_cast<dim_t>(down) * Traits::atom::m >= rows) best = down;
     return best;
+}
+
+/// Rows of the next tile where `left` are left of a line of `line`, which lie evenly spaced: as many as fill a tile,
+/// or, where lines would be cut badly so, tiles of eight or four. 0 where tiles should pass from line to line instead,
+/// and rows that they find there be copied.
+template <class Traits>
+constexpr dim_t rows_within_line(dim_t line, dim_t left) {
+    constexpr auto downs = tile_downs<Traits>;
+    if constexpr (Traits::atom::m == 1 && downs[1] == 8 && downs[2] == 4) {
+        if (line % 4 != 0 || line == 0) return 0;
+        const bool whole = line % Traits::rows % 4 == 0;
+        if (!whole && line > 3 * Traits::rows) return 0;
+        return whole && left >= Traits::rows ? Traits::rows : left >= 8 ? 8 : std::min<dim_t>(left, 4);
+    }
+    return 0;
+}
+/// Rows of a source that tiles don't pass, and that threads rather take whole: 0 where there are none.
+template <class Traits, class Source>
+dim_t line_of_tiles(const Source& source) {
+    if constexpr (Source::has_windows) {
+        const dim_t line = source.template rows_in_line<Traits>();
+        if (rows_within_line<Traits>(line, line) > 0) return line;
+    }
+    return 0;
+}
+/// Cuts rows [i0, i1) into tiles.
+template <class Traits, class Source>
+void cut_tiles(const Source& source, dim_t i0, dim_t i1, std::vector<dim_t>& tiles) {
+    const dim_t line = line_of_tiles<Traits>(source);
+    tiles.clear();
+    for (dim_t i = i0; i < i1;) {
+        tiles.push_back(i - i0);
+        const dim_t rows = line > 0 ? rows_within_line<Traits>(line, line - i % line) : Traits::rows;
+        i += std::min(rows, i1 - i);
+    }
+    tiles.push_back(i1 - i0);
 }
 
 /// Digits behind an interleaved block that may be read with it (measure_block).
@@ -78,9 +117,9 @@ void gather_rows(const Source& source, dim_t i0, dim_t i1, dim_t k0, dim_t k1, w
     // a last block that begins within a step is read to the end of a step of its own
     const dim_t length = round_up(k1 - k0, Traits::k),
                 stride = padded_row<digit>(length + (Traits::block % Traits::k == 0 ? 0 : Traits::k)),
-                plane = round_up(i1 - i0, Traits::rows) * stride;
-    for (dim_t i = i0; i < i1; i += Traits::rows) {
-        const dim_t count = std::min<dim_t>(Traits::rows, i1 - i),
+                plane = (i1 - i0 + Traits::rows) * stride;
+    for (std::size_t tile = 0; tile + 1 < scratch.tiles.size(); ++tile) {
+        const dim_t i = i0 + scratch.tiles[tile], count = i0 + scratch.tiles[tile + 1] - i,
                     tile_rows = atoms_for<Traits>(count) * Traits::atom::m;
         if constexpr (Source::has_windows) {
             if (scratch.image.in_group(i, count) && count == tile_rows) {
@@ -114,8 +153,10 @@ void gather_rows(const Source& source, dim_t i0, dim_t i1, dim_t k0, dim_t k1, w
     }
 }
 
+/// Cuts the rows of a block into tiles and gathers the panel of each.
 template <class Traits, class Source>
 void gather_block(const Source& source, dim_t i0, dim_t i1, dim_t k0, dim_t k1, worker_scratch<Traits>& scratch) {
+    cut_tiles<Traits>(source, i0, i1, scratch.tiles);
     scratch.panels.clear();
     // interleaved rows serve chains that start at whole steps; blocks of scales of other lengths are gathered element
     // by element

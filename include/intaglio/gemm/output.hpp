@@ -25,6 +25,9 @@ struct output_target {
     using traits = output_traits<Out>;
     /// Nothing is left to do with scaled totals on the way to memory.
     static constexpr bool plain_floats = std::is_same_v<Out, matrix_view<float>> && Stages::empty;
+    /// Values may pass the stages and be stored by vectors.
+    static constexpr bool in_vectors =
+        Stages::in_vectors && (sizeof(typename traits::stored) < 4 || std::is_same_v<typename traits::stored, float>);
 
     const auto& view() const { return traits::view(out); }
     dim_t row(dim_t i) const { return rows ? rows[i] : i; }
@@ -46,9 +49,33 @@ struct output_target {
     }
 };
 
-/// Rows [from, to) of a tile, in reals: totals times the factors of their columns, and the scales of their rows, where
-/// lhs has such. Row i goes to v + (i - from) * stride.
-template <class Traits, class Totals>
+/// Calls use(value) with what gives a vector of a tile's values: value(Floats{}, i, j) those of row i from column j on,
+/// totals times factors in float. False where float would round twice: nothing is called.
+template <class Traits, class Totals, class Use>
+bool with_single_values(const output_factors<Traits>& factors, const Totals& totals, dim_t j0, const Use& use) {
+    if constexpr (Totals::has_single && !output_factors<Traits>::row_scales) {
+        const float* const single = factors.single.data() + j0;
+        const output_path path = factors.paths[static_cast<std::size_t>(j0 / Traits::cols)];
+        if (path == output_path::single) {
+            use([ totals, single ](auto v, dim_t i, dim_t j) __attribute__((always_inline)) {
+                return totals.template single<decltype(v)>(i * Traits::cols + j, single + j);
+            });
+            return true;
+        }
+        if constexpr (output_factors<Traits>::splits)
+            if (path == output_path::split) {
+                use([ totals, single ](auto v, dim_t i, dim_t j) __attribute__((always_inline)) {
+                    return totals.template split<decltype(v)>(i * Traits::cols + j, single + j);
+                });
+                return true;
+            }
+    }
+    return false;
+}
+
+/// Rows [from, to) of a tile, its first Width columns, in reals: totals times the factors of their columns, and the
+/// scales of their rows, where lhs has such. Row i goes to v + (i - from) * stride.
+template <int Width, class Traits, class Totals>
 [[gnu::noinline]] void scale_rows(const output_factors<Traits>& factors, const float* row_scales, const Totals& totals,
                                   dim_t from, dim_t to, dim_t j0, float* __restrict v, dim_t stride) {
     constexpr int cols = Traits::cols;
@@ -56,26 +83,20 @@ template <class Traits, class Totals>
     if constexpr (output_factors<Traits>::row_scales) {
         for (dim_t i = from; i < to; ++i, v += stride) {
             const auto row_scale = static_cast<double>(row_scales[i]);
-            for (int j = 0; j < cols; ++j)
+            for (int j = 0; j < Width; ++j)
                 v[j] = canonical(static_cast<float>(totals.wide(i * cols + j) *
                                                     output_factor<typename Traits::total>(wide[j] * row_scale)));
         }
     } else {
-        if constexpr (Totals::has_single) {
-            const float* const single = factors.single.data() + j0;
-            const output_path path = factors.paths[static_cast<std::size_t>(j0 / cols)];
-            if (path == output_path::single) {
-                for (dim_t i = from; i < to; ++i, v += stride) totals.template scale<cols>(i * cols, single, v);
-                return;
-            }
-            if constexpr (output_factors<Traits>::splits)
-                if (path == output_path::split) {
-                    for (dim_t i = from; i < to; ++i, v += stride)
-                        totals.template scale_split<cols>(i * cols, single, v);
-                    return;
-                }
-        }
-        for (dim_t i = from; i < to; ++i, v += stride) totals.template scale<cols>(i * cols, wide, v);
+        const bool done = with_single_values(
+            factors, totals, j0, [&](auto value) __attribute__((always_inline)) {
+                using floats = simd::vector<float, output_lanes<Width>>;
+                for (dim_t i = from; i < to; ++i)
+                    for (int j = 0; j < Width; j += output_lanes<Width>)
+                        simd::store_vector(v + (i - from) * stride + j, value(floats{}, i, j));
+            });
+        if (!done)
+            for (dim_t i = from; i < to; ++i, v += stride) totals.template scale<Width>(i * cols, wide, v);
     }
 }
 
@@ -102,55 +123,97 @@ template <int Rows, int Cols>
         copy_columns(j, rows);
 }
 
-/// Sends the rows of a tile, Cols apart in v, through the stages to the output.
-template <int Cols, class Out, class Stages>
-[[gnu::noinline]] void store_rows(const output_target<Out, Stages>& to, float* __restrict v, dim_t i0, dim_t rows,
-                                  dim_t j0, dim_t cols) {
+/// Sends rows of Width values through the stages to an output whose rows lie densely, all in registers. `value` as in
+/// with_single_values. Values that stages look at are left in `seen`, rows x Width.
+template <int Width, class Out, class Stages, class Value>
+[[gnu::noinline]] void store_vectors(const output_target<Out, Stages>& to, const Value& value, float* seen, dim_t i0,
+                                     dim_t rows, dim_t j0) {
     const Out out = to.out; // copies, since what bytes are stored to might be anything that is not local
     const Stages stages = to.stages;
-    using stored = typename output_traits<Out>::stored;
+    const Value values = value;
     const auto view = output_traits<Out>::view(out);
     const dim_t* const places = to.rows;
     const dim_t stage_column = to.stage_column + j0;
+    for (dim_t i = 0; i < rows; ++i) {
+        const dim_t row = places ? places[i0 + i] : i0 + i;
+        auto* const at = view.data() + row * view.row_stride() + j0;
+        for (int e = 0; e < Width; e += output_lanes<Width>) {
+            const auto x =
+                stages.apply(values(simd::vector<float, output_lanes<Width>>{}, i, e), row, stage_column + e);
+            store_values(out, x, at + e);
+            if constexpr (Stages::sees) simd::store_vector(seen + i * Width + e, x);
+        }
+    }
+    stages.seen(seen, rows * Width);
+}
+
+/// Sends the rows of a tile, Width apart in v, through the stages to the output.
+template <int Width, class Out, class Stages>
+[[gnu::noinline]] void store_rows(const output_target<Out, Stages>& to, float* __restrict v, dim_t i0, dim_t rows,
+                                  dim_t j0, dim_t cols) {
+    const Out out = to.out; // copies, as above
+    const Stages stages = to.stages;
+    const dim_t* const places = to.rows;
     const auto finish = [&](dim_t i, dim_t count) __attribute__((always_inline)) {
         const dim_t row = places ? places[i0 + i] : i0 + i;
-        stages(v + i * Cols, row, stage_column, count);
-        store_piece(out, v + i * Cols, row, j0, count);
+        stages(v + i * Width, row, to.stage_column + j0, count);
+        store_piece(out, v + i * Width, row, j0, count);
     };
-    if (cols == Cols) { // a constant count needs no loops
-        if constexpr (Stages::in_vectors && sizeof(stored) < 4 + std::is_same_v<stored, float>)
-            if (view.col_stride() == 1) {
-                for (dim_t i = 0; i < rows; ++i) {
-                    const dim_t row = places ? places[i0 + i] : i0 + i;
-                    stored* const at = view.data() + row * view.row_stride() + j0;
-                    simd::for_each_vector(
-                        Cols, [&](auto lanes, dim_t e) __attribute__((always_inline)) {
-                            using floats = simd::vector<float, decltype(lanes)::value>;
-                            float* const from = v + i * Cols + e;
-                            const floats x = stages.apply(simd::load_vector<floats>(from), row, stage_column + e);
-                            store_values(out, x, at + e);
-                            if constexpr (Stages::sees) simd::store_vector(from, x);
-                        });
-                }
-                return stages.seen(v, rows * Cols);
-            }
-        for (dim_t i = 0; i < rows; ++i) finish(i, Cols);
-        return stages.seen(v, rows * Cols);
-    }
-    for (dim_t i = 0; i < rows; ++i) {
-        finish(i, cols);
-        if constexpr (Stages::sees) // row to row, so that all are seen at once
-            simd::for_each_vector(
-                cols, [&](auto lanes, dim_t e) __attribute__((always_inline)) {
-                    using floats = simd::vector<float, decltype(lanes)::value>;
-                    simd::store_vector(v + i * cols + e, simd::load_vector<floats>(v + i * Cols + e));
-                });
+    if (cols == Width) { // a constant count needs no loops
+        for (dim_t i = 0; i < rows; ++i) finish(i, Width);
+    } else {
+        for (dim_t i = 0; i < rows; ++i) {
+            finish(i, cols);
+            if constexpr (Stages::sees) // row to row, so that all are seen at once
+                simd::for_each_vector(
+                    cols, [&](auto lanes, dim_t e) __attribute__((always_inline)) {
+                        using floats = simd::vector<float, decltype(lanes)::value>;
+                        simd::store_vector(v + i * cols + e, simd::load_vector<floats>(v + i * Width + e));
+                    });
+        }
     }
     stages.seen(v, rows * cols);
 }
 
+/// finish_tile of the first Width columns.
+template <int Width, class Traits, class Totals, class Out, class Stages>
+void finish_columns(const output_target<Out, Stages>& to, const output_factors<Traits>& factors,
+                    const float* row_scales, const Totals& totals, dim_t i0, dim_t rows, dim_t j0, dim_t cols) {
+    using place = output_target<Out, Stages>;
+    if constexpr (place::plain_floats)
+        if (cols == Width && to.out.col_stride() == 1) {
+            const dim_t step = to.row_step(i0, rows), piece = step == 0 ? 1 : rows;
+            for (dim_t i = 0; i < rows; i += piece)
+                scale_rows<Width>(factors, row_scales, totals, i, i + piece, j0,
+                                  to.out.data() + to.row(i0 + i) * to.out.row_stride() + j0,
+                                  step * to.out.row_stride());
+            return;
+        }
+    alignas(64) float v[Traits::rows * Width];
+    if constexpr (place::in_vectors)
+        if (cols == Width && to.view().col_stride() == 1) {
+            const bool done = with_single_values(
+                factors, totals, j0, [&](const auto& value) { store_vectors<Width>(to, value, v, i0, rows, j0); });
+            if (!done) {
+                scale_rows<Width>(factors, row_scales, totals, 0, rows, j0, v, Width);
+                const float* const from = v;
+                const auto value = [from](auto x, dim_t i, dim_t j) __attribute__((always_inline)) {
+                    return simd::load_vector<decltype(x)>(from + i * Width + j);
+                };
+                store_vectors<Width>(to, value, v, i0, rows, j0);
+            }
+            return;
+        }
+    scale_rows<Width>(factors, row_scales, totals, 0, rows, j0, v, Width);
+    if constexpr (place::plain_floats)
+        if (!to.rows && to.out.row_stride() == 1)
+            return store_transposed<Traits::rows, Width>(v, rows, cols, to.out.data() + i0 + j0 * to.out.col_stride(),
+                                                         to.out.col_stride());
+    store_rows<Width>(to, v, i0, rows, j0, cols);
+}
+
 /// From the totals of the tile at (i0, j0), of which rows x cols exist, to the output. `lhs_scales`: of the rows of
-/// lhs, if it has such.
+/// lhs, if it has such. A tile that is half full at most is finished as one of half the columns.
 template <class Traits, class Totals, class Out, class Stages>
 void finish_tile(const output_target<Out, Stages>& to, const output_factors<Traits>& factors, const float* lhs_scales,
                  const Totals& totals, dim_t i0, dim_t rows, dim_t j0, dim_t cols) {
@@ -162,21 +225,10 @@ void finish_tile(const output_target<Out, Stages>& to, const output_factors<Trai
                     static_cast<typename place::traits::stored>(totals.exact(i * Traits::cols + j));
     } else {
         const float* const row_scales = output_factors<Traits>::row_scales ? lhs_scales + i0 : nullptr;
-        if constexpr (place::plain_floats)
-            if (cols == Traits::cols && to.out.col_stride() == 1) {
-                const dim_t step = to.row_step(i0, rows), piece = step == 0 ? 1 : rows;
-                for (dim_t i = 0; i < rows; i += piece)
-                    scale_rows(factors, row_scales, totals, i, i + piece, j0,
-                               to.out.data() + to.row(i0 + i) * to.out.row_stride() + j0, step * to.out.row_stride());
-                return;
-            }
-        alignas(64) float v[Traits::rows * Traits::cols];
-        scale_rows(factors, row_scales, totals, 0, rows, j0, v, Traits::cols);
-        if constexpr (place::plain_floats)
-            if (!to.rows && to.out.row_stride() == 1)
-                return store_transposed<Traits::rows, Traits::cols>(
-                    v, rows, cols, to.out.data() + i0 + j0 * to.out.col_stride(), to.out.col_stride());
-        store_rows<Traits::cols>(to, v, i0, rows, j0, cols);
+        if constexpr (Traits::halves)
+            if (2 * cols <= Traits::cols)
+                return finish_columns<Traits::cols / 2>(to, factors, row_scales, totals, i0, rows, j0, cols);
+        finish_columns<Traits::cols>(to, factors, row_scales, totals, i0, rows, j0, cols);
     }
 }
 

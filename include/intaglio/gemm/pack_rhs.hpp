@@ -58,6 +58,7 @@ public:
         out_.zero_runs_.assign(static_cast<std::size_t>(layout.panels() * layout.scale_rows), 0);
         out_.any_zero_run_.assign(static_cast<std::size_t>(layout.panels()), 0);
         out_.bounds_ = rhs_bounds<traits>(layout.panels());
+        out_.whole_chains_ = false;
         copy_scales();
         exec.for_each(layout.panels(), [&](dim_t p, int) { pack_panel(p); });
         if constexpr (traits::can_be_compact)
@@ -219,6 +220,11 @@ private:
                         pack(std::integral_constant<dim_t, traits::cols>{});
                         continue;
                     }
+                    if constexpr (traits::halves)
+                        if (count == traits::cols / 2) {
+                            pack(std::integral_constant<dim_t, traits::cols / 2>{});
+                            continue;
+                        }
                     while (j + 8 <= count) pack(std::integral_constant<dim_t, 8>{});
                 }
             for (dim_t q = 0; q < std::min<dim_t>(k, run.length - s); ++q) {

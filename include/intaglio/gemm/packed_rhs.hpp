@@ -38,6 +38,15 @@ public:
     bool finite() const { return bounds_.finite(); }
     /// Float totals: the largest magnitude of a block's scale, 1 where there are none.
     float largest_scale() const { return largest_scale_; }
+    /// Proven policies: no element of a left-hand side that this is multiplied with is larger in magnitude. Where sums
+    /// of all such fit, chains are not cut, and nobody need measure that side.
+    void know_lhs(std::int32_t largest) {
+        if constexpr (traits::proven) {
+            whole_chains_ = largest > 0;
+            for (dim_t p = 0; whole_chains_ && p < panels(); ++p)
+                whole_chains_ = largest * l1_bound(p) <= detail::longest_sum;
+        }
+    }
     /// Memory held: digits, scales and norms; what it shares with a coarser one (refine) is that one's.
     dim_t bytes() const {
         return data_.size() * static_cast<dim_t>(sizeof(digit)) + narrow_.bytes() + (compact_ ? compact_->bytes() : 0) +
@@ -87,6 +96,8 @@ public:
         return std::span(zero_runs_)
             .subspan(static_cast<std::size_t>(p * layout_.scale_rows), static_cast<std::size_t>(layout_.scale_rows));
     }
+    /// Every block of the reduction is one chain (know_lhs).
+    bool whole_chains() const { return whole_chains_; }
     /// The norms of panel p.
     const detail::norm_table& norms(dim_t p) const { return bounds_.norms(p); }
     /// No column of panel p has a larger sum of magnitudes.
@@ -112,6 +123,7 @@ private:
     std::vector<char> zero_runs_;    ///< by panel and scale index
     std::vector<char> any_zero_run_; ///< by panel
     detail::rhs_bounds<traits> bounds_;
+    bool whole_chains_ = false;
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI

@@ -20,6 +20,7 @@
 #include "intaglio/core/buffer.hpp"
 #include "intaglio/core/division.hpp"
 #include "intaglio/gemm/lhs_panel.hpp"
+#include "intaglio/simd/vector.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
@@ -92,7 +93,7 @@ public:
                 dim_t inside = skipped, left = k1 - k0;
                 for (std::size_t s = first; left > 0; ++s, inside = 0) {
                     const dim_t length = std::min(segment_length - inside, left);
-                    to = std::copy_n(row + segments[s] + inside, length, to);
+                    to = simd::copy_short(row + segments[s] + inside, length, to);
                     left -= length;
                 }
             }

@@ -23,7 +23,7 @@ class product_in_parts {
     static_assert(!traits::float_total && std::is_same_v<typename traits::total, std::int64_t>);
 
 public:
-    /// Bytes of the totals of a product of so many rows and columns.
+    /// Bytes of the totals of a product of so many rows and columns, in whole tiles.
     static dim_t totals_bytes(dim_t rows, dim_t cols) {
         return round_up(rows, traits::rows) * round_up(cols, traits::cols) *
                static_cast<dim_t>(sizeof(typename traits::total));
@@ -41,7 +41,12 @@ public:
         const chain_plan<traits> plan(rhs, reduction_block<traits>(cache, source.along_rows()));
         auto& mine = sums_[static_cast<std::size_t>(worker)];
         const bool first = !mine.factors;
-        if (first) mine.factors.emplace(rhs, lhs_scale);
+        if (first) {
+            mine.factors.emplace(rhs, lhs_scale);
+            cut_tiles<traits>(source, 0, rows_, mine.scratch.tiles);
+            mine.scratch.totals = buffer<typename traits::total>( // zeros beyond the output
+                (std::ssize(mine.scratch.tiles) - 1) * rhs.panels() * traits::tile_size);
+        }
         call_type call = call_of<traits>(source, {}, rhs, plan, *mine.factors, to_, cache, check);
         call.first = first;
         call.last = false;
@@ -56,15 +61,12 @@ public:
         for (auto other = first + 1; other != sums_.end(); ++other)
             if (used(*other))
                 for (dim_t e = 0; e < sum.size(); ++e) sum[e] += other->scratch.totals[e];
-        const dim_t tiles = ceil_div(rows_, traits::rows);
+        const auto* totals = sum.data();
         for (dim_t j = 0; j < cols_; j += traits::cols)
-            for (dim_t i = 0; i < rows_; i += traits::rows) {
-                const dim_t tile = j / traits::cols * tiles + i / traits::rows;
-                finish_tile<traits>(to_, *first->factors, nullptr,
-                                    plain_totals<typename traits::total>{sum.data() + tile * traits::tile_size}, i,
-                                    std::min<dim_t>(traits::rows, rows_ - i), j,
-                                    std::min<dim_t>(traits::cols, cols_ - j));
-            }
+            for (auto i = first->scratch.tiles.begin(); i + 1 != first->scratch.tiles.end();
+                 ++i, totals += traits::tile_size)
+                finish_tile<traits>(to_, *first->factors, nullptr, plain_totals<typename traits::total>{totals}, *i,
+                                    i[1] - *i, j, std::min<dim_t>(traits::cols, cols_ - j));
     }
 
 private:

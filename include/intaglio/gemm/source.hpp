@@ -16,7 +16,7 @@
 //                                 has_row_runs or has_column_runs = false
 //   in_place(i, count)            the pointer to row i and the stride between rows if `count` whole rows lie evenly
 //                                 spaced, each contiguous
-//   has_windows, copy_patch(...)  see patch.hpp; only sources whose rows overlap in memory
+//   has_windows, copy_patch(...), rows_in_line()   see patch.hpp; only sources whose rows overlap in memory
 //   block_norms(patch)            int16 sources with windows: norms of every row that lies in the patch (norms.hpp);
 //                                 other blocks are measured row by row
 //   require_range<Format>(name)   throws unless every element is in its format's range

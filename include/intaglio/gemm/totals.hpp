@@ -30,11 +30,6 @@ INTAGLIO_INLINE void store_scaled(Doubles total, const double* factors, float* v
     using floats = simd::vector<float, sizeof(Doubles) / sizeof(double)>;
     simd::store_vector(v, simd::canonical(__builtin_convertvector(product, floats)));
 }
-/// The same of integers, in float.
-template <class Floats>
-INTAGLIO_INLINE void store_scaled(Floats total, const float* factors, float* v) {
-    simd::store_vector(v, total * simd::load_vector<Floats>(factors));
-}
 
 /// The values of totals that are sums of floats, times factors in float.
 template <class Floats>
@@ -84,22 +79,23 @@ struct plain_totals {
         else
             for (int j = 0; j < Count; ++j) v[j] = canonical(static_cast<float>(wide(e + j) * factors[j]));
     }
-    template <int Count>
-    INTAGLIO_INLINE void scale(dim_t e, const float* factors, float* v) const {
-        constexpr int lanes = output_lanes<Count>;
-        for (int j = 0; j < Count; j += lanes)
-            if constexpr (std::is_same_v<Total, float>)
-                simd::store_vector(v + j,
-                                   float_values(simd::load_vector<simd::vector<float, lanes>>(t + e + j), factors + j));
-            else
-                store_scaled(simd::convert_vector<float, lanes>(t + e + j), factors + j, v + j);
+    /// A vector of totals from e on, times factors in float.
+    template <class Floats>
+    INTAGLIO_INLINE Floats single(dim_t e, const float* factors) const {
+        if constexpr (std::is_same_v<Total, float>)
+            return float_values(simd::load_vector<Floats>(t + e), factors);
+        else
+            return single_total(ints<Floats>(e)) * simd::load_vector<Floats>(factors);
     }
-    template <int Count>
-    INTAGLIO_INLINE void scale_split(dim_t e, const float* factors, float* v) const {
-        constexpr int lanes = output_lanes<Count>;
-        for (int j = 0; j < Count; j += lanes)
-            simd::store_vector(
-                v + j, split_product(simd::load_vector<simd::vector<std::int32_t, lanes>>(t + e + j), factors + j));
+    template <class Floats>
+    INTAGLIO_INLINE Floats split(dim_t e, const float* factors) const {
+        return split_product(ints<Floats>(e), factors);
+    }
+
+private:
+    template <class Floats>
+    INTAGLIO_INLINE auto ints(dim_t e) const {
+        return simd::load_vector<simd::vector<std::int32_t, sizeof(Floats) / sizeof(float)>>(t + e);
     }
 };
 
@@ -124,13 +120,11 @@ struct carried_totals {
     /// In float: rounds once for sums up to this magnitude, of which both parts are exact, and so is their sum's
     /// product with a power of two.
     static constexpr double largest_single = static_cast<double>(unit << 24);
-    template <int Count>
-    INTAGLIO_INLINE void scale(dim_t e, const float* factors, float* v) const {
-        constexpr int lanes = output_lanes<Count>;
-        using ints = simd::vector<std::int32_t, lanes>;
-        for (int j = 0; j < Count; j += lanes)
-            store_scaled(single_total(simd::load_vector<ints>(high + e + j), simd::load_vector<ints>(low + e + j)),
-                         factors + j, v + j);
+    template <class Floats>
+    INTAGLIO_INLINE Floats single(dim_t e, const float* factors) const {
+        using ints = simd::vector<std::int32_t, sizeof(Floats) / sizeof(float)>;
+        return single_total(simd::load_vector<ints>(high + e), simd::load_vector<ints>(low + e)) *
+               simd::load_vector<Floats>(factors);
     }
 };
 

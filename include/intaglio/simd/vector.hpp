@@ -75,6 +75,18 @@ INTAGLIO_INLINE void transform_floats(float* v, dim_t count, const F& f) {
         });
 }
 
+/// Copies some tens or hundreds of elements, for which a call of memcpy is long. Returns the end of what was written.
+template <int Bytes = widest_vector, class T>
+INTAGLIO_INLINE T* copy_short(const T* from, dim_t count, T* to) {
+    constexpr int lanes = Bytes / static_cast<int>(sizeof(T));
+    for (; count >= lanes; count -= lanes, from += lanes, to += lanes)
+        store_vector(to, load_vector<vector<T, lanes>>(from));
+    if constexpr (lanes > 1)
+        return count > 0 ? copy_short<Bytes / 2>(from, count, to) : to;
+    else
+        return to;
+}
+
 /// `canonical` (numeric/exponent.hpp) of each float.
 template <class Floats>
 INTAGLIO_INLINE Floats canonical(Floats v) {
