@@ -92,6 +92,7 @@
 #include "intaglio/gemm/rhs_bounds.hpp"
 #include "intaglio/gemm/rhs_layout.hpp"
 #include "intaglio/gemm/source.hpp"
+#include "intaglio/gemm/task_grid.hpp"
 #include "intaglio/gemm/totals.hpp"
 
 #include "intaglio/conv/algorithm.hpp"

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "intaglio/core/buffer.hpp"
+#include "intaglio/gemm/chains.hpp"
 #include "intaglio/gemm/compact_panels.hpp"
 #include "intaglio/gemm/kernel_traits.hpp"
 #include "intaglio/gemm/narrow_panels.hpp"
