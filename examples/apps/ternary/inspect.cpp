@@ -54,6 +54,7 @@ int inspect(const inspect_options& asked) {
                          fixed(8.0 * static_cast<double>(s.bytes) / static_cast<double>(std::max<dim_t>(1, count)), 2),
                          s.added_to > 0 ? intaglio::join("expands both, added to ", s.added_to)
                          : s.compact    ? "expands codes in L1"
+                         : s.winograd   ? "Winograd's products, in 16 bits"
                                         : "reads bytes"});
     }
     kernels.print(stdout);
