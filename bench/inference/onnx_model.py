@@ -116,7 +116,9 @@ class Writer:
     def addend_format(self, node, add):
         """Step and sign of an addend that is not stored: sum - the other addend, whatever both are."""
         other = next(n for n in add.inputs if n is not node)
-        stored = add if add.step else add.readers[0]
+        stored = add if add.step or not add.readers else add.readers[0]
+        if not stored.step:
+            raise ValueError(f"{node.name}: the range of a sum that is not stored is not known")
         low, high = stored.low() - other.high(), stored.high() - other.low()
         return max(-low, high) / 127, True
 
@@ -126,8 +128,8 @@ class Writer:
 
     def write_convolution(self, node):
         x, o = node.inputs[0], node.options
-        kernel, stride, pad, dilation = (both(node.take(k, d)) for k, d in (("kernel", 1), ("stride", 1), ("padding", 0),
-                                                                          ("dilation", 1)))
+        kernel, stride, pad, dilation = (both(node.take(k, d)) for k, d in (("kernel", 1), ("stride", 1),
+                                                                            ("padding", 0), ("dilation", 1)))
         h, w, _ = self.shapes[x]
         self.shapes[node] = [(size + 2 * pad[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1
                              for i, size in enumerate((h, w))] + [o["out_channels"]]
@@ -186,22 +188,35 @@ class Writer:
         self.steps[node] = self.steps[x]
         self.put(node, codes, self.format(node.name, node.step, node.signed))
 
-    def write_max_pool(self, node):
+    def window(self, node):
+        """The attributes of a pool, with the padding behind that its last window needs; sets the shape."""
         x = node.inputs[0]
         kernel, stride, pad = (both(node.take(k, d)) for k, d in (("kernel", 1), ("stride", 0), ("padding", 0)))
         sizes, behind = [], []
         for i, size in enumerate(self.shapes[x][:2]):
             room = size + 2 * pad[i] - kernel[i]
-            out = room // stride[i] + 1
-            if node.take("ceil_mode", False) and room % stride[i] and out * stride[i] < size + pad[i]:
-                out += 1
-            sizes.append(out)
-            behind.append((out - 1) * stride[i] + kernel[i] - size - pad[i])
-        if min(behind) < 0:
-            behind = [max(b, 0) for b in behind]
+            sizes.append(room // stride[i] + 1)
+            if node.take("ceil_mode", False) and room % stride[i] and sizes[i] * stride[i] < size + pad[i]:
+                sizes[i] += 1
+            behind.append(max(0, (sizes[i] - 1) * stride[i] + kernel[i] - size - pad[i]))
         self.shapes[node] = sizes + self.shapes[x][2:]
-        self.keep(node, self.op("MaxPool", [self.codes[x]], node.name, kernel_shape=kernel, strides=stride,
-                                pads=pad + behind))
+        return {"kernel_shape": kernel, "strides": stride, "pads": pad + behind}
+
+    def write_max_pool(self, node):
+        self.keep(node, self.op("MaxPool", [self.codes[node.inputs[0]]], node.name, **self.window(node)))
+
+    def write_average_pool(self, node):
+        window = self.window(node)
+        pads = node.take("count_include_pad", True) and any(both(node.take("padding", 0)))
+        if pads and window["pads"][2:] != window["pads"][:2]:
+            raise ValueError(f"{node.name}: padding that counts beside windows that end beyond it")
+        return self.op("AveragePool", [self.reals(node.inputs[0])], node.name, count_include_pad=int(pads), **window)
+
+    def write_local_response_norm(self, node):
+        self.same_shape(node)
+        take = node.take
+        return self.op("LRN", [self.reals(node.inputs[0])], node.name, size=take("size", 5), alpha=take("alpha", 1e-4),
+                       beta=take("beta", 0.75), bias=take("k", 1.0))
 
     def write_adaptive_average_pool(self, node):
         x = node.inputs[0]

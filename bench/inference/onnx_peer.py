@@ -17,6 +17,7 @@ class Peer:
     def __init__(self, modules, folder):
         self.modules, self.folder = modules, pathlib.Path(folder)
         self.python = python_with("onnx", "numpy")
+        self.answers = {}  # of each network, beside ours
         self.missing = ""
         if not shutil.which("node"):
             self.missing = "node is not here (Debian: nodejs, npm)"

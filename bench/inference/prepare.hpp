@@ -31,7 +31,8 @@ std::string model_path(const inference_network& network, const inference_coding&
 /// The weights of a network's first coding, 8-8, without entropy coding, for peers (plain_weights.hpp).
 std::string plain_path(const inference_network& network, const inference_places& places);
 
-/// Converts a network in all its codings; one object for each level of each. Says on stderr what it does and for how long.
+/// Converts a network in all its codings; one object for each level of each. Says on stderr what it did, and for how
+/// long.
 nlohmann::ordered_json prepare(const inference_network& network, const inference_places& places, executor_ref exec);
 
 } // namespace intaglio::inline INTAGLIO_ABI
