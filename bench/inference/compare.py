@@ -16,6 +16,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import textwrap
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
@@ -152,8 +153,8 @@ def main():
     threads = options.threads or [1, 2]
     known = run(options, "names")
     networks = options.network or known["networks"]
-    for thing in known["left_out"]:
-        print(f"--quick leaves out {thing}", flush=True)
+    if known["left_out"]:
+        print(textwrap.fill(f"--quick leaves out {'; '.join(known['left_out'])}.", 120), flush=True)
     sizes = prepared(options, networks, max(threads))
     print("Against 8-8: files with all that is in them, packed weights of one level, multiplications as the paper on")
     print("ternary residual networks counts. Networks without accuracy have random weights or no images here.")
