@@ -220,10 +220,16 @@ class Writer:
 
     def write_adaptive_average_pool(self, node):
         x = node.inputs[0]
-        if both(node.take("size", 1)) != [1, 1]:
-            raise ValueError(f"{node.name}: a pool of {node.options} has no form in ONNX here")
-        self.shapes[node] = [1, 1, self.shapes[x][2]]
-        return self.op("GlobalAveragePool", [self.reals(x)], node.name)
+        size, (h, w, c) = both(node.take("size", 1)), self.shapes[x]
+        if h % size[0] or w % size[1]:
+            raise ValueError(f"{node.name}: {h} x {w} pixels are no whole windows of a pool to {size}")
+        self.shapes[node] = size + [c]
+        kernel = [h // size[0], w // size[1]]
+        if size == [1, 1]:
+            return self.op("GlobalAveragePool", [self.reals(x)], node.name)
+        if kernel == [1, 1] and (node.step, node.signed) == (x.step, x.signed):
+            return self.keep(node, self.codes[x])
+        return self.op("AveragePool", [self.reals(x)], node.name, kernel_shape=kernel, strides=kernel)
 
     def write_flatten(self, node):
         x = node.inputs[0]
