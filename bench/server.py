@@ -9,6 +9,10 @@ import time
 SAMPLE = 2e-3  # seconds
 
 
+class Ended(SystemExit):
+    """A process that ended before it answered; whoever does not expect that ends with it."""
+
+
 class Server:
     """A process that works when told to; made when it has said 'ready' and what it is."""
 
@@ -20,7 +24,7 @@ class Server:
     def answer(self):
         line = self.process.stdout.readline()
         if not line:
-            sys.exit(f"ended early: {' '.join(self.process.args)}")
+            raise Ended(f"ended early: {' '.join(self.process.args)}")
         return line
 
     def ask(self, order):

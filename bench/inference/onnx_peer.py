@@ -6,7 +6,7 @@ import pathlib
 import shutil
 import subprocess
 
-from server import Server, python_with  # bench/server.py
+from server import Ended, Server, python_with  # bench/server.py
 
 HERE = pathlib.Path(__file__).parent
 
@@ -37,4 +37,7 @@ class Peer:
                                   text=True)
             if made.returncode != 0:
                 return None, made.stderr.strip().splitlines()[-1]
-        return Server("node", HERE / "peer.js", self.modules, onnx, plain, threads), ""
+        try:
+            return Server("node", HERE / "peer.js", self.modules, onnx, plain, threads), ""
+        except Ended as fault:  # a module or a CPU that it does not run on; it says which
+            return None, str(fault)
