@@ -71,7 +71,7 @@ std::optional<tested_images> read_tested_images(const inference_network& network
                                                 infer::folded_network& folded, executor_ref exec) {
     std::optional<labelled_images> read = read_images(network, places.data, nn::image_shape(folded.net, 1),
                                                       images_of(network.cifar, places.quick), exec.concurrency());
-    if (!read) return std::nullopt;
+    if (!read || read->labels.empty()) return std::nullopt;
     tested_images tested{std::move(*read), {}};
     std::map<std::size_t, std::unique_ptr<fp32_inference>> of_batch; // the last batch may be smaller
     tested.answers = answers_of(tested, [&](std::span<const float> images, std::size_t count) {
@@ -113,15 +113,18 @@ void write_for_peers(const std::string& path, const infer::coded_network& networ
     write_plain_weights(path, network, 1, images, logits);
 }
 
-/// Says what was done, and the seconds that it took.
-class stopwatch {
+/// Says what is being done, and the seconds that it took.
+class told_step {
 public:
-    void tell(const inference_network& network, const std::string& what) {
-        const auto now = std::chrono::steady_clock::now();
-        std::fprintf(stderr, "prepared %s, %s: %.1f s\n", network.name.c_str(), what.c_str(),
-                     std::chrono::duration<double>(now - start_).count());
-        start_ = now;
+    told_step(const inference_network& network, const std::string& what) {
+        std::fprintf(stderr, "preparing %s, %s ..", network.name.c_str(), what.c_str());
     }
+    ~told_step() {
+        const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start_;
+        std::fprintf(stderr, " %.1f s\n", seconds.count());
+    }
+    told_step(const told_step&) = delete;
+    told_step& operator=(const told_step&) = delete;
 
 private:
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -152,19 +155,21 @@ std::string plain_path(const inference_network& network, const inference_places&
 }
 
 nlohmann::ordered_json prepare(const inference_network& network, const inference_places& places, executor_ref exec) {
-    stopwatch clock;
     bool trained = false;
     const nn::network net = network.make();
     const nn::parameters weights = weights_of(network, places, trained, exec);
     infer::folded_network folded = infer::fold(net, weights);
     std::optional<tested_images> tested;
-    if (trained) tested = read_tested_images(network, places, folded, exec);
-    clock.tell(network, "images, and FP32's answers");
+    if (trained) {
+        const told_step step(network, "images and FP32's answers");
+        tested = read_tested_images(network, places, folded, exec);
+    }
 
     nlohmann::ordered_json rows = nlohmann::ordered_json::array();
     double bytes_8_8 = 0;
     std::map<std::string, std::vector<std::vector<dim_t>>> answers; // of each file, at each level
     for (const inference_coding& coding : inference_codings(network, trained, places.quick)) {
+        const told_step step(network, coding.name);
         const std::string path = model_path(network, coding, places);
         if (coding.file.empty()) {
             infer::conversion made = infer::convert(net, weights,
@@ -212,7 +217,6 @@ nlohmann::ordered_json prepare(const inference_network& network, const inference
             }
             rows.push_back(row);
         }
-        clock.tell(network, coding.name);
     }
     return rows;
 }

@@ -46,6 +46,8 @@ struct product_kernels {
     using packed =
         std::variant<packed_filter<int8_inference, Arch>, packed_filter<int8_signed, Arch>>; ///< by the input's sign
 
+    /// Whether bytes are stored and multiplied as int16, but for those that are compact.
+    static constexpr bool widens_bytes = intaglio::detail::widens_bytes<int8_inference, Arch>;
     /// Whether the product is computed by Winograd's (conv/winograd.hpp) where its weights are in rhs_storage::fast.
     static bool takes_winograd(const conv_geometry& g, bool signed_input) {
         using intaglio::detail::prefers_winograd_bytes;
