@@ -57,7 +57,7 @@ def prepared(options, networks, threads):
     """Sizes and accuracies, network by network: those kept from before, where they are newer than the program."""
     rows = []
     for network in networks:
-        kept = pathlib.Path(options.out) / f"{network}{'-quick' if options.quick else ''}.json"
+        kept = pathlib.Path(options.out) / f"{network}.json"
         if options.fresh or not kept.exists() or kept.stat().st_mtime < os.path.getmtime(options.program):
             kept.write_text(json.dumps(run(options, "prepare", threads, network), indent=1) + "\n")
         rows += json.loads(kept.read_text())
@@ -149,6 +149,8 @@ def main():
     parser.add_argument("--out", default="build/bench/inference", help="folder of the converted networks")
     parser.add_argument("--report", default="build/bench/inference.json")
     options = parser.parse_args()
+    if options.quick:  # other levels, in files of the same names
+        options.out += "/quick"
     pathlib.Path(options.out).mkdir(parents=True, exist_ok=True)
     threads = options.threads or [1, 2]
     known = run(options, "names")
