@@ -44,13 +44,14 @@ class Node:
         for from_node in self.inputs:
             from_node.readers.append(self)
         self.step = abs(line[4]) if len(line) > 4 else None  # of its codes; None: real numbers
-        self.signed = len(line) > 4 and line[4] < 0
+        self.zero = 128 if len(line) > 4 and line[4] < 0 else 0  # the u8 code of 0
+        self.format = (self.step, self.zero)
 
     def low(self):
-        return -127 * self.step if self.signed else 0
+        return -127 * self.step if self.zero else 0
 
     def high(self):
-        return (127 if self.signed else 255) * self.step
+        return (127 if self.zero else 255) * self.step
 
     def take(self, name, default):
         return self.options.get(name, default)
@@ -78,14 +79,14 @@ class Writer:
         self.onnx.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
         return name
 
-    def format(self, name, step, signed):
+    def format(self, name, step, zero):
         return [self.constant(name + ".step", numpy.float32(step)),
-                self.constant(name + ".zero", numpy.uint8(128 if signed else 0))]
+                self.constant(name + ".zero", numpy.uint8(zero))]
 
-    def quantized(self, node, real, step, signed):
+    def quantized(self, node, real, step, zero):
         """Codes of real numbers, which readers take as codes or as real numbers."""
         self.steps[node] = step
-        with_step = self.format(node.name, step, signed)
+        with_step = self.format(node.name, step, zero)
         self.put(node, self.op("QuantizeLinear", [real] + with_step, node.name + ".codes"), with_step)
 
     def put(self, node, codes, with_step):
@@ -107,20 +108,21 @@ class Writer:
             return  # codes were put
         sum_of = next((r for r in node.readers if r.kind == "add"), None)
         if node.step:
-            self.quantized(node, real, node.step, node.signed)
+            self.quantized(node, real, *node.format)
         elif sum_of:
             self.quantized(node, real, *self.addend_format(node, sum_of))
         else:
             self.real_names[node] = real
 
     def addend_format(self, node, add):
-        """Step and sign of an addend that is not stored: sum - the other addend, whatever both are."""
+        """Step and zero of an addend that is not stored: sum - the other addend, whatever both are."""
         other = next(n for n in add.inputs if n is not node)
         stored = add if add.step or not add.readers else add.readers[0]
         if not stored.step:
             raise ValueError(f"{node.name}: the range of a sum that is not stored is not known")
         low, high = stored.low() - other.high(), stored.high() - other.low()
-        return max(-low, high) / 127, True
+        step = (high - low) / 255
+        return step, round(-low / step)
 
     def write_input(self, node):
         self.shapes[node] = [node.options[k] for k in ("height", "width", "channels")]
@@ -186,7 +188,7 @@ class Writer:
         """Codes in the format of the first input."""
         x = node.inputs[0]
         self.steps[node] = self.steps[x]
-        self.put(node, codes, self.format(node.name, node.step, node.signed))
+        self.put(node, codes, self.format(node.name, *node.format))
 
     def window(self, node):
         """The attributes of a pool, with the padding behind that its last window needs; sets the shape."""
@@ -227,7 +229,7 @@ class Writer:
         kernel = [h // size[0], w // size[1]]
         if size == [1, 1]:
             return self.op("GlobalAveragePool", [self.reals(x)], node.name)
-        if kernel == [1, 1] and (node.step, node.signed) == (x.step, x.signed):
+        if kernel == [1, 1] and node.format == x.format:
             return self.keep(node, self.codes[x])
         return self.op("AveragePool", [self.reals(x)], node.name, kernel_shape=kernel, strides=kernel)
 
@@ -247,13 +249,13 @@ class Writer:
         self.shapes[node] = [-(-h // stride[0]), -(-w // stride[1]), c + before + after]
         cut = self.op("Slice", [self.codes[x]] + [self.constant(f"{node.name}.{k}", numpy.int64(v)) for k, v in (
             ("starts", [0, 0]), ("ends", [h, w]), ("axes", [2, 3]), ("strides", stride))], node.name + ".cut")
-        zero = self.constant(node.name + ".fill", numpy.uint8(128 if node.signed else 0))
+        zero = self.constant(node.name + ".fill", numpy.uint8(node.zero))
         self.keep(node, self.op("Pad", [cut, self.constant(node.name + ".pads", numpy.int64(
             [0, before, 0, 0, 0, after, 0, 0])), zero], node.name))
 
     def write_concatenate(self, node):
         self.shapes[node] = self.shapes[node.inputs[0]][:2] + [sum(self.shapes[x][2] for x in node.inputs)]
-        if all((x.step, x.signed) == (node.step, node.signed) for x in node.inputs):
+        if all(x.format == node.format for x in node.inputs):
             self.keep(node, self.op("Concat", [self.codes[x] for x in node.inputs], node.name, axis=1))
             return None
         return self.op("Concat", [self.reals(x) for x in node.inputs], node.name, axis=1)
