@@ -111,12 +111,13 @@ struct prepared {
     void add(int name, const memory::desc& desc) {
         memory m(desc, engine);
         auto* bytes = static_cast<unsigned char*>(m.get_data_handle());
+        const std::size_t size = desc.get_size(); // asked once: a call into the library
         if (desc.data_type() == memory::data_type::f32) {
             auto* values = reinterpret_cast<float*>(bytes);
-            for (std::size_t i = 0; i < desc.get_size() / sizeof(float); ++i)
+            for (std::size_t i = 0; i < size / sizeof(float); ++i)
                 values[i] = static_cast<float>(i % 13) * 0.125F - 0.75F;
         } else {
-            for (std::size_t i = 0; i < desc.get_size(); ++i) bytes[i] = static_cast<unsigned char>(i % 7);
+            for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<unsigned char>(i % 7);
         }
         arguments.emplace(name, std::move(m));
     }

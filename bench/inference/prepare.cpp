@@ -3,14 +3,17 @@
 #include "inference/prepare.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
-#include "../examples/apps/train/data_choice.hpp"
 #include "inference/fp32.hpp"
-#include "intaglio/data/loader.hpp"
+#include "inference/images.hpp"
+#include "inference/plain_weights.hpp"
 #include "intaglio/infer/accounting.hpp"
 #include "intaglio/infer/convert.hpp"
 #include "intaglio/infer/integer_network.hpp"
@@ -24,14 +27,10 @@ namespace intaglio::inline INTAGLIO_ABI {
 
 namespace {
 
-/// Test images as the network takes them, with their labels and what FP32 answers.
-struct tested_images {
-    std::vector<float> images;
-    std::vector<std::int32_t> labels;
+/// Test images, and what FP32 answers.
+struct tested_images : labelled_images {
     std::vector<dim_t> answers;
 };
-
-constexpr dim_t batch = 50;
 
 dim_t best_of(std::span<const float> logits) { return std::max_element(logits.begin(), logits.end()) - logits.begin(); }
 
@@ -41,47 +40,49 @@ double share_right(const tested_images& tested, std::span<const dim_t> answers) 
     return static_cast<double>(right) / static_cast<double>(std::max<std::size_t>(1, answers.size()));
 }
 
-/// The first images of a data set, whole batches of them; nothing where it is missing.
-std::optional<tested_images> read_images(const inference_network& network, const inference_places& places,
-                                         infer::folded_network& folded, executor_ref exec) {
-    const extents one = nn::image_shape(folded.net, 1);
-    const std::string folder = places.data + (network.cifar ? "/cifar10" : "/imagenet-samples");
-    if (!std::filesystem::exists(folder)) return std::nullopt;
-    const dim_t wanted = network.cifar ? (places.quick ? 1000 : 5000) : places.quick ? 100 : 500;
-    const auto opened = training::open_data(training::parse_data(network.cifar ? "cifar10:" + folder : folder),
-                                            {one[1], one[2], one[3]}, network.cifar ? 10 : 1000, one[1], exec);
-    data::transform how = opened.plain;
-    how.values = {network.scale, network.mean, network.deviation};
-    data::loader batches(opened.tested(), {.batch = batch, .transform = how, .epochs = 1});
-    const auto fp32 = make_fp32_inference(folded, batch);
-    fp32->use(exec);
-    tested_images tested;
-    while (std::ssize(tested.labels) < wanted && batches.has_next()) {
-        const data::batch& b = batches.next();
-        if (b.count < batch) break;
-        tested.images.insert(tested.images.end(), b.images.begin(), b.images.end());
-        tested.labels.insert(tested.labels.end(), b.labels.begin(), b.labels.end());
-        const auto logits = fp32->run(b.images.span());
-        const std::size_t classes = logits.size() / static_cast<std::size_t>(batch);
-        for (std::size_t i = 0; i < static_cast<std::size_t>(batch); ++i)
-            tested.answers.push_back(best_of(logits.subspan(i * classes, classes)));
-    }
-    return tested;
-}
-
-std::vector<dim_t> answers_of(const infer::integer_network& net, int level, const tested_images& tested,
-                              executor_ref exec) {
-    infer::integer_network::workspace memory;
+/// The answers of `run`, which takes images and returns logits, to all images, batch by batch.
+template <class Run>
+std::vector<dim_t> answers_of(const labelled_images& tested, Run&& run) {
+    constexpr std::size_t batch = 50;
+    const std::size_t count = tested.labels.size(), size = tested.images.size() / std::max<std::size_t>(1, count);
     std::vector<dim_t> answers;
-    const auto classes = static_cast<std::size_t>(net.classes());
-    const auto size = static_cast<std::size_t>(net.image_shape(batch).size());
-    std::vector<float> logits(classes * static_cast<std::size_t>(batch));
-    for (std::size_t first = 0; first + size <= tested.images.size(); first += size) {
-        net.run(std::span(tested.images).subspan(first, size), batch, level, memory, logits, exec);
-        for (std::size_t i = 0; i < static_cast<std::size_t>(batch); ++i)
-            answers.push_back(best_of(std::span(logits).subspan(i * classes, classes)));
+    for (std::size_t first = 0; first < count; first += batch) {
+        const std::size_t images = std::min(batch, count - first);
+        const std::span<const float> logits =
+            run(std::span(tested.images).subspan(first * size, images * size), images);
+        const std::size_t classes = logits.size() / images;
+        for (std::size_t i = 0; i < images; ++i) answers.push_back(best_of(logits.subspan(i * classes, classes)));
     }
     return answers;
+}
+
+std::vector<dim_t> answers_of(const infer::integer_network& net, int level, const labelled_images& tested,
+                              executor_ref exec) {
+    infer::integer_network::workspace memory;
+    std::vector<float> logits;
+    return answers_of(tested, [&](std::span<const float> images, std::size_t count) {
+        logits.resize(count * static_cast<std::size_t>(net.classes()));
+        net.run(images, static_cast<dim_t>(count), level, memory, logits, exec);
+        return std::span<const float>(logits);
+    });
+}
+
+std::optional<tested_images> read_tested_images(const inference_network& network, const inference_places& places,
+                                                infer::folded_network& folded, executor_ref exec) {
+    std::optional<labelled_images> read = read_images(network, places.data, nn::image_shape(folded.net, 1),
+                                                      images_of(network.cifar, places.quick), exec.concurrency());
+    if (!read || read->labels.empty()) return std::nullopt;
+    tested_images tested{std::move(*read), {}};
+    std::map<std::size_t, std::unique_ptr<fp32_inference>> of_batch; // the last batch may be smaller
+    tested.answers = answers_of(tested, [&](std::span<const float> images, std::size_t count) {
+        auto& fp32 = of_batch[count];
+        if (!fp32) {
+            fp32 = make_fp32_inference(folded, static_cast<dim_t>(count));
+            fp32->use(exec);
+        }
+        return fp32->run(images);
+    });
+    return tested;
 }
 
 std::vector<infer::channel_values> channels_of(const inference_network& network) {
@@ -93,6 +94,41 @@ std::vector<infer::channel_values> channels_of(const inference_network& network)
     }
     return list;
 }
+
+/// The weights of 8-8 and its logits of some images, at most 32 MiB of them.
+void write_for_peers(const std::string& path, const infer::coded_network& network, const infer::integer_network& engine,
+                     const std::optional<tested_images>& tested, executor_ref exec) {
+    const dim_t size = engine.image_shape(1).size(), most = (dim_t{32} << 20) / (4 * size),
+                count = std::min(most, tested ? std::ssize(tested->labels) : dim_t{8});
+    tensor<float> images(engine.image_shape(count)), logits({count, engine.classes()});
+    const std::vector<float> given = tested ? tested->images : random_images(images.shape());
+    std::copy_n(given.begin(), images.size(), images.data());
+    infer::integer_network::workspace memory;
+    for (dim_t i = 0; i < count; ++i)
+        engine.run(images.span().subspan(static_cast<std::size_t>(i * size), static_cast<std::size_t>(size)), 1, 1,
+                   memory,
+                   logits.span().subspan(static_cast<std::size_t>(i * engine.classes()),
+                                         static_cast<std::size_t>(engine.classes())),
+                   exec);
+    write_plain_weights(path, network, 1, images, logits);
+}
+
+/// Says what is being done, and the seconds that it took.
+class told_step {
+public:
+    told_step(const inference_network& network, const std::string& what) {
+        std::fprintf(stderr, "preparing %s, %s ..", network.name.c_str(), what.c_str());
+    }
+    ~told_step() {
+        const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start_;
+        std::fprintf(stderr, " %.1f s\n", seconds.count());
+    }
+    told_step(const told_step&) = delete;
+    told_step& operator=(const told_step&) = delete;
+
+private:
+    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
 
 } // namespace
 
@@ -114,29 +150,35 @@ std::string model_path(const inference_network& network, const inference_coding&
     return places.out + "/" + network.name + "-" + name + ".safetensors";
 }
 
+std::string plain_path(const inference_network& network, const inference_places& places) {
+    return places.out + "/" + network.name + "-plain.safetensors";
+}
+
 nlohmann::ordered_json prepare(const inference_network& network, const inference_places& places, executor_ref exec) {
     bool trained = false;
     const nn::network net = network.make();
     const nn::parameters weights = weights_of(network, places, trained, exec);
     infer::folded_network folded = infer::fold(net, weights);
     std::optional<tested_images> tested;
-    if (trained) tested = read_images(network, places, folded, exec);
+    if (trained) {
+        const told_step step(network, "images and FP32's answers");
+        tested = read_tested_images(network, places, folded, exec);
+    }
 
     nlohmann::ordered_json rows = nlohmann::ordered_json::array();
     double bytes_8_8 = 0;
-    for (const inference_coding& coding : inference_codings(trained, places.quick)) {
+    std::map<std::string, std::vector<std::vector<dim_t>>> answers; // of each file, at each level
+    for (const inference_coding& coding : inference_codings(network, trained, places.quick)) {
+        const told_step step(network, coding.name);
         const std::string path = model_path(network, coding, places);
         if (coding.file.empty()) {
-            std::fprintf(stderr, "converting %s, %s\n", network.name.c_str(), coding.name.c_str());
             infer::conversion made = infer::convert(net, weights,
                                                     {.input = channels_of(network),
                                                      .coding = coding.coding,
                                                      .size = coding.size,
                                                      .memory = coding.memory_size,
                                                      .levels = coding.levels,
-                                                     .noise = trained && !places.quick ? 0
-                                                              : network.cifar          ? 100
-                                                                                       : 4},
+                                                     .noise = noise_of(network, trained, places.quick)},
                                                     exec);
             io::integer_model model{std::move(made.network), {}};
             model.description.name = network.name, model.description.coding = coding.name;
@@ -145,29 +187,33 @@ nlohmann::ordered_json prepare(const inference_network& network, const inference
         }
         const io::loaded_model file = io::load_model(path);
         const infer::integer_network engine(file.model.network, exec, coding.memory);
+        if (rows.empty()) {
+            bytes_8_8 = static_cast<double>(engine.weight_bytes(1));
+            write_for_peers(plain_path(network, places), file.model.network, engine, tested, exec);
+        }
+        std::vector<std::vector<dim_t>>& answered = answers[path];
         for (int l = 1; l <= engine.level_count(); ++l) {
             const infer::network_cost cost = infer::cost(file.model.network, l);
-            const auto memory = static_cast<double>(engine.weight_bytes(l));
-            if (bytes_8_8 == 0) bytes_8_8 = memory;
             nlohmann::ordered_json row{{"network", network.name},
                                        {"level", join(l)},
                                        {"coding", coding.name},
                                        {"planes", cost.planes_per_weight()},
                                        {"bits_per_weight", 8 * cost.entropy_bytes / cost.weights},
                                        {"size_vs_8_8", file.size_vs_8_8(l)},
-                                       {"memory_vs_8_8", bytes_8_8 / memory},
+                                       {"memory_vs_8_8", bytes_8_8 / static_cast<double>(engine.weight_bytes(l))},
                                        {"multiplications_vs_8_8", cost.multiplications_vs_8_8()},
                                        {"memory_of_all_levels", engine.weight_bytes()},
                                        {"accuracy", nullptr},
                                        {"fp32_accuracy", nullptr},
                                        {"agreement", nullptr}};
-            if (tested) {
-                const std::vector<dim_t> answers = answers_of(engine, l, *tested, exec);
+            if (tested) { // a level has the same answers in every form of memory
+                if (std::ssize(answered) < l) answered.push_back(answers_of(engine, l, *tested, exec));
+                const std::vector<dim_t>& ours = answered[static_cast<std::size_t>(l - 1)];
                 dim_t same = 0;
-                for (std::size_t i = 0; i < answers.size(); ++i) same += answers[i] == tested->answers[i] ? 1 : 0;
-                row["accuracy"] = share_right(*tested, answers);
+                for (std::size_t i = 0; i < ours.size(); ++i) same += ours[i] == tested->answers[i] ? 1 : 0;
+                row["accuracy"] = share_right(*tested, ours);
                 row["fp32_accuracy"] = share_right(*tested, tested->answers);
-                row["agreement"] = static_cast<double>(same) / static_cast<double>(answers.size());
+                row["agreement"] = static_cast<double>(same) / static_cast<double>(ours.size());
             }
             rows.push_back(row);
         }

@@ -2,7 +2,7 @@
 #pragma once
 
 // The first half of the benchmark of inference: networks are converted, their files are written for the second half
-// (timed_rows.hpp), and what does not depend on time is measured: size, multiplications, accuracy.
+// (server.hpp), and what does not depend on time is measured: size, multiplications, accuracy.
 
 #include <string>
 
@@ -28,7 +28,11 @@ nn::parameters weights_of(const inference_network& network, const inference_plac
 std::string model_path(const inference_network& network, const inference_coding& coding,
                        const inference_places& places);
 
-/// Converts a network in all its codings; one object for each level of each.
+/// The weights of a network's first coding, 8-8, without entropy coding, for peers (plain_weights.hpp).
+std::string plain_path(const inference_network& network, const inference_places& places);
+
+/// Converts a network in all its codings; one object for each level of each. Says on stderr what it did, and for how
+/// long.
 nlohmann::ordered_json prepare(const inference_network& network, const inference_places& places, executor_ref exec);
 
 } // namespace intaglio::inline INTAGLIO_ABI

@@ -12,53 +12,30 @@ import json
 import math
 import pathlib
 import statistics
-import subprocess
 import sys
 
-NETWORKS = {"resnet50": 8, "googlenet": 8, "vgg16": 8, "alexnet": 16, "cifar-resnet20": 128}
 HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+from server import Server, python_with  # bench/server.py
+
+NETWORKS = {"resnet50": 8, "googlenet": 8, "vgg16": 8, "alexnet": 16, "cifar-resnet20": 128}
 
 
-class Trainer:
-    """A process that trains when told to; made when it is ready."""
+class Trainer(Server):
+    """A way to train; remembers the seconds of its steps."""
 
     def __init__(self, *command):
-        self.process = subprocess.Popen(list(map(str, command)), text=True, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE)
+        super().__init__(*command)
         self.times = []
-        self.version = " ".join(self.answer().split()[1:])
-
-    def answer(self):
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"ended early: {' '.join(self.process.args)}")
-        return line
-
-    def ask(self, order):
-        self.process.stdin.write(order + "\n")
-        self.process.stdin.flush()
-        return self.answer()
 
     def step(self, count):
-        self.times.append(float(self.ask(f"step {count}")) / count)
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.wait()
+        self.times.append(self.seconds(count) / count)
 
 
 def has_bf16():
     with open("/proc/cpuinfo") as lines:
         flags = next((line for line in lines if line.startswith("flags")), "").split()
     return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def python_with_torch():
-    """Debian's Python has Debian's PyTorch; another one may come first in the path."""
-    for python in (sys.executable, "/usr/bin/python3"):
-        if subprocess.run([python, "-c", "import torch, torchvision"], stderr=subprocess.DEVNULL).returncode == 0:
-            return python
-    return None
 
 
 def measure(program, python, network, batch, threads, turns, seconds):
@@ -113,7 +90,7 @@ def main():
     parser.add_argument("--threads", type=int, action="append", help="default: 1 and 2")
     parser.add_argument("--report", default="build/bench/training.json")
     options = parser.parse_args()
-    python = python_with_torch()
+    python = python_with("torch", "torchvision")
     if not python:
         print("PyTorch is not here (Debian: python3-torch, python3-torchvision): our own figures only.")
     turns, seconds = (3, 0.3) if options.quick else (7, 1.0)

@@ -44,6 +44,7 @@ int inspect(const inspect_options& asked) {
     print_levels(file);
     const intaglio::infer::integer_network net(network, {}, memory_of(asked.memory));
     table kernels({"layer", "planes", "memory", "bits", "kernel"});
+    constexpr bool widened = intaglio::infer::product_kernels<>::widens_bytes;
     dim_t weights = 0;
     for (std::size_t i = 0; i < network.net.nodes.size(); ++i) {
         if (!network.products[i]) continue;
@@ -54,6 +55,8 @@ int inspect(const inspect_options& asked) {
                          fixed(8.0 * static_cast<double>(s.bytes) / static_cast<double>(std::max<dim_t>(1, count)), 2),
                          s.added_to > 0 ? intaglio::join("expands both, added to ", s.added_to)
                          : s.compact    ? "expands codes in L1"
+                         : s.winograd   ? "Winograd's products, in 16 bits"
+                         : widened      ? "reads bytes as 16 bits"
                                         : "reads bytes"});
     }
     kernels.print(stdout);

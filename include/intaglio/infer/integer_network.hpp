@@ -317,7 +317,7 @@ private:
                     if (kernels::refine(packed, to.by_planes.at(to.stored.back().planes), divisor))
                         how.added_to = to.stored.back().planes;
                 }
-                how.bytes = kernels::bytes(packed);
+                how.bytes = kernels::bytes(packed), how.winograd = kernels::is_winograd(packed);
                 to.stored.push_back(how);
                 to.by_planes.emplace(count, std::move(packed));
             }

@@ -7,7 +7,7 @@
 //
 //   extern template struct intaglio::infer::product_kernels<intaglio::simd::native_arch>;
 //
-// behind its includes, and that one the same without `extern`.
+// behind its includes, and that one the same without `extern`. (What might be inlined the others would compile, too.)
 
 #include <span>
 #include <utility>
@@ -46,14 +46,16 @@ struct product_kernels {
     using packed =
         std::variant<packed_filter<int8_inference, Arch>, packed_filter<int8_signed, Arch>>; ///< by the input's sign
 
+    /// Whether bytes are stored and multiplied as int16, but for those that are compact.
+    static constexpr bool widens_bytes = intaglio::detail::widens_bytes<int8_inference, Arch>;
     /// Whether the product is computed by Winograd's (conv/winograd.hpp) where its weights are in rhs_storage::fast.
     static bool takes_winograd(const conv_geometry& g, bool signed_input) {
         using intaglio::detail::prefers_winograd_bytes;
         return signed_input ? prefers_winograd_bytes<int8_signed, Arch>(g)
                             : prefers_winograd_bytes<int8_inference, Arch>(g);
     }
-    static packed pack(const conv_geometry& g, const channel_codes& weights, bool signed_input, rhs_storage stored,
-                       algorithm how, executor_ref exec) {
+    [[gnu::noinline]] static packed pack(const conv_geometry& g, const channel_codes& weights, bool signed_input,
+                                         rhs_storage stored, algorithm how, executor_ref exec) {
         const auto of = [&]<class P>(P) -> packed {
             const rhs_view<P> filter{.values = filter_matrix(g, weights.codes.span()), .scales = weights.steps};
             return pack_filter<P, Arch>(g, filter, stored, exec, {}, {how});
@@ -63,9 +65,12 @@ struct product_kernels {
     static dim_t bytes(const packed& weights) {
         return std::visit([](const auto& w) { return w.bytes(); }, weights);
     }
+    static bool is_winograd(const packed& weights) {
+        return std::visit([](const auto& w) { return !w.winograd.empty(); }, weights);
+    }
     /// What `weights` have beyond `divisor` times those of `coarse` is stored alone, in every group where that is less;
     /// returns whether it was in any. Both are compact, and for the same input.
-    static bool refine(packed& weights, const packed& coarse, int divisor) {
+    [[gnu::noinline]] static bool refine(packed& weights, const packed& coarse, int divisor) {
         return std::visit(
             [&]<class Filter>(Filter& finer) {
                 const auto& from = std::get<Filter>(coarse);
@@ -77,8 +82,8 @@ struct product_kernels {
             weights);
     }
 
-    static void run(const conv_geometry& g, const activation& in, const packed& weights, const product_end& end,
-                    const activation& out, executor_ref exec) {
+    [[gnu::noinline]] static void run(const conv_geometry& g, const activation& in, const packed& weights,
+                                      const product_end& end, const activation& out, executor_ref exec) {
         const auto to = [&](auto view) {
             const auto step = static_cast<double>(in.format.step);
             const auto size = static_cast<std::size_t>(g.in_pixels() * g.in_channels);

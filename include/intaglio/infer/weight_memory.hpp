@@ -16,9 +16,10 @@ enum class weight_memory {
 /// How the weights of a product wait, with a number of planes.
 struct stored_weights {
     int planes = 0;
-    dim_t bytes = 0;      ///< of its own
-    bool compact = false; ///< in fewer bits than bytes (gemm/compact_panels.hpp)
-    int added_to = 0;     ///< the number of planes whose memory it shares; 0: none
+    dim_t bytes = 0;       ///< of its own
+    bool compact = false;  ///< in fewer bits than bytes (gemm/compact_panels.hpp)
+    int added_to = 0;      ///< the number of planes whose memory it shares; 0: none
+    bool winograd = false; ///< transformed, for Winograd's products (conv/winograd.hpp)
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI::infer
