@@ -324,7 +324,7 @@ private:
     /// The next tile of registers for so many rows that are left: two low ones where a whole one would be mostly empty.
     static rows_of_tile next_tile(dim_t left) {
         constexpr auto downs = tile_downs<traits>;
-        const int down = left > downs[1] && left <= downs[1] + downs[2]
+        const int down = left > downs[1] && left <= downs[1] + downs[3]
                              ? downs[1]
                              : atoms_for<traits>(std::min<dim_t>(traits::rows, left));
         return {std::min<dim_t>(down, left), down};

@@ -88,8 +88,10 @@ template <class Traits, class Panel>
         run(std::integral_constant<int, downs[1]>{});
     else if (down == downs[2])
         run(std::integral_constant<int, downs[2]>{});
-    else
+    else if (down == downs[3])
         run(std::integral_constant<int, downs[3]>{});
+    else
+        run(std::integral_constant<int, downs[4]>{});
 }
 
 /// All sums of a whole tile, from its registers to the output.

@@ -43,9 +43,9 @@ struct worker_scratch {
 
 /// How many atoms of rows a tile takes that is not whole: as few as cover it, of the tiles that are compiled.
 template <class Traits>
-constexpr std::array<int, 4> tile_downs = [] {
-    constexpr int down = Traits::tile::down;
-    return std::array{down, down > 12 ? 8 : std::max(1, down / 2), (down + 3) / 4, 1};
+constexpr std::array<int, 5> tile_downs = [] {
+    constexpr int down = Traits::tile::down, half = std::max(1, down / 2);
+    return std::array{down, down > 12 ? 8 : half, half, (down + 3) / 4, 1};
 }();
 
 template <class Traits>
@@ -62,7 +62,7 @@ int atoms_for(dim_t rows) {
 template <class Traits>
 constexpr dim_t rows_within_line(dim_t line, dim_t left) {
     constexpr auto downs = tile_downs<Traits>;
-    if constexpr (Traits::atom::m == 1 && downs[1] == 8 && downs[2] == 4) {
+    if constexpr (Traits::atom::m == 1 && downs[1] == 8 && downs[3] == 4) {
         if (line % 4 != 0 || line == 0) return 0;
         const bool whole = line % Traits::rows % 4 == 0;
         if (!whole && line > 3 * Traits::rows) return 0;
@@ -84,6 +84,7 @@ template <class Traits, class Source>
 void cut_tiles(const Source& source, dim_t i0, dim_t i1, std::vector<dim_t>& tiles) {
     const dim_t line = line_of_tiles<Traits>(source);
     tiles.clear();
+    tiles.reserve(static_cast<std::size_t>(ceil_div(i1 - i0, line > 0 ? 4 : dim_t{Traits::rows}) + 1));
     for (dim_t i = i0; i < i1;) {
         tiles.push_back(i - i0);
         const dim_t rows = line > 0 ? rows_within_line<Traits>(line, line - i % line) : Traits::rows;
@@ -158,6 +159,7 @@ template <class Traits, class Source>
 void gather_block(const Source& source, dim_t i0, dim_t i1, dim_t k0, dim_t k1, worker_scratch<Traits>& scratch) {
     cut_tiles<Traits>(source, i0, i1, scratch.tiles);
     scratch.panels.clear();
+    scratch.panels.reserve(scratch.tiles.size());
     // interleaved rows serve chains that start at whole steps; blocks of scales of other lengths are gathered element
     // by element
     constexpr bool interleaves = Traits::block % Traits::k == 0 && has_column_runs<Source>;
