@@ -54,8 +54,7 @@ public:
         if (!rhs_.whole_chains())
             cut_proven(run, k0, k1, Traits::k, Traits::cols, lhs, lhs_first, rhs_.norms(panel), out);
         else if (k0 < k1)
-            out.push_back({k0, ceil_div(k1 - k0, dim_t{Traits::k}), run.offset + (k0 - run.k) * Traits::cols, 0,
-                           run.plane, 0, 0});
+            out.push_back(chain_of(run, k0, k1, Traits::k, Traits::cols));
     }
 
 private:

@@ -31,6 +31,11 @@ struct chain {
     int shift = 0; ///< the weight of the planes' product is 2^shift
 };
 
+/// Elements [from, to) of a run's reduction as one chain, of whole numbers without scales.
+inline chain chain_of(const rhs_run& run, dim_t from, dim_t to, int atom_k, int panel_cols) {
+    return {from, (to - from + atom_k - 1) / atom_k, run.offset + (from - run.k) * panel_cols, 0, run.plane, 0, 0};
+}
+
 /// What a proven chain keeps to in magnitude, since it starts from the low part of a sum.
 inline constexpr double longest_sum = 2147483647.0 - (1 << simd::carry_bits);
 
@@ -40,10 +45,7 @@ inline constexpr double longest_sum = 2147483647.0 - (1 << simd::carry_bits);
 inline void cut_proven(const rhs_run& run, dim_t k_begin, dim_t k_end, int atom_k, int panel_cols,
                        const norm_table& lhs, dim_t lhs_first, const norm_table& rhs, std::vector<chain>& out) {
     constexpr double limit = longest_sum, square = limit * limit;
-    const auto append = [&](dim_t from, dim_t to) {
-        out.push_back(
-            {from, (to - from + atom_k - 1) / atom_k, run.offset + (from - run.k) * panel_cols, 0, run.plane, 0, 0});
-    };
+    const auto append = [&](dim_t from, dim_t to) { out.push_back(chain_of(run, from, to, atom_k, panel_cols)); };
     for (dim_t k = k_begin; k < k_end;) {
         double a = 0, b = 0;
         dim_t end = k;

@@ -66,6 +66,10 @@ bool do_zeros_vanish(const Rhs& rhs, std::span<const float> lhs_scales) {
     }
 }
 
+/// Whether sum_tile can multiply the left half of a tile's columns alone.
+template <class Traits, class Panel>
+constexpr bool multiplies_halves = Traits::halves&& Traits::through&& std::is_pointer_v<Panel>;
+
 /// The sums of one tile of `down` atoms of rows: the micro-kernel of that height. `half`: of the left half of its
 /// columns, the others are left alone.
 template <class Traits, class Panel>
@@ -75,7 +79,7 @@ template <class Traits, class Panel>
                                 audit* check) {
     const auto run = [&]<int Down>(std::integral_constant<int, Down>) {
         constexpr int across = Traits::tile::across;
-        if constexpr (Traits::halves && Traits::through && std::is_pointer_v<Panel>)
+        if constexpr (multiplies_halves<Traits, Panel>)
             if (half)
                 return microkernel<Traits, Down, across / 2>(lhs, digits, chains, scales, sums, high, fresh, nullptr);
         if constexpr (std::is_pointer_v<Panel> || Traits::expands(Down))
@@ -172,7 +176,9 @@ private:
     dim_t tiles() const { return std::ssize(scratch_.tiles) - 1; }
     void reserve_totals() {
         const dim_t size = (keep_ ? tiles() * (p1_ - p0_) : 1) * Traits::tile_size;
-        if (scratch_.totals.size() < size) scratch_.totals = buffer<total>(size, uninitialized);
+        if (scratch_.totals.size() >= size) return;
+        // sums that nobody finishes here are added as a whole: zeros beyond the output
+        scratch_.totals = call_.last ? buffer<total>(size, uninitialized) : buffer<total>(size);
     }
 
     /// Loops 4 and 5.
@@ -265,8 +271,7 @@ private:
         if constexpr (!Call::target_type::plain_floats)
             if (last) call_.to.prefetch(i, rows, j);
         const int down = atoms_for<Traits>(rows);
-        const bool half = Traits::halves && Traits::through && std::is_pointer_v<Panel> && 2 * cols <= Traits::cols &&
-                          !scaled && !call_.check;
+        const bool half = multiplies_halves<Traits, Panel> && 2 * cols <= Traits::cols && !scaled && !call_.check;
         if constexpr (Traits::carries) {
             alignas(64) std::int32_t low[Traits::tile_size], high[Traits::tile_size];
             sum_tile<Traits>(down, half, lhs, digits, used, scales, low, high, true, call_.check);

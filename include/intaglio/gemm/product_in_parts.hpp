@@ -41,12 +41,7 @@ public:
         const chain_plan<traits> plan(rhs, reduction_block<traits>(cache, source.along_rows()));
         auto& mine = sums_[static_cast<std::size_t>(worker)];
         const bool first = !mine.factors;
-        if (first) {
-            mine.factors.emplace(rhs, lhs_scale);
-            cut_tiles<traits>(source, 0, rows_, mine.scratch.tiles);
-            mine.scratch.totals = buffer<typename traits::total>( // zeros beyond the output
-                (std::ssize(mine.scratch.tiles) - 1) * rhs.panels() * traits::tile_size);
-        }
+        if (first) mine.factors.emplace(rhs, lhs_scale);
         call_type call = call_of<traits>(source, {}, rhs, plan, *mine.factors, to_, cache, check);
         call.first = first;
         call.last = false;
