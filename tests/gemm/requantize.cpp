@@ -57,6 +57,25 @@ std::vector<float> extremes() {
     return v;
 }
 
+/// Two vectors at a time.
+template <class T, int Lanes>
+void check_pairs(const std::vector<float>& values, float inverse_scale, const std::vector<T>& expected) {
+    if constexpr (sizeof(T) <= 2) {
+        using floats = simd::vector<float, Lanes>;
+        const auto both = static_cast<std::size_t>(2 * Lanes);
+        std::vector<T> codes(values.size());
+        for (std::size_t e = 0; e + both <= values.size(); e += both)
+            detail::store_values(quantized_view<T>{{}, inverse_scale}, simd::load_vector<floats>(values.data() + e),
+                                 simd::load_vector<floats>(values.data() + e + Lanes), codes.data() + e);
+        for (std::size_t i = 0; i < values.size() / both * both; ++i)
+            if (codes[i] != expected[i]) {
+                INFO(values[i] << " * " << inverse_scale << ", in vectors of " << Lanes);
+                CHECK(+codes[i] == +expected[i]);
+                FAIL();
+            }
+    }
+}
+
 template <class T>
 void check() {
     const std::vector<float> values = extremes();
@@ -67,6 +86,9 @@ void check() {
         for (std::size_t i = 0; i < values.size(); ++i) expected[i] = stored<T>(values[i], inverse_scale);
         detail::store_piece(quantized_view<T>{{row.data(), 1, n}, inverse_scale}, values.data(), 0, 0, n);
         detail::store_piece(quantized_view<T>{{column.data(), 1, n, 2 * n, 2}, inverse_scale}, values.data(), 0, 0, n);
+        check_pairs<T, 4>(values, inverse_scale, expected);
+        if constexpr (simd::widest_vector >= 32) check_pairs<T, 8>(values, inverse_scale, expected);
+        if constexpr (simd::widest_vector >= 64) check_pairs<T, 16>(values, inverse_scale, expected);
         for (std::size_t i = 0; i < values.size(); ++i)
             if (row[i] != expected[i] || column[2 * i] != expected[i] || column[2 * i + 1] != 1 ||
                 detail::requantize<T>(values[i], inverse_scale) != expected[i]) {

@@ -30,6 +30,7 @@
 #include "intaglio/conv/winograd_policy.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/gemm/measure.hpp"
+#include "intaglio/simd/arch/widen.hpp"
 #include "intaglio/simd/vector.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {

@@ -16,6 +16,7 @@
 
 #include "intaglio/conv/winograd.hpp"
 #include "intaglio/gemm/pack_rhs.hpp"
+#include "intaglio/simd/arch/widen.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 

@@ -11,8 +11,10 @@
 // v, dim_t row, dim_t col, dim_t count)`, or with a template `apply(Floats v, dim_t row, dim_t col)` that takes and
 // gives a vector (simd/vector.hpp) of values from column col on: where all stages have that, values stay in registers
 // from the first to the store. A stage has a `check(const stage_site&)` too if it has sizes that could be wrong; a
-// `prefetch(dim_t row, dim_t col)` if it reads memory beside the sums, which are not yet there when that is called; and
-// a `seen(const float* v, dim_t count)` if it only looks at what is stored: many values at a time, in any order.
+// `prefetch(dim_t row, dim_t col)` if it reads memory beside the sums, which are not yet there when that is called; a
+// `seen(const float* v, dim_t count)` if it only looks at what is stored: many values at a time, in any order; and a
+// `resolved(use)` if it is the only one and chooses between ways that are known before the first value: that calls
+// use(stage) with the one that does this and nothing else, once for each tile, so that values need not ask.
 
 #include <atomic>
 #include <bit>
@@ -27,6 +29,7 @@
 #include "intaglio/core/error.hpp"
 #include "intaglio/numeric/exponent.hpp"
 #include "intaglio/numeric/rounding.hpp"
+#include "intaglio/simd/arch/codes.hpp"
 #include "intaglio/simd/arch/extremes.hpp"
 #include "intaglio/simd/vector.hpp"
 #include "intaglio/tensor/footprint.hpp"
@@ -179,6 +182,16 @@ struct epilogue {
             [&](const Stages&... s) __attribute__((always_inline)) { ((v = s.apply(v, row, col)), ...); }, stages);
         return v;
     }
+    /// Calls use(epilogue) with one that has made its choices.
+    template <class Use>
+    INTAGLIO_INLINE void resolved(const Use& use) const {
+        if constexpr (sizeof...(Stages) == 1) {
+            const auto& stage = std::get<0>(stages);
+            const auto with = [&](const auto& s) { use(epilogue<std::remove_cvref_t<decltype(s)>>(s)); };
+            if constexpr (requires { stage.resolved(with); }) return stage.resolved(with);
+        }
+        use(*this);
+    }
     void prefetch(dim_t row, dim_t col) const {
         const auto one = [&](const auto& s) {
             if constexpr (requires { s.prefetch(row, col); }) s.prefetch(row, col);
@@ -242,23 +255,13 @@ INTAGLIO_INLINE T requantize(float v, float inverse_scale) {
     }
 }
 
-/// to[e] = requantize<T>(v[e], inverse_scale), of a vector. (From the text above the compiler makes ten operations on
-/// masks for each.)
-template <class T, class Floats>
-INTAGLIO_INLINE void requantize_vector(Floats v, float inverse_scale, T* to) {
-    constexpr float high = std::numeric_limits<T>::max(), low = std::is_signed_v<T> ? -high : 0.0F, magic = 12582912.0F;
-    constexpr int lanes = sizeof(Floats) / sizeof(float);
-    using ints = simd::vector<std::int32_t, lanes>;
-    const Floats inside = simd::minimum(simd::maximum(v * inverse_scale, Floats{} + low), Floats{} + high);
-    const auto codes = std::bit_cast<ints>(inside + magic) - std::bit_cast<std::int32_t>(magic);
-    simd::store_vector(to, simd::narrow<T>(codes));
-}
+/// to[e] = requantize<T>(v[e], inverse_scale).
 template <class T>
 INTAGLIO_INLINE void requantize_row(const float* v, dim_t count, float inverse_scale, T* to) {
     simd::for_each_vector(
         count, [&](auto lanes, dim_t e) __attribute__((always_inline)) {
             using floats = simd::vector<float, decltype(lanes)::value>;
-            requantize_vector(simd::load_vector<floats>(v + e), inverse_scale, to + e);
+            simd::store_codes(simd::load_vector<floats>(v + e) * inverse_scale, to + e);
         });
 }
 
@@ -284,7 +287,17 @@ INTAGLIO_INLINE void store_values(const matrix_view<float>&, Floats v, float* to
 }
 template <class T, class Floats>
 INTAGLIO_INLINE void store_values(const quantized_view<T>& out, Floats v, T* to) {
-    requantize_vector(v, out.inverse_scale, to);
+    simd::store_codes(v * out.inverse_scale, to);
+}
+/// The same of two that are neighbours.
+template <class Floats>
+INTAGLIO_INLINE void store_values(const matrix_view<float>& out, Floats v, Floats next, float* to) {
+    store_values(out, v, to);
+    store_values(out, next, to + sizeof(Floats) / sizeof(float));
+}
+template <class T, class Floats>
+INTAGLIO_INLINE void store_values(const quantized_view<T>& out, Floats v, Floats next, T* to) {
+    simd::store_codes(v * out.inverse_scale, next * out.inverse_scale, to);
 }
 
 /// Stores `count` finished floats as row `row`, columns from `col` on.

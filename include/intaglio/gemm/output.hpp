@@ -124,12 +124,15 @@ template <int Rows, int Cols>
 }
 
 /// Sends rows of Width values through the stages to an output whose rows lie densely, all in registers. `value` as in
-/// with_single_values. Values that stages look at are left in `seen`, rows x Width.
-template <int Width, class Out, class Stages, class Value>
-[[gnu::noinline]] void store_vectors(const output_target<Out, Stages>& to, const Value& value, float* seen, dim_t i0,
-                                     dim_t rows, dim_t j0) {
+/// with_single_values, `chosen` are the target's stages, resolved. Values that stages look at are left in `seen`, rows x
+/// Width.
+template <int Width, class Out, class Stages, class Chosen, class Value>
+[[gnu::noinline]] void store_vectors(const output_target<Out, Stages>& to, const Chosen& chosen, const Value& value,
+                                     float* seen, dim_t i0, dim_t rows, dim_t j0) {
+    constexpr int lanes = output_lanes<Width>;
+    using floats = simd::vector<float, lanes>;
     const Out out = to.out; // copies, since what bytes are stored to might be anything that is not local
-    const Stages stages = to.stages;
+    const Chosen stages = chosen;
     const Value values = value;
     const auto view = output_traits<Out>::view(out);
     const dim_t* const places = to.rows;
@@ -137,12 +140,17 @@ template <int Width, class Out, class Stages, class Value>
     for (dim_t i = 0; i < rows; ++i) {
         const dim_t row = places ? places[i0 + i] : i0 + i;
         auto* const at = view.data() + row * view.row_stride() + j0;
-        for (int e = 0; e < Width; e += output_lanes<Width>) {
-            const auto x =
-                stages.apply(values(simd::vector<float, output_lanes<Width>>{}, i, e), row, stage_column + e);
-            store_values(out, x, at + e);
+        const auto finished = [&](int e) __attribute__((always_inline)) {
+            const floats x = stages.apply(values(floats{}, i, e), row, stage_column + e);
             if constexpr (Stages::sees) simd::store_vector(seen + i * Width + e, x);
+            return x;
+        };
+        int e = 0;
+        for (; e + 2 * lanes <= Width; e += 2 * lanes) {
+            const floats x = finished(e), next = finished(e + lanes);
+            store_values(out, x, next, at + e);
         }
+        if (e < Width) store_values(out, finished(e), at + e);
     }
     stages.seen(seen, rows * Width);
 }
@@ -192,15 +200,18 @@ void finish_columns(const output_target<Out, Stages>& to, const output_factors<T
     alignas(64) float v[Traits::rows * Width];
     if constexpr (place::in_vectors)
         if (cols == Width && to.view().col_stride() == 1) {
-            const bool done = with_single_values(
-                factors, totals, j0, [&](const auto& value) { store_vectors<Width>(to, value, v, i0, rows, j0); });
+            const auto store = [&](const auto& value) {
+                to.stages.resolved(
+                    [&](const auto& chosen) { store_vectors<Width>(to, chosen, value, v, i0, rows, j0); });
+            };
+            const bool done = with_single_values(factors, totals, j0, store);
             if (!done) {
                 scale_rows<Width>(factors, row_scales, totals, 0, rows, j0, v, Width);
                 const float* const from = v;
                 const auto value = [from](auto x, dim_t i, dim_t j) __attribute__((always_inline)) {
                     return simd::load_vector<decltype(x)>(from + i * Width + j);
                 };
-                store_vectors<Width>(to, value, v, i0, rows, j0);
+                store(value);
             }
             return;
         }

@@ -14,6 +14,7 @@
 #include "intaglio/gemm/epilogue.hpp"
 #include "intaglio/numeric/exponent.hpp"
 #include "intaglio/simd/arch/fused.hpp"
+#include "intaglio/simd/arch/widen.hpp"
 #include "intaglio/simd/atom.hpp"
 #include "intaglio/simd/vector.hpp"
 

@@ -9,7 +9,9 @@
 //
 // behind its includes, and that one the same without `extern`. (What might be inlined the others would compile, too.)
 
+#include <limits>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -18,9 +20,26 @@
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/gemm/presets.hpp"
 #include "intaglio/infer/activation.hpp"
+#include "intaglio/simd/arch/widen.hpp"
 #include "intaglio/simd/native.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::infer {
+
+/// v + bias, + the codes of a shortcut unless Code is void, then the larger of that and `floor`.
+template <class Code>
+struct resolved_end {
+    const float* bias;
+    const Code* shortcut;
+    dim_t stride;
+    float step, floor;
+
+    template <class Floats>
+    INTAGLIO_INLINE Floats apply(Floats v, dim_t row, dim_t col) const {
+        v += simd::load_vector<Floats>(bias + col);
+        if constexpr (!std::is_void_v<Code>) v += simd::load_floats<Floats>(shortcut + row * stride + col) * step;
+        return simd::maximum(Floats{} + floor, v);
+    }
+};
 
 /// v + bias, + the shortcut if there is one, then max(v, 0) if asked for.
 struct product_end {
@@ -28,16 +47,24 @@ struct product_end {
     activation shortcut{}; ///< codes of as many pixels and channels as the product; data null: none
     bool rectify = false;
 
+    template <class Use>
+    INTAGLIO_INLINE void resolved(const Use& use) const {
+        const float floor = rectify ? 0 : -std::numeric_limits<float>::infinity();
+        if (shortcut.data)
+            detail::with_code_type(shortcut.format, [&]<class Code>(Code) {
+                use(resolved_end<Code>{bias, shortcut.pixel<const Code>(0), shortcut.stride, shortcut.format.step,
+                                       floor});
+            });
+        else
+            use(resolved_end<void>{bias, nullptr, 0, 0, floor});
+    }
+    void prefetch(dim_t row, dim_t col) const {
+        if (shortcut.data) __builtin_prefetch(shortcut.pixel<const std::byte>(row) + col);
+    }
     template <class Floats>
     INTAGLIO_INLINE Floats apply(Floats v, dim_t row, dim_t col) const {
-        v += simd::load_vector<Floats>(bias + col);
-        if (shortcut.data)
-            detail::with_code_type(
-                shortcut.format, [&](auto type) __attribute__((always_inline)) {
-                    const auto* const s = shortcut.pixel<decltype(type)>(row) + col;
-                    v += simd::load_floats<Floats>(s) * shortcut.format.step;
-                });
-        return rectify ? relu{}.apply(v, row, col) : v;
+        resolved([&](const auto& end) __attribute__((always_inline)) { v = end.apply(v, row, col); });
+        return v;
     }
 };
 

@@ -35,11 +35,6 @@ INTAGLIO_INLINE void store_vector(T* p, Vector v) {
     std::memcpy(p, &v, sizeof v);
 }
 
-/// `Lanes` elements at p as another type.
-template <class To, int Lanes, class T>
-INTAGLIO_INLINE vector<To, Lanes> convert_vector(const T* p) {
-    return __builtin_convertvector((load_vector<vector<T, Lanes>>(p)), vector<To, Lanes>);
-}
 /// Elements of int32 as T, an integer of 8 or 16 bits, which holds them. (GCC 12 takes vectors of less than 64 bytes
 /// apart to narrow them to bytes at once.)
 template <class T, class Ints>
@@ -50,12 +45,6 @@ INTAGLIO_INLINE auto narrow(Ints v) {
     else
         return __builtin_convertvector(v, vector<T, lanes>);
 }
-/// The elements of a vector of floats' place, as floats.
-template <class Floats, class T>
-INTAGLIO_INLINE Floats load_floats(const T* p) {
-    return convert_vector<float, sizeof(Floats) / sizeof(float)>(p);
-}
-
 /// Calls f(std::integral_constant<int, lanes>, e) for all places e < count of vectors of 4-byte elements, the widest
 /// first; what is left over, less than 32 bytes, is taken one by one.
 template <int Lanes = widest_vector / 4, class F>

@@ -19,6 +19,7 @@
 #include <string_view>
 
 #include "intaglio/gemm/epilogue.hpp"
+#include "intaglio/simd/arch/widen.hpp"
 #include "intaglio/train/storage.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::train {
