@@ -15,6 +15,7 @@
 #include "intaglio/core/float_environment.hpp"
 #include "intaglio/core/fork.hpp"
 #include "intaglio/core/file.hpp"
+#include "intaglio/core/kept.hpp"
 #include "intaglio/core/memory_plan.hpp"
 #include "intaglio/core/memory_pool.hpp"
 #include "intaglio/core/parallel.hpp"

@@ -12,6 +12,7 @@
 #include "intaglio/infer/reference.hpp"
 #include "intaglio/nn/reference/network.hpp"
 #include "support/catch.hpp"
+#include "support/counted_new.hpp"
 #include "support/message_of.hpp"
 
 namespace intaglio::infer {
@@ -101,6 +102,28 @@ TEST_CASE("the engine equals the scalar meaning bit for bit", "[exact]") {
                 REQUIRE(same_bits(small.run(images, level, memory, two), expected));
                 REQUIRE(same_bits(bytes.run(images, level, memory), expected));
             }
+    }
+}
+
+TEST_CASE("a request allocates nothing once its workspace is there", "[unit]") {
+    thread_pool two(2);
+    for (const auto& [name, net] : odd::all()) {
+        CAPTURE(name);
+        const integer_network engine(code(net));
+        const auto images = random_images(engine.image_shape(2), 77);
+        std::vector<float> logits(static_cast<std::size_t>(2 * engine.classes()));
+        integer_network::workspace memory = engine.make_workspace(2);
+        const auto allocations_of = [&](executor_ref exec) {
+            const std::size_t before = counted_new::calls;
+            for (int level = 1; level <= engine.level_count(); ++level)
+                engine.run(images.span(), 2, level, memory, logits, exec);
+            return counted_new::calls - before;
+        };
+        allocations_of({}); // what threads keep
+        REQUIRE(allocations_of({}) == 0);
+        bool none = false; // threads share the work differently each time, so what each of them keeps grows for a while
+        for (int i = 0; i < 100 && !none; ++i) none = allocations_of(two) == 0;
+        REQUIRE(none);
     }
 }
 

@@ -3,45 +3,13 @@
 // What a hostile header can make the reader allocate, counted by this program's own operator new: a program of its own,
 // since that replaces the allocator of everything it is linked with.
 
-#include <atomic>
 #include <cstddef>
-#include <cstdlib>
-#include <new>
 #include <string>
 #include <vector>
 
-#include <malloc.h>
-
 #include "intaglio/io/safetensors.hpp"
 #include "support/catch.hpp"
-
-namespace {
-
-std::atomic<std::size_t> live{0}, peak{0};
-
-void* counted(void* memory) {
-    if (memory == nullptr) throw std::bad_alloc();
-    const std::size_t now = live += ::malloc_usable_size(memory);
-    for (std::size_t seen = peak; seen < now && !peak.compare_exchange_weak(seen, now);) {
-    }
-    return memory;
-}
-void release(void* memory) noexcept {
-    if (memory != nullptr) live -= ::malloc_usable_size(memory);
-    std::free(memory);
-}
-
-} // namespace
-
-void* operator new(std::size_t size) { return counted(std::malloc(size == 0 ? 1 : size)); }
-void* operator new(std::size_t size, std::align_val_t alignment) {
-    const auto unit = static_cast<std::size_t>(alignment);
-    return counted(std::aligned_alloc(unit, (size + unit) / unit * unit));
-}
-void operator delete(void* memory) noexcept { release(memory); }
-void operator delete(void* memory, std::size_t) noexcept { release(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { release(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }
+#include "support/counted_new.hpp"
 
 namespace intaglio::io {
 namespace {

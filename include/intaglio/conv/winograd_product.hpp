@@ -88,6 +88,7 @@ INTAGLIO_INLINE void split_outputs(const std::int32_t* m, const std::int32_t* hi
 template <class Traits>
 struct winograd_scratch {
     buffer<std::int16_t> v;
+    dim_t stride = 0, channels = 0; ///< of v's rows, between which are zeros
     buffer<std::int32_t> m, m_high; ///< sums, and what is carried from their chains
     buffer<std::int32_t> low, high; ///< totals
     std::vector<dim_t> rows;        ///< of the output, of those outputs of the block that exist
@@ -95,6 +96,20 @@ struct winograd_scratch {
     std::vector<chain> chains[winograd_products];
     bool fits = false, carried = false; ///< 4 y of a panel is known to fit; or some of its sums are carried
     norm_table norms;                   ///< of a transformed input, a bound for any product
+};
+
+/// What a product needs beside its operands.
+template <class Traits, class Element>
+struct winograd_memory {
+    output_factors<Traits> factors;
+    buffer<Element> zeros;
+    std::vector<winograd_scratch<Traits>> scratch; ///< of each worker
+
+    void reserve(dim_t channels, dim_t workers) {
+        if (zeros.size() < std::max<dim_t>(channels, 1)) zeros = buffer<Element>(std::max<dim_t>(channels, 1));
+        if (std::ssize(scratch) < workers)
+            scratch = std::vector<winograd_scratch<Traits>>(static_cast<std::size_t>(workers));
+    }
 };
 
 /// One group of a convolution.
@@ -112,9 +127,11 @@ public:
                  const winograd_filter<P, Arch>& filter, const Out& out, const Stages& stages, dim_t stage_column,
                  audit* check)
         : image_(image), grid_(grid), filter_(filter), out_(out), stages_(stages), stage_column_(stage_column),
-          check_(check), factors_(filter, scale), zeros_(std::max<dim_t>(image.count, 1)),
+          check_(check),
           // rows a multiple of 2 KiB apart fall into the same sets of L1
-          stride_(round_up(image.count, traits::k) + (image.count > 0 && image.count % 512 == 0 ? 32 : 0)) {}
+          stride_(round_up(image.count, traits::k) + (image.count > 0 && image.count % 512 == 0 ? 32 : 0)) {
+        memory_->factors.set(filter, scale);
+    }
 
     void run(executor_ref exec) const {
         const dim_t tiles = grid_.tiles(), panels = filter_.panels();
@@ -123,9 +140,9 @@ public:
         const dim_t tile_bytes = winograd_products * (2 * stride_ + 4 * cols),
                     fit = std::max<dim_t>(2, l2 * 3 / 4 / tile_bytes / traits::rows) * traits::rows;
         const task_grid tasks = cut_output(tiles, traits::rows, panels, ceil_div(tiles, fit), 0, l2, workers);
-        std::vector<winograd_scratch<traits>> scratch(static_cast<std::size_t>(workers));
+        memory_->reserve(image_.count, workers);
         for_each_task<traits>(tasks, tiles, panels, exec, [&](dim_t t0, dim_t t1, dim_t p0, dim_t p1, int worker) {
-            run_block(t0, t1, p0, p1, scratch[static_cast<std::size_t>(worker)]);
+            run_block(t0, t1, p0, p1, memory_->scratch[static_cast<std::size_t>(worker)]);
         });
     }
 
@@ -133,7 +150,7 @@ private:
     void run_block(dim_t t0, dim_t t1, dim_t p0, dim_t p1, winograd_scratch<traits>& s) const {
         const dim_t tiles = t1 - t0, room = round_up(tiles, traits::rows);
         prepare(t0, tiles, room, s);
-        transform_inputs(image_, grid_, t0, t1, zeros_.data(), s.v.data(), stride_, room * stride_);
+        transform_inputs(image_, grid_, t0, t1, memory_->zeros.data(), s.v.data(), stride_, room * stride_);
         if constexpr (traits::proven) measure(t0, t1, s.norms);
         const output_target<Out, Stages> to{out_, stages_, stage_column_, s.rows.data()};
         for (dim_t p = p0; p < p1; ++p) {
@@ -182,6 +199,9 @@ private:
         // with zeros between rows and behind, which an audit of proven chains sees; products of bytes have none of it
         if (s.v.size() < v_size)
             s.v = traits::proven ? buffer<std::int16_t>(v_size) : buffer<std::int16_t>(v_size, uninitialized);
+        else if (traits::proven && (s.stride != stride_ || s.channels != image_.count))
+            std::fill_n(s.v.data(), s.v.size(), std::int16_t{0});
+        s.stride = stride_, s.channels = image_.count;
         if (s.m.size() < m_size) {
             s.m = buffer<std::int32_t>(m_size, uninitialized);
             s.m_high = buffer<std::int32_t>(m_size, uninitialized);
@@ -273,9 +293,9 @@ private:
             to.prefetch(i, rows, j0);
             const std::int32_t *low = s.low.data() + i * cols, *high = s.high.data() + i * cols;
             if (s.fits)
-                finish_tile<traits>(to, factors_, nullptr, plain_totals<std::int32_t>{low}, i, rows, j0, n);
+                finish_tile<traits>(to, memory_->factors, nullptr, plain_totals<std::int32_t>{low}, i, rows, j0, n);
             else if constexpr (traits::proven)
-                finish_tile<traits>(to, factors_, nullptr, carried_totals{low, high}, i, rows, j0, n);
+                finish_tile<traits>(to, memory_->factors, nullptr, carried_totals{low, high}, i, rows, j0, n);
         }
     }
 
@@ -312,9 +332,8 @@ private:
     const Stages& stages_;
     const dim_t stage_column_;
     audit* const check_;
-    const output_factors<traits> factors_;
-    const buffer<element> zeros_;
     const dim_t stride_; ///< of a tile in V
+    const kept<winograd_memory<traits, element>> memory_;
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

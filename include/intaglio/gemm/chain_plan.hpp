@@ -19,7 +19,13 @@ class chain_plan {
 public:
     using rhs_type = packed_rhs<typename Traits::policy, typename Traits::arch>;
 
-    [[gnu::noinline]] chain_plan(const rhs_type& rhs, dim_t kc) : rhs_(rhs) {
+    chain_plan() = default;
+    chain_plan(const rhs_type& rhs, dim_t kc) { set(rhs, kc); }
+
+    /// Plans a product with `rhs`, which must outlive its use, in blocks of about kc.
+    [[gnu::noinline]] void set(const rhs_type& rhs, dim_t kc) {
+        rhs_ = &rhs;
+        blocks_.clear();
         // blocks of about kc and of about the same length, which end at multiples of the scale's block, unless scales
         // are folded and it is no whole steps, and of the norms' pieces
         const bool by_scales = Traits::block > 0 && (Traits::block % Traits::k == 0 || !rhs.folded());
@@ -30,11 +36,13 @@ public:
                     length = std::max(unit, round_up(ceil_div(k, count), unit));
         for (dim_t from = 0; from == 0 || from < k; from += length)
             blocks_.push_back({from, std::min(k, from + length)});
-        if constexpr (!Traits::proven)
-            for (const block& b : blocks_) {
-                fixed_.emplace_back();
-                for (const rhs_run& run : rhs.runs()) cut_fixed(run, b, fixed_.back());
+        if constexpr (!Traits::proven) {
+            fixed_.resize(std::max(fixed_.size(), blocks_.size()));
+            for (std::size_t b = 0; b < blocks_.size(); ++b) {
+                fixed_[b].clear();
+                for (const rhs_run& run : rhs.runs()) cut_fixed(run, blocks_[b], fixed_[b]);
             }
+        }
     }
 
     struct block {
@@ -49,10 +57,10 @@ public:
     /// Cuts block b for a panel and a block of lhs whose norms begin at element `lhs_first` of the reduction; appends
     /// the chains to `out`: one where rhs says that it fits.
     void cut(dim_t panel, std::size_t b, const norm_table& lhs, dim_t lhs_first, std::vector<chain>& out) const {
-        const rhs_run& run = rhs_.runs().front();
+        const rhs_run& run = rhs_->runs().front();
         const auto [k0, k1] = blocks_[b];
-        if (!rhs_.whole_chains())
-            cut_proven(run, k0, k1, Traits::k, Traits::cols, lhs, lhs_first, rhs_.norms(panel), out);
+        if (!rhs_->whole_chains())
+            cut_proven(run, k0, k1, Traits::k, Traits::cols, lhs, lhs_first, rhs_->norms(panel), out);
         else if (k0 < k1)
             out.push_back(chain_of(run, k0, k1, Traits::k, Traits::cols));
     }
@@ -73,9 +81,9 @@ private:
         }
     }
 
-    const rhs_type& rhs_;
+    const rhs_type* rhs_ = nullptr;
     std::vector<block> blocks_;
-    std::vector<std::vector<chain>> fixed_; ///< by block
+    std::vector<std::vector<chain>> fixed_; ///< by block, of which there may be fewer
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

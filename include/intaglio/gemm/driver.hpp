@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "intaglio/core/float_environment.hpp"
+#include "intaglio/core/kept.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/gemm/chain_plan.hpp"
 #include "intaglio/gemm/gather.hpp"
@@ -303,9 +304,25 @@ private:
     std::size_t pc_ = 0;
 };
 
+/// What a product needs beside its operands.
+template <class Traits>
+struct product_memory {
+    chain_plan<Traits> plan;
+    output_factors<Traits> factors;
+    std::vector<worker_scratch<Traits>> scratch;
+
+    std::span<worker_scratch<Traits>> scratch_of(dim_t workers) {
+        if (std::ssize(scratch) < workers)
+            scratch = std::vector<worker_scratch<Traits>>(static_cast<std::size_t>(workers));
+        for (auto& s : scratch) s.image.clear(); // a source without windows does not
+        return scratch;
+    }
+};
+
 /// Loops 1 and 2.
 template <class Traits, class Source, class Call>
-void run_product(const Source& source, const Call& call, dim_t kc, const cache_sizes& cache, executor_ref exec) {
+void run_product(const Source& source, const Call& call, dim_t kc, const cache_sizes& cache,
+                 product_memory<Traits>& memory, executor_ref exec) {
     const dim_t m = source.rows(), panels = call.rhs.panels(), workers = std::max(1, exec.concurrency());
     if (m == 0 || panels == 0) return;
     const dim_t line = line_of_tiles<Traits>(source), together = line > 0 ? line : Traits::rows,
@@ -315,7 +332,7 @@ void run_product(const Source& source, const Call& call, dim_t kc, const cache_s
     const task_grid grid =
         cut_output(m, together, panels, ceil_div(m, rows_fit), call.plan.blocks().size() > 1 ? kept : 0, cache.l2,
                    workers, !source.along_rows());
-    std::vector<worker_scratch<Traits>> scratch(static_cast<std::size_t>(workers));
+    const auto scratch = memory.scratch_of(workers);
     for_each_task<Traits>(
         grid, m, panels, exec,
         [&](dim_t i0, dim_t i1, dim_t p0, dim_t p1, int worker) {
@@ -353,10 +370,12 @@ void multiply(const Source& source, double lhs_scale, std::span<const float> lhs
     const cache_sizes cache = cache_sizes::of_this_machine();
     dim_t kc = reduction_block<traits>(cache, source.along_rows());
     if (expands_in_registers<traits>(rhs, source.rows())) kc = std::max(kc, rhs.k()); // nothing is kept in L1
-    const chain_plan<traits> plan(rhs, kc);
-    const output_factors<traits> factors(rhs, lhs_scale);
-    run_product<traits>(source, call_of<traits>(source, lhs_scales, rhs, plan, factors, to, cache, check), kc, cache,
-                        exec);
+    const kept<product_memory<traits>> memory;
+    memory->plan.set(rhs, kc);
+    memory->factors.set(rhs, lhs_scale);
+    run_product<traits>(source,
+                        call_of<traits>(source, lhs_scales, rhs, memory->plan, memory->factors, to, cache, check), kc,
+                        cache, *memory, exec);
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail

@@ -124,8 +124,7 @@ template <int Rows, int Cols>
 }
 
 /// Sends rows of Width values through the stages to an output whose rows lie densely, all in registers. `value` as in
-/// with_single_values, `chosen` are the target's stages, resolved. Values that stages look at are left in `seen`, rows x
-/// Width.
+/// with_single_values, `chosen` are the stages, resolved. Values that they look at are left in `seen`, rows x Width.
 template <int Width, class Out, class Stages, class Chosen, class Value>
 [[gnu::noinline]] void store_vectors(const output_target<Out, Stages>& to, const Chosen& chosen, const Value& value,
                                      float* seen, dim_t i0, dim_t rows, dim_t j0) {

@@ -32,10 +32,16 @@ struct output_factors {
     static constexpr bool splits = simd::fuses && std::is_same_v<typename Traits::total, std::int32_t>;
     std::vector<output_path> paths; ///< by panel
 
+    output_factors() = default;
     template <class Rhs>
-    [[gnu::noinline]] output_factors(const Rhs& rhs, double lhs_scale)
-        : wide(static_cast<std::size_t>(rhs.panels() * Traits::cols)), single(wide.size()),
-          paths(static_cast<std::size_t>(rhs.panels())) {
+    output_factors(const Rhs& rhs, double lhs_scale) {
+        set(rhs, lhs_scale);
+    }
+    template <class Rhs>
+    [[gnu::noinline]] void set(const Rhs& rhs, double lhs_scale) {
+        wide.resize(static_cast<std::size_t>(rhs.panels() * Traits::cols));
+        single.resize(wide.size());
+        paths.resize(static_cast<std::size_t>(rhs.panels()));
         for (std::size_t j = 0; j < wide.size(); ++j) {
             wide[j] = lhs_scale * rhs.factors()[j];
             if constexpr (!row_scales) wide[j] = output_factor<typename Traits::total>(wide[j]);

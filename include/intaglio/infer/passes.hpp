@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "intaglio/core/config.hpp"
+#include "intaglio/core/kept.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/infer/activation.hpp"
 #include "intaglio/nn/operations.hpp"
@@ -151,8 +152,14 @@ inline void padded_shortcut(const nn::op::padded_shortcut& s, const activation& 
 inline void response_norm(const nn::op::local_response_norm& n, const activation& in, const activation& out,
                           executor_ref exec) {
     const dim_t channels = out.channels();
+    struct of_a_pixel {
+        std::vector<float> values, normed;
+    };
     exec.for_each(out.shape[0] * out.shape[1], [&](dim_t line, int) {
-        std::vector<float> values(static_cast<std::size_t>(channels)), normed(values.size());
+        const intaglio::detail::kept<of_a_pixel> memory;
+        auto& [values, normed] = *memory;
+        values.resize(static_cast<std::size_t>(channels));
+        normed.resize(values.size());
         for (dim_t p = line * out.shape[2]; p < (line + 1) * out.shape[2]; ++p) {
             detail::load_reals(in, p, 0, channels, values.data());
             nn::reference::local_response_norm(n, values.data(), 1, channels, normed.data());

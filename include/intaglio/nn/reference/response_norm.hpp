@@ -21,17 +21,13 @@ namespace intaglio::inline INTAGLIO_ABI::nn::reference {
 
 namespace detail {
 
-/// s of one pixel.
-inline std::vector<double> response_sums(const op::local_response_norm& n, const float* in, dim_t channels) {
-    std::vector<double> s(static_cast<std::size_t>(channels));
-    for (dim_t c = 0; c < channels; ++c) {
-        double sum = 0;
-        const dim_t last = std::min(c + (n.size - 1) / 2, channels - 1);
-        for (dim_t j = std::max<dim_t>(c - n.size / 2, 0); j <= last; ++j)
-            sum += static_cast<double>(in[j]) * static_cast<double>(in[j]);
-        s[static_cast<std::size_t>(c)] = n.k + n.alpha / static_cast<double>(n.size) * sum;
-    }
-    return s;
+/// s of a channel.
+inline double response_sum(const op::local_response_norm& n, const float* in, dim_t channels, dim_t c) {
+    double sum = 0;
+    const dim_t last = std::min(c + (n.size - 1) / 2, channels - 1);
+    for (dim_t j = std::max<dim_t>(c - n.size / 2, 0); j <= last; ++j)
+        sum += static_cast<double>(in[j]) * static_cast<double>(in[j]);
+    return n.k + n.alpha / static_cast<double>(n.size) * sum;
 }
 
 } // namespace detail
@@ -39,16 +35,17 @@ inline std::vector<double> response_sums(const op::local_response_norm& n, const
 inline void local_response_norm(const op::local_response_norm& n, const float* in, dim_t pixels, dim_t channels,
                                 float* out) {
     for (dim_t p = 0; p < pixels; ++p, in += channels, out += channels) {
-        const std::vector<double> s = detail::response_sums(n, in, channels);
         for (dim_t c = 0; c < channels; ++c)
-            out[c] = static_cast<float>(static_cast<double>(in[c]) * std::pow(s[static_cast<std::size_t>(c)], -n.beta));
+            out[c] = static_cast<float>(static_cast<double>(in[c]) *
+                                        std::pow(detail::response_sum(n, in, channels, c), -n.beta));
     }
 }
 
 inline void local_response_norm_gradient(const op::local_response_norm& n, const float* in, dim_t pixels,
                                          dim_t channels, const float* d_out, float* d_in) {
+    std::vector<double> s(static_cast<std::size_t>(channels));
     for (dim_t p = 0; p < pixels; ++p, in += channels, d_out += channels, d_in += channels) {
-        const std::vector<double> s = detail::response_sums(n, in, channels);
+        for (dim_t c = 0; c < channels; ++c) s[static_cast<std::size_t>(c)] = detail::response_sum(n, in, channels, c);
         for (dim_t i = 0; i < channels; ++i) {
             double sum = 0;
             const dim_t last = std::min(i + n.size / 2, channels - 1);
