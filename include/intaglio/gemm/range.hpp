@@ -39,22 +39,30 @@ struct zero_padding {
     dim_t pieces(dim_t depth) const { return none() ? 1 : depth / padded; }
 };
 
+/// Whether all elements from v on are in a format's range.
+template <class Format, class T>
+bool in_range(const T* v, dim_t count) {
+    T low = 0, high = 0;
+    for (dim_t e = 0; e < count; ++e) {
+        low = std::min(low, v[e]);
+        high = std::max(high, v[e]);
+    }
+    return low >= Format::min_value && high <= Format::max_magnitude;
+}
+
 /// Throws unless each element is in its format's range; `name` says whose.
 template <class Format, class T>
 void require_range(const char* name, const rhs_rows<T>& v, dim_t rows, dim_t cols) {
     if constexpr (IntegerFormat<Format>) {
         if constexpr (Format::min_value > std::numeric_limits<T>::min() ||
                       Format::max_magnitude < std::numeric_limits<T>::max()) {
+            const bool dense = !v.offsets && v.col_stride == 1 && v.row_stride == cols;
+            if (dense && in_range<Format>(v.data, rows * cols)) return;
             const bool by_column = v.col_stride != 1 && !v.offsets && v.row_stride == 1;
             for (dim_t outer = 0; outer < (by_column ? cols : rows); ++outer) {
                 const T* line = by_column ? v.data + outer * v.col_stride : v.row(outer);
                 const dim_t count = by_column ? rows : cols, step = by_column ? 1 : v.col_stride;
-                T low = 0, high = 0;
-                for (dim_t e = 0; e < count; ++e) {
-                    low = std::min(low, line[e * step]);
-                    high = std::max(high, line[e * step]);
-                }
-                if (low >= Format::min_value && high <= Format::max_magnitude) continue;
+                if (step == 1 && in_range<Format>(line, count)) continue;
                 for (dim_t e = 0; e < count; ++e) {
                     const auto value = static_cast<std::int64_t>(line[e * step]);
                     require<value_error>(value >= Format::min_value && value <= Format::max_magnitude, "gemm: ", name,

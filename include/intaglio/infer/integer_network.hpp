@@ -13,7 +13,6 @@
 // level, which is a number. A request takes no memory for activations beside its workspace. Results equal reference.hpp
 // bit for bit: for every batch, number of threads and instruction set.
 
-#include <cmath>
 #include <cstddef>
 #include <map>
 #include <set>
@@ -32,6 +31,7 @@
 #include "intaglio/infer/passes.hpp"
 #include "intaglio/infer/product_kernels.hpp"
 #include "intaglio/infer/weight_memory.hpp"
+#include "intaglio/numeric/exponent.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::infer {
 
@@ -106,9 +106,10 @@ public:
                 logits.size());
         require<value_error>(level >= 1 && level <= level_count(), "integer_network: level ", level,
                              " of a network with ", level_count());
-        for (std::size_t i = 0; i < images.size(); ++i)
-            require<value_error>(std::isfinite(images[i]), "integer_network: element ", i, " of the images is ",
-                                 images[i]);
+        if (!all_finite(images.data(), std::ssize(images)))
+            for (std::size_t i = 0; i < images.size(); ++i)
+                require<value_error>(is_finite(images[i]), "integer_network: element ", i, " of the images is ",
+                                     images[i]);
         if (batch == 0) return;
         reserve(memory, batch);
         const request r{memory.memory_.data(), batch, level, logits.data()};

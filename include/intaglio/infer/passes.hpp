@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "intaglio/nn/reference/pooling.hpp"
 #include "intaglio/nn/reference/response_norm.hpp"
 #include "intaglio/numeric/rescale.hpp"
+#include "intaglio/simd/vector.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::infer {
 
@@ -53,19 +55,37 @@ void at_window(const Pool& pool, const extents& in, const extents& out, dim_t p,
         f(b, nn::adaptive_window_at(y, in[1], pool.size.h), nn::adaptive_window_at(x, in[2], pool.size.w));
 }
 
-/// to[c] = max(to[c], from[c]). A function, since bytes may alias all that a loop reads but its own arguments.
+/// to[c] = the largest of a window's codes of channel c, the least code where it is empty; as many channels at a time
+/// as a register holds.
 template <class Code>
-void raise_to(Code* __restrict to, const Code* __restrict from, dim_t count) {
-    for (dim_t c = 0; c < count; ++c) to[c] = to[c] < from[c] ? from[c] : to[c];
+void largest_of_window(const activation& in, dim_t b, const nn::pool_window& y, const nn::pool_window& x,
+                       dim_t channels, Code* to) {
+    simd::for_each_vector<simd::widest_vector>(channels, [&](auto lanes, dim_t c) {
+        using codes = simd::vector<Code, decltype(lanes)::value>;
+        codes most = codes{} + std::numeric_limits<Code>::min();
+        for (dim_t h = y.begin; h < y.end; ++h)
+            for (dim_t w = x.begin; w < x.end; ++w) {
+                const auto v = simd::load_vector<codes>(in.pixel<Code>((b * in.shape[1] + h) * in.shape[2] + w) + c);
+                most = v > most ? v : most;
+            }
+        simd::store_vector(to + c, most);
+    });
 }
 
 } // namespace detail
 
 /// From real numbers, dense, to codes. `values` are as many as `out` has.
 inline void quantize(std::span<const float> values, const activation& out, executor_ref exec) {
-    const dim_t channels = out.channels();
-    detail::for_each_pixel(out.shape, exec,
-                           [&](dim_t p) { detail::store_reals(out, p, 0, channels, values.data() + p * channels); });
+    const dim_t count = std::ssize(values);
+    constexpr dim_t each = 8192;      // worth a claim
+    if (out.stride == out.channels()) // dense: all as one pixel
+        exec.for_each((count + each - 1) / each, [&](dim_t i, int) {
+            detail::store_reals(out, 0, i * each, std::min(each, count - i * each), values.data() + i * each);
+        });
+    else
+        detail::for_each_pixel(out.shape, exec, [&](dim_t p) {
+            detail::store_reals(out, p, 0, out.channels(), values.data() + p * out.channels());
+        });
 }
 
 /// out = a (+ b) (, rectified). b.data is null where there is none.
@@ -96,14 +116,9 @@ inline void max_pool(const nn::op::max_pool& pool, const activation& in, const a
     detail::with_code_type(in.format, [&](auto type) {
         using code = decltype(type);
         detail::for_each_pixel(out.shape, exec, [&](dim_t p) {
-            code* const to = out.pixel<code>(p);
-            std::fill_n(to, out.channels(), std::numeric_limits<code>::min());
             detail::at_window(pool, in.shape, out.shape, p,
                               [&](dim_t b, const nn::pool_window& y, const nn::pool_window& x) {
-                                  for (dim_t h = y.begin; h < y.end; ++h)
-                                      for (dim_t w = x.begin; w < x.end; ++w)
-                                          detail::raise_to(to, in.pixel<code>((b * in.shape[1] + h) * in.shape[2] + w),
-                                                           out.channels());
+                                  detail::largest_of_window(in, b, y, x, out.channels(), out.pixel<code>(p));
                               });
         });
     });
