@@ -4,12 +4,15 @@
 Each way to train is a process that is ready and waits (bench/training/main.cpp, bench/training/peer.py); they take
 turns step by step, so that a slow moment of the machine hits all. Counted is everything but the data: forward, loss,
 backward, update, in DFP16 with quantization and packing. Medians of the turns count. PyTorch is taken in the faster
-of its default and its channels-last layout, FP32 and, where the CPU has bf16 instructions, bf16 autocast. Without
-PyTorch the rows say so. Writes build/bench/training.json."""
+of its default and its channels-last layout, FP32 and, where the CPU has bf16 instructions, bf16 autocast; of two
+layouts one leaves after the first turn if it is slower by a quarter. `--arch avx2` holds it to AVX2, as `tools/bench`
+builds ours. Without PyTorch the rows say so. Writes build/bench/training.json."""
 
 import argparse
+import concurrent.futures
 import json
 import math
+import os
 import pathlib
 import statistics
 import sys
@@ -18,35 +21,63 @@ HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 from server import Server, python_with  # bench/server.py
 
+NARROW = ("portable", "sse41", "avx2", "avx_vnni")  # instruction sets without AVX-512
 NETWORKS = {"resnet50": 8, "googlenet": 8, "vgg16": 8, "alexnet": 16, "cifar-resnet20": 128}
 
 
 class Trainer(Server):
     """A way to train; remembers the seconds of its steps."""
 
-    def __init__(self, *command):
-        super().__init__(*command)
+    def __init__(self, *command, env=None):
+        super().__init__(*command, env=env)
         self.times = []
 
     def step(self, count):
         self.times.append(self.seconds(count) / count)
 
 
-def has_bf16():
+def has_bf16(arch):
     with open("/proc/cpuinfo") as lines:
         flags = next((line for line in lines if line.startswith("flags")), "").split()
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    return arch not in NARROW and ("avx512_bf16" in flags or "amx_bf16" in flags)
 
 
-def measure(program, python, network, batch, threads, turns, seconds):
+def held_to(arch):
+    """The environment in which PyTorch and its libraries use no more than an instruction set."""
+    narrow = {"ATEN_CPU_CAPABILITY": "avx2", "OPENBLAS_CORETYPE": "Haswell",
+              "DNNL_MAX_CPU_ISA": "AVX2_VNNI" if arch == "avx_vnni" else "AVX2"}
+    return {**os.environ, **(narrow if arch in NARROW else {})}
+
+
+def started(commands, threads):
+    """Trainers by name, made side by side, since getting ready is not measured."""
+    with concurrent.futures.ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // threads)) as pool:
+        return dict(zip(commands, pool.map(lambda c: Trainer(*c[0], env=c[1]), commands.values())))
+
+
+def drop_slower(trainers, names):
+    """Ends those that are slower than the fastest of `names` by a quarter."""
+    best = min(trainers[name].times[-1] for name in names)
+    for name in names:
+        if trainers[name].times[-1] > 1.25 * best:
+            trainers.pop(name).end()
+
+
+def measure(options, python, network, batch, threads):
     """The rows of one network and number of threads."""
-    ours = {p: Trainer(program, "--serve", "--network", network, "--batch", batch, "--threads", threads,
-                       "--precision", p) for p in ("dfp16", "fp32")}
-    ways = ["fp32", "fp32-channels-last"] + (["bf16", "bf16-channels-last"] if has_bf16() else [])
-    peers = {way: Trainer(python, HERE / "peer.py", network, batch, threads, way) for way in (ways if python else [])}
-    all_of_them = {**ours, **{"peer " + way: p for way, p in peers.items()}}
+    turns, seconds = (3, 0.3) if options.quick else (7, 1.0)
+    commands = {p: ((options.program, "--serve", "--network", network, "--batch", batch, "--threads", threads,
+                     "--precision", p), None) for p in ("dfp16", "fp32")}
+    formats = (["fp32"] + (["bf16"] if has_bf16(options.arch) else [])) if python else []
+    for way in [f + layout for f in formats for layout in ("", "-channels-last")]:
+        commands["peer " + way] = ((python, HERE / "peer.py", network, batch, threads, way), held_to(options.arch))
+    all_of_them = started(commands, threads)
     for trainer in all_of_them.values():
         trainer.step(1)
+    for f in formats:
+        drop_slower(all_of_them, [name for name in all_of_them if name.startswith("peer " + f)])
+    ours = {p: all_of_them[p] for p in ("dfp16", "fp32")}
+    peers = {name.removeprefix("peer "): t for name, t in all_of_them.items() if name.startswith("peer ")}
     counts = {name: max(1, round(seconds / t.times[0])) for name, t in all_of_them.items()}
     for trainer in all_of_them.values():
         trainer.times.clear()
@@ -56,6 +87,9 @@ def measure(program, python, network, batch, threads, turns, seconds):
 
     speed = {name: batch / statistics.median(t.times) for name, t in all_of_them.items()}
     reports = {p: json.loads(t.ask("profile 2")) for p, t in ours.items()}
+    built_for = reports["dfp16"]["arch"]
+    if options.arch and built_for != options.arch:
+        sys.exit(f"{options.program} is built for {built_for}, not {options.arch}; run tools/bench training --arch")
     fastest = max((w for w in peers if w.startswith("fp32")), key=lambda w: speed["peer " + w], default=None)
     bf16 = max((speed["peer " + w] for w in peers if w.startswith("bf16")), default=0)
     memory = float(peers[fastest].ask("memory")) if fastest else 0
@@ -88,18 +122,18 @@ def main():
     parser.add_argument("--quick", action="store_true", help="fewer turns: at most 6 minutes in all")
     parser.add_argument("--network", action="append", choices=NETWORKS, help="this one only (may be repeated)")
     parser.add_argument("--threads", type=int, action="append", help="default: 1 and 2")
+    parser.add_argument("--arch", default="", help="what `program` was built for: PyTorch uses no more")
     parser.add_argument("--report", default="build/bench/training.json")
     options = parser.parse_args()
     python = python_with("torch", "torchvision")
     if not python:
         print("PyTorch is not here (Debian: python3-torch, python3-torchvision): our own figures only.")
-    turns, seconds = (3, 0.3) if options.quick else (7, 1.0)
     print("Images per second of whole training steps; the peer's FP32 in its faster layout; memory in MiB, ours / its.")
     print("network         batch threads  format      ours      peer   ratio  its bf16  products   memory", flush=True)
     rows = []
     for threads in options.threads or [1, 2]:
         for network in options.network or NETWORKS:
-            for row in measure(options.program, python, network, NETWORKS[network], threads, turns, seconds):
+            for row in measure(options, python, network, NETWORKS[network], threads):
                 rows.append(row)
                 print(line(row), flush=True)
     for precision in ("dfp16", "fp32"):

@@ -35,16 +35,18 @@ INTAGLIO_INLINE void store_vector(T* p, Vector v) {
     std::memcpy(p, &v, sizeof v);
 }
 
-/// Elements of int32 as T, an integer of 8 or 16 bits, which holds them. (GCC 12 takes vectors of less than 64 bytes
-/// apart to narrow them to bytes at once.)
+/// Elements of an integer type as T, a narrower one, which holds them. (GCC 12 takes vectors of less than 64 bytes
+/// apart to narrow them from four bytes to one at once.)
 template <class T, class Ints>
 INTAGLIO_INLINE auto narrow(Ints v) {
-    constexpr int lanes = sizeof(Ints) / sizeof(std::int32_t);
-    if constexpr (sizeof(T) == 1 && sizeof(Ints) < 64)
+    constexpr auto width = sizeof(v[0]);
+    constexpr int lanes = sizeof(Ints) / width;
+    if constexpr (sizeof(T) == 1 && width == 4 && sizeof(Ints) < 64)
         return __builtin_convertvector(__builtin_convertvector(v, vector<std::int16_t, lanes>), vector<T, lanes>);
     else
         return __builtin_convertvector(v, vector<T, lanes>);
 }
+
 /// Calls f(std::integral_constant<int, lanes>, e) for all places e < count of vectors of 4-byte elements, the widest
 /// first; what is left over, less than 32 bytes, is taken one by one.
 template <int Lanes = widest_vector / 4, class F>

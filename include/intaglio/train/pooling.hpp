@@ -10,6 +10,8 @@
 #include <limits>
 
 #include "intaglio/nn/pool_window.hpp"
+#include "intaglio/simd/arch/widen.hpp"
+#include "intaglio/simd/vector.hpp"
 #include "intaglio/train/pixels.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::train {
@@ -96,8 +98,7 @@ void average_gradient(const stored<T>& d_out, const pool_windows& w, const gradi
     });
 }
 
-/// Numbers of pixels beside elements: as wide as these, so that compilers compare and choose whole vectors (GCC 12 does
-/// not mix bytes and floats: 46 ns an element instead of 1).
+/// Numbers of pixels beside elements: as wide as these, so that one comparison chooses both.
 template <class T>
 using number_beside = std::conditional_t<std::is_same_v<T, float>, std::int32_t, std::int16_t>;
 
@@ -109,26 +110,26 @@ void maximum(const stored<T>& in, const pool_windows& w, stored<T>& out, std::ui
     exec.for_each(w.out.batch * w.out.height, [&](dim_t row, int) {
         const dim_t b = row / w.out.height, oy = row % w.out.height;
         using number = number_beside<T>;
-        number numbers[longest_piece];
-        for (dim_t ox = 0; ox < w.out.width; ++ox)
-            for (dim_t c0 = 0; c0 < channels; c0 += longest_piece) {
-                const dim_t count = std::min(longest_piece, channels - c0), at = w.out.pixel(b, oy, ox) + c0;
-                T* __restrict const best = out.data + at;
-                const nn::pool_window &rows = w.y.window(oy), &columns = w.x.window(ox);
-                std::copy_n(in.data + w.in.pixel(b, rows.begin, columns.begin) + c0, count, best);
-                std::fill_n(numbers, count, number{0});
+        for (dim_t ox = 0; ox < w.out.width; ++ox) {
+            const dim_t at = w.out.pixel(b, oy, ox);
+            const nn::pool_window &rows = w.y.window(oy), &columns = w.x.window(ox);
+            simd::for_each_vector<simd::widest_vector / sizeof(T)>(channels, [&](auto lanes, dim_t c) {
+                using elements = simd::vector<T, decltype(lanes)::value>;
+                using numbers = simd::vector<number, decltype(lanes)::value>;
+                auto best = simd::load_vector<elements>(in.data + w.in.pixel(b, rows.begin, columns.begin) + c);
+                numbers where{};
                 for (dim_t y = rows.begin; y < rows.end; ++y)
                     for (dim_t x = columns.begin; x < columns.end; ++x) {
-                        const T* __restrict const q = in.data + w.in.pixel(b, y, x) + c0;
-                        const auto n = static_cast<number>((y - rows.begin) * wide + x - columns.begin);
-                        for (dim_t c = 0; c < count; ++c) {
-                            const bool larger = (q[c] > best[c]) | (q[c] != q[c]);
-                            best[c] = larger ? q[c] : best[c];
-                            numbers[c] = larger ? n : numbers[c];
-                        }
+                        const auto q = simd::load_vector<elements>(in.data + w.in.pixel(b, y, x) + c);
+                        const auto larger = (q > best) | (q != q);
+                        best = larger ? q : best;
+                        where = larger ? numbers{} + static_cast<number>((y - rows.begin) * wide + x - columns.begin)
+                                       : where;
                     }
-                for (dim_t c = 0; c < count; ++c) largest[at + c] = static_cast<std::uint8_t>(numbers[c]);
-            }
+                simd::store_vector(out.data + at + c, best);
+                simd::store_vector(largest + at + c, simd::narrow<std::uint8_t>(where));
+            });
+        }
     });
     report_stored(out);
 }
@@ -137,26 +138,25 @@ template <class T>
 void maximum_gradient(const stored<T>& d_out, const std::uint8_t* largest, const pool_windows& w,
                       const gradient_target<T>& to, dfp_spec spec, std::string_view name, executor_ref exec) {
     const dim_t wide = w.x.longest();
-    using number = number_beside<T>;
     // integers are exact: at most 256 windows
     using sum = std::conditional_t<std::is_same_v<T, float>, float, std::int32_t>;
     gather_pass<T>(w.in, to, spec, name, exec, [&](dim_t b, dim_t y, dim_t x, dim_t c0, dim_t c1, float* __restrict v) {
-        sum sums[longest_piece];
-        std::fill_n(sums, c1 - c0, sum{0});
         const auto row = static_cast<std::size_t>(y), column = static_cast<std::size_t>(x);
-        for (dim_t oy = w.y.first[row]; oy < w.y.last[row]; ++oy)
-            for (dim_t ox = w.x.first[column]; ox < w.x.last[column]; ++ox) {
-                const dim_t at = w.out.pixel(b, oy, ox) + c0;
-                const auto n = static_cast<number>((y - w.y.window(oy).begin) * wide + x - w.x.window(ox).begin);
-                const T* __restrict const q = d_out.data + at;
-                const std::uint8_t* __restrict const numbers = largest + at;
-                for (dim_t c = 0; c < c1 - c0; ++c) {
-                    const T share = number{numbers[c]} == n ? q[c] : T{0};
-                    sums[c] += sum{share};
-                }
-            }
         const float unit = d_out.unit();
-        for (dim_t c = 0; c < c1 - c0; ++c) v[c] = static_cast<float>(sums[c]) * unit;
+        simd::for_each_vector(c1 - c0, [&](auto lanes, dim_t c) {
+            constexpr int count = decltype(lanes)::value;
+            simd::vector<sum, count> sums{};
+            for (dim_t oy = w.y.first[row]; oy < w.y.last[row]; ++oy)
+                for (dim_t ox = w.x.first[column]; ox < w.x.last[column]; ++ox) {
+                    const dim_t at = w.out.pixel(b, oy, ox) + c0 + c;
+                    const auto n =
+                        static_cast<std::int32_t>((y - w.y.window(oy).begin) * wide + x - w.x.window(ox).begin);
+                    const auto was_largest = simd::convert_vector<std::int32_t, count>(largest + at) == n;
+                    sums +=
+                        was_largest ? simd::convert_vector<sum, count>(d_out.data + at) : simd::vector<sum, count>{};
+                }
+            simd::store_vector(v + c, __builtin_convertvector(sums, simd::vector<float, count>) * unit);
+        });
     });
 }
 
