@@ -5,8 +5,8 @@ Each way to train is a process that is ready and waits (bench/training/main.cpp,
 turns step by step, so that a slow moment of the machine hits all. Counted is everything but the data: forward, loss,
 backward, update, in DFP16 with quantization and packing. Medians of the turns count. PyTorch is taken in the faster
 of its default and its channels-last layout, FP32 and, where the CPU has bf16 instructions, bf16 autocast; of two
-layouts one leaves after the first turn if it is slower by a quarter. `--arch avx2` holds it to AVX2, as `tools/bench`
-builds ours. Without PyTorch the rows say so. Writes build/bench/training.json."""
+layouts one leaves after the second turn if its best is slower than the other's by a quarter. `--arch avx2` holds
+PyTorch to AVX2, as `tools/bench` builds ours. Without PyTorch the rows say so. Writes build/bench/training.json."""
 
 import argparse
 import concurrent.futures
@@ -26,11 +26,12 @@ NETWORKS = {"resnet50": 8, "googlenet": 8, "vgg16": 8, "alexnet": 16, "cifar-res
 
 
 class Trainer(Server):
-    """A way to train; remembers the seconds of its steps."""
+    """A way to train; remembers the seconds of its steps. `first`: of the last one before it was ready."""
 
     def __init__(self, *command, env=None):
         super().__init__(*command, env=env)
-        self.times = []
+        *version, first = self.version.split()
+        self.version, self.first, self.times = " ".join(version), float(first), []
 
     def step(self, count):
         self.times.append(self.seconds(count) / count)
@@ -57,9 +58,9 @@ def started(commands, threads):
 
 def drop_slower(trainers, names):
     """Ends those that are slower than the fastest of `names` by a quarter."""
-    best = min(trainers[name].times[-1] for name in names)
+    best = min(min(trainers[name].times) for name in names)
     for name in names:
-        if trainers[name].times[-1] > 1.25 * best:
+        if min(trainers[name].times) > 1.25 * best:
             trainers.pop(name).end()
 
 
@@ -72,18 +73,14 @@ def measure(options, python, network, batch, threads):
     for way in [f + layout for f in formats for layout in ("", "-channels-last")]:
         commands["peer " + way] = ((python, HERE / "peer.py", network, batch, threads, way), held_to(options.arch))
     all_of_them = started(commands, threads)
-    for trainer in all_of_them.values():
-        trainer.step(1)
-    for f in formats:
-        drop_slower(all_of_them, [name for name in all_of_them if name.startswith("peer " + f)])
+    for turn in range(turns):
+        for trainer in all_of_them.values():
+            trainer.step(max(1, round(seconds / trainer.first)))
+        if turn == 1:
+            for f in formats:
+                drop_slower(all_of_them, [name for name in all_of_them if name.startswith("peer " + f)])
     ours = {p: all_of_them[p] for p in ("dfp16", "fp32")}
     peers = {name.removeprefix("peer "): t for name, t in all_of_them.items() if name.startswith("peer ")}
-    counts = {name: max(1, round(seconds / t.times[0])) for name, t in all_of_them.items()}
-    for trainer in all_of_them.values():
-        trainer.times.clear()
-    for _ in range(turns):
-        for name, trainer in all_of_them.items():
-            trainer.step(counts[name])
 
     speed = {name: batch / statistics.median(t.times) for name, t in all_of_them.items()}
     reports = {p: json.loads(t.ask("profile 2")) for p, t in ours.items()}
