@@ -2,8 +2,8 @@
 #pragma once
 
 // Steps on demand, so that compare.py can let them and their peers take turns. It says "ready" and what its second step
-// took, then orders come on standard input: "step N" is answered by the seconds that N steps took, "profile N" by a line
-// of JSON, anything else ends it.
+// took; then orders come on standard input: "step N" is answered by the seconds that N steps took, "profile N" by a
+// line of JSON, anything else ends it.
 
 #include <chrono>
 #include <fstream>
