@@ -30,13 +30,13 @@ double peak_ratio(const std::string& header) {
     const std::uint64_t length = header.size();
     std::memcpy(bytes.data(), &length, 8);
     std::memcpy(bytes.data() + 8, header.data(), header.size());
-    const std::size_t before = live;
-    peak = before;
+    const std::size_t before = counted_new::live;
+    counted_new::peak = before;
     try {
         detail::parse_safetensors_header(bytes, "hostile");
     } catch (const file_error&) {
     }
-    return static_cast<double>(peak - before) / static_cast<double>(header.size());
+    return static_cast<double>(counted_new::peak - before) / static_cast<double>(header.size());
 }
 
 } // namespace
