@@ -30,12 +30,29 @@ inline void release(void* memory) noexcept {
 
 } // namespace counted_new
 
+// All forms: a sanitizer's own of one would not fit the others.
 void* operator new(std::size_t size) { return counted_new::counted(std::malloc(size == 0 ? 1 : size)); }
+void* operator new[](std::size_t size) { return operator new(size); }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    try {
+        return operator new(size);
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+}
+void* operator new[](std::size_t size, const std::nothrow_t& tag) noexcept { return operator new(size, tag); }
 void* operator new(std::size_t size, std::align_val_t alignment) {
     const auto unit = static_cast<std::size_t>(alignment);
     return counted_new::counted(std::aligned_alloc(unit, (size + unit) / unit * unit));
 }
+void* operator new[](std::size_t size, std::align_val_t alignment) { return operator new(size, alignment); }
 void operator delete(void* memory) noexcept { counted_new::release(memory); }
+void operator delete[](void* memory) noexcept { counted_new::release(memory); }
 void operator delete(void* memory, std::size_t) noexcept { counted_new::release(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { counted_new::release(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { counted_new::release(memory); }
+void operator delete[](void* memory, const std::nothrow_t&) noexcept { counted_new::release(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { counted_new::release(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { counted_new::release(memory); }
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { counted_new::release(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { counted_new::release(memory); }
