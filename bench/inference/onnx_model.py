@@ -12,21 +12,14 @@ Its range is the narrowest on which no answer depends: what reaches the sum's fo
 ValueError for an operation that is not written here."""
 
 import json
+import pathlib
 import sys
 
 import numpy
 from onnx import TensorProto, checker, helper, numpy_helper, save
 
-
-def read_safetensors(path):
-    """The tensors of a file, and its metadata."""
-    types = {"I8": numpy.int8, "F32": numpy.float32, "U8": numpy.uint8}
-    data = numpy.fromfile(path, numpy.uint8)
-    start = 8 + int(data[:8].view("<u8")[0])
-    header = json.loads(bytes(data[8:start]))
-    metadata = header.pop("__metadata__", {})
-    return {name: data[start + at["data_offsets"][0]:start + at["data_offsets"][1]].view(types[at["dtype"]])
-            .reshape(at["shape"]) for name, at in header.items()}, metadata
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+from safetensors_file import read_safetensors  # bench/safetensors_file.py
 
 
 def both(value):

@@ -12,9 +12,13 @@ import argparse
 import json
 import pathlib
 import subprocess
+import sys
 import tempfile
 
 import numpy
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+from safetensors_file import read_safetensors  # bench/safetensors_file.py
 
 WAYS = {"dfp16": ["--precision", "dfp16"],
         "dfp16-paper": ["--precision", "dfp16-paper"],
@@ -23,14 +27,10 @@ SHARES = (1e-4, 5e-4)
 LEAST_SIZE = 2048  # of a weight that counts; biases and norms do not
 
 
-def tensors(file, prefix=""):
-    """The FP32 tensors of a safetensors file whose names begin with `prefix`, without it."""
-    raw = file.read_bytes()
-    end = 8 + int.from_bytes(raw[:8], "little")
-    for name, entry in json.loads(raw[8:end]).items():
-        if name.startswith(prefix) and entry.get("dtype") == "F32":
-            first, last = (end + at for at in entry["data_offsets"])
-            yield name.removeprefix(prefix), numpy.frombuffer(raw[first:last], numpy.float32).reshape(entry["shape"])
+def momentum_of(file):
+    """The gradients behind one step, by the names of the weights."""
+    prefix = "momentum."
+    return {name.removeprefix(prefix): v for name, v in read_safetensors(file)[0].items() if name.startswith(prefix)}
 
 
 def write(file, named):
@@ -60,9 +60,9 @@ def main():
                            check=True, stdout=subprocess.DEVNULL)
             return folder / "checkpoint.safetensors"
 
-        expected = dict(tensors(step("fp32", "--precision", "fp32"), "momentum."))
+        expected = momentum_of(step("fp32", "--precision", "fp32"))
         runs = {name: step(name, *words) for name, words in WAYS.items()}
-        start = dict(tensors(step("start", "--precision", "fp32", "--lr", "1e-30")))
+        start, _ = read_safetensors(step("start", "--precision", "fp32", "--lr", "1e-30"))
         weights = {name: v for name, v in start.items() if not name.startswith(("momentum.", "training."))}
         random = numpy.random.default_rng(1)
         for share in SHARES:
@@ -75,7 +75,7 @@ def main():
 
         print(f"{'':30} least cosine   median   of {options.network}'s weight gradients")
         for name, file in runs.items():
-            got, cosines = dict(tensors(file, "momentum.")), {}
+            got, cosines = momentum_of(file), {}
             for weight, g in expected.items():
                 if g.size >= LEAST_SIZE and g.any():
                     a, b = g.ravel().astype(float), got[weight].ravel().astype(float)

@@ -104,12 +104,6 @@ struct winograd_memory {
     output_factors<Traits> factors;
     buffer<Element> zeros;
     std::vector<winograd_scratch<Traits>> scratch; ///< of each worker
-
-    void reserve(dim_t channels, dim_t workers) {
-        if (zeros.size() < std::max<dim_t>(channels, 1)) zeros = buffer<Element>(std::max<dim_t>(channels, 1));
-        if (std::ssize(scratch) < workers)
-            scratch = std::vector<winograd_scratch<Traits>>(static_cast<std::size_t>(workers));
-    }
 };
 
 /// One group of a convolution.
@@ -140,9 +134,11 @@ public:
         const dim_t tile_bytes = winograd_products * (2 * stride_ + 4 * cols),
                     fit = std::max<dim_t>(2, l2 * 3 / 4 / tile_bytes / traits::rows) * traits::rows;
         const task_grid tasks = cut_output(tiles, traits::rows, panels, ceil_div(tiles, fit), 0, l2, workers);
-        memory_->reserve(image_.count, workers);
+        const auto scratch = scratch_of(memory_->scratch, workers);
+        if (memory_->zeros.size() < image_.count || memory_->zeros.empty())
+            memory_->zeros = buffer<element>(std::max<dim_t>(image_.count, 1));
         for_each_task<traits>(tasks, tiles, panels, exec, [&](dim_t t0, dim_t t1, dim_t p0, dim_t p1, int worker) {
-            run_block(t0, t1, p0, p1, memory_->scratch[static_cast<std::size_t>(worker)]);
+            run_block(t0, t1, p0, p1, scratch[static_cast<std::size_t>(worker)]);
         });
     }
 

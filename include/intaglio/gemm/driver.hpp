@@ -304,19 +304,19 @@ private:
     std::size_t pc_ = 0;
 };
 
+/// Scratch of `workers` or more workers, the kept one where it is as much.
+template <class Scratch>
+std::span<Scratch> scratch_of(std::vector<Scratch>& scratch, dim_t workers) {
+    if (std::ssize(scratch) < workers) scratch = std::vector<Scratch>(static_cast<std::size_t>(workers));
+    return scratch;
+}
+
 /// What a product needs beside its operands.
 template <class Traits>
 struct product_memory {
     chain_plan<Traits> plan;
     output_factors<Traits> factors;
-    std::vector<worker_scratch<Traits>> scratch;
-
-    std::span<worker_scratch<Traits>> scratch_of(dim_t workers) {
-        if (std::ssize(scratch) < workers)
-            scratch = std::vector<worker_scratch<Traits>>(static_cast<std::size_t>(workers));
-        for (auto& s : scratch) s.image.clear(); // a source without windows does not
-        return scratch;
-    }
+    std::vector<worker_scratch<Traits>> scratch; ///< of each worker
 };
 
 /// Loops 1 and 2.
@@ -332,7 +332,8 @@ void run_product(const Source& source, const Call& call, dim_t kc, const cache_s
     const task_grid grid =
         cut_output(m, together, panels, ceil_div(m, rows_fit), call.plan.blocks().size() > 1 ? kept : 0, cache.l2,
                    workers, !source.along_rows());
-    const auto scratch = memory.scratch_of(workers);
+    const auto scratch = scratch_of(memory.scratch, workers);
+    for (auto& s : scratch) s.image.clear(); // a source without windows does not
     for_each_task<Traits>(
         grid, m, panels, exec,
         [&](dim_t i0, dim_t i1, dim_t p0, dim_t p1, int worker) {
