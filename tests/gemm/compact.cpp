@@ -54,7 +54,8 @@ template <class P>
 void check(dim_t m, dim_t n, dim_t k, int usual) {
     CAPTURE(m, n, k, usual);
     const product<P> of{m, n, k};
-    const std::vector<std::int8_t> coarse = codes_of(n * k, usual, 41, 5);
+    constexpr int most = P::rhs::format::max_magnitude / 3 - 1; // three times that and 3 fit
+    const std::vector<std::int8_t> coarse = codes_of(n * k, usual, most, 5);
     std::vector<std::int8_t> fine = codes_of(n * k, 1, 3, 6);
     for (std::size_t i = 0; i < fine.size(); ++i) fine[i] = static_cast<std::int8_t>(fine[i] + 3 * coarse[i]);
     const packed_rhs<P> first = of.pack(coarse, rhs_storage::compact);
@@ -102,6 +103,7 @@ TEST_CASE("products of weights in fewer bits are those of bytes", "[exact]") {
                 for (const dim_t m : {1, 7, 70}) {
                     check<int8_inference>(m, n, k, usual);
                     check<int8_signed>(m, n, k, usual);
+                    check<int7_inference>(m, n, k, usual);
                 }
 }
 

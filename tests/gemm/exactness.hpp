@@ -349,6 +349,7 @@ void for_each_policy(const Visit& visit) {
     visit.template operator()<dfp16_dial<3>>("dfp16_dial<3>");
     visit.template operator()<int8_inference>("int8_inference");
     visit.template operator()<int8_signed>("int8_signed");
+    visit.template operator()<int7_inference>("int7_inference");
     visit.template operator()<ternary8_inference<1>>("ternary8_inference<1>");
     visit.template operator()<ternary8_inference<2>>("ternary8_inference<2>");
     visit.template operator()<ternary8_inference<3>>("ternary8_inference<3>");

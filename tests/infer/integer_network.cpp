@@ -140,27 +140,39 @@ TEST_CASE("layers wide enough for Winograd's products equal the scalar meaning b
                    {.kernel = 2, .stride = 2});
     const nn::network net = b.finish(b.linear("fc", b.flatten(b.global_average_pool(x)), {.out_features = 5}));
     const folded_network folded = infer::fold(net, random_parameters(net));
-    const coded_network coded = encode(folded, measure(folded), [](std::size_t) { return weight_coding{}; });
-    const integer_network engine(coded), small(coded, {}, weight_memory::small);
+    const calibration measured = measure(folded);
     using kernels = product_kernels<>;
-    if (kernels::takes_winograd({.batch = 1,
-                                 .height = 10,
-                                 .width = 14,
-                                 .in_channels = 64,
-                                 .out_channels = 33,
-                                 .kernel_h = 3,
-                                 .kernel_w = 3},
-                                false))
-        REQUIRE(engine.weight_bytes() > small.weight_bytes());
-    integer_network::workspace memory = engine.make_workspace(3);
+    const std::size_t wide = nn::find_node(folded.net, "conv2");
     thread_pool two(2), three(3);
-    for (const dim_t batch : {dim_t{1}, dim_t{3}}) {
-        CAPTURE(batch);
-        const auto images = random_images(nn::image_shape(net, batch), 77);
-        const tensor<float> expected = reference_logits(coded, images, 1);
-        for (const executor_ref exec : {executor_ref{}, executor_ref(two), executor_ref(three)})
-            REQUIRE(same_bits(engine.run(images, 1, memory, exec), expected));
-        REQUIRE(same_bits(small.run(images, 1, memory), expected));
+    // bytes, and codes of about 13, 3 and 1 in magnitude
+    for (const double step : {0.0, 0.06, 0.3, 0.7}) {
+        CAPTURE(step);
+        const coded_network coded =
+            encode(folded, measured, [&](std::size_t) { return weight_coding{.step = step, .feedback = false}; });
+        const integer_network engine(coded), small(coded, {}, weight_memory::small);
+        const stored_weights& how = engine.stored(wide).front();
+        if (kernels::takes_winograd({.batch = 1,
+                                     .height = 10,
+                                     .width = 14,
+                                     .in_channels = 64,
+                                     .out_channels = 33,
+                                     .kernel_h = 3,
+                                     .kernel_w = 3},
+                                    false)) {
+            REQUIRE(engine.weight_bytes() > small.weight_bytes());
+            REQUIRE(how.winograd == (step < 0.7));
+        }
+        REQUIRE(how.pairs == (kernels::has_pairs && step == 0.7));
+        REQUIRE(engine.stored(nn::find_node(folded.net, "fc")).front().pairs == (kernels::has_pairs && step > 0.1));
+        integer_network::workspace memory = engine.make_workspace(3);
+        for (const dim_t batch : {dim_t{1}, dim_t{3}}) {
+            CAPTURE(batch);
+            const auto images = random_images(nn::image_shape(net, batch), 77);
+            const tensor<float> expected = reference_logits(coded, images, 1);
+            for (const executor_ref exec : {executor_ref{}, executor_ref(two), executor_ref(three)})
+                REQUIRE(same_bits(engine.run(images, 1, memory, exec), expected));
+            REQUIRE(same_bits(small.run(images, 1, memory), expected));
+        }
     }
 }
 

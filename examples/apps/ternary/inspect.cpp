@@ -56,6 +56,7 @@ int inspect(const inspect_options& asked) {
                          s.added_to > 0 ? intaglio::join("expands both, added to ", s.added_to)
                          : s.compact    ? "expands codes in L1"
                          : s.winograd   ? "Winograd's products, in 16 bits"
+                         : s.pairs      ? "sums pairs in 16 bits"
                          : widened      ? "reads bytes as 16 bits"
                                         : "reads bytes"});
     }

@@ -2,8 +2,8 @@
 #pragma once
 
 // The plan of a product's reduction: blocks of kc that are packed at a time (loop 3), and in each of them the chains
-// that the micro-kernel runs. Chains that norms prove are cut when a block of lhs is gathered and known (cut); all
-// others here, one list for all panels.
+// that the micro-kernel runs. Chains that norms prove are cut when a block of lhs is gathered and known, those of int16
+// sums panel by panel (cut); all others here, one list for all panels.
 
 #include <algorithm>
 #include <span>
@@ -36,7 +36,7 @@ public:
                     length = std::max(unit, round_up(ceil_div(k, count), unit));
         for (dim_t from = 0; from == 0 || from < k; from += length)
             blocks_.push_back({from, std::min(k, from + length)});
-        if constexpr (!Traits::proven) {
+        if constexpr (!Traits::own_chains) {
             fixed_.resize(std::max(fixed_.size(), blocks_.size()));
             for (std::size_t b = 0; b < blocks_.size(); ++b) {
                 fixed_[b].clear();
@@ -49,9 +49,9 @@ public:
         dim_t k0, k1;
     };
     const std::vector<block>& blocks() const { return blocks_; }
-    /// Those of block b that all panels share; none where norms cut them.
+    /// Those of block b that all panels share; none where each has its own.
     std::span<const chain> chains(std::size_t b) const {
-        return Traits::proven ? std::span<const chain>{} : std::span<const chain>(fixed_[b]);
+        return Traits::own_chains ? std::span<const chain>{} : std::span<const chain>(fixed_[b]);
     }
 
     /// Cuts block b for a panel and a block of lhs whose norms begin at element `lhs_first` of the reduction; appends
@@ -59,7 +59,9 @@ public:
     void cut(dim_t panel, std::size_t b, const norm_table& lhs, dim_t lhs_first, std::vector<chain>& out) const {
         const rhs_run& run = rhs_->runs().front();
         const auto [k0, k1] = blocks_[b];
-        if (!rhs_->whole_chains())
+        if constexpr (Traits::cut_by_sums)
+            cut_at(rhs_->chain_ends(panel), run, k0, k1, Traits::k, Traits::cols, out);
+        else if (!rhs_->whole_chains())
             cut_proven(run, k0, k1, Traits::k, Traits::cols, lhs, lhs_first, rhs_->norms(panel), out);
         else if (k0 < k1)
             out.push_back(chain_of(run, k0, k1, Traits::k, Traits::cols));

@@ -11,6 +11,7 @@
 // next piece would take the bound past 2^31 - 1 less what a carry left.
 
 #include <algorithm>
+#include <span>
 #include <vector>
 
 #include "intaglio/core/config.hpp"
@@ -34,6 +35,14 @@ struct chain {
 /// Elements [from, to) of a run's reduction as one chain, of whole numbers without scales.
 inline chain chain_of(const rhs_run& run, dim_t from, dim_t to, int atom_k, int panel_cols) {
     return {from, (to - from + atom_k - 1) / atom_k, run.offset + (from - run.k) * panel_cols, 0, run.plane, 0, 0};
+}
+
+/// Cuts [k_begin, k_end) of one run at `ends`, which ascend to k_end or beyond, appending the chains to `out`.
+inline void cut_at(std::span<const dim_t> ends, const rhs_run& run, dim_t k_begin, dim_t k_end, int atom_k,
+                   int panel_cols, std::vector<chain>& out) {
+    auto next = std::upper_bound(ends.begin(), ends.end(), k_begin);
+    for (dim_t k = k_begin; k < k_end; k = *next++)
+        out.push_back(chain_of(run, k, std::min(*next, k_end), atom_k, panel_cols));
 }
 
 /// What a proven chain keeps to in magnitude, since it starts from the low part of a sum.

@@ -172,7 +172,13 @@ struct kernel_traits {
     static constexpr bool proven = std::is_same_v<typename P::chain, proven_chain> && rhs_planes == 1 &&
                                    lhs_planes == 1 && std::is_same_v<rhs_digit, std::int16_t>;
     static constexpr dim_t block = scale_block<P>;
-    static constexpr bool integer_scales = block > 0 && !float_total;
+    /// Chains of int16 sums that no scale ends: each panel is cut where the magnitudes of its own elements say
+    /// (rhs_bounds.hpp), and the sums of a chain are widened as those of a block with a scale of one are.
+    static constexpr bool cut_by_sums = block == 0 && std::is_same_v<typename digits::acc, std::int16_t> &&
+                                        lhs_planes == 1 && rhs_planes == 1 && std::is_integral_v<total>;
+    static constexpr bool integer_scales = (block > 0 && !float_total) || cut_by_sums;
+    /// Whether panels have chains of their own.
+    static constexpr bool own_chains = proven || cut_by_sums;
     using block_scale = std::conditional_t<integer_scales, std::uint8_t, float>;
     /// Where bytes are multiplied as fast as trits, integer scales may be folded into the digits while packing, all
     /// planes of an element into one byte: sum over planes of scale * digit. It is done where every such sum fits a

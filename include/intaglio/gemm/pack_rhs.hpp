@@ -115,7 +115,7 @@ private:
             if constexpr (traits::float_total)
                 out_.largest_scale_ =
                     std::bit_cast<float>(largest_magnitude_bits(view_.scales.data(), std::ssize(view_.scales)));
-        } else if constexpr (traits::block > 0) { // only lhs has scales per block
+        } else if constexpr (traits::block > 0 || traits::cut_by_sums) { // only lhs has scales per block, or nobody
             std::fill(out_.scales_.begin(), out_.scales_.end(), typename traits::block_scale{1});
         }
     }

@@ -101,6 +101,8 @@ public:
     bool whole_chains() const { return whole_chains_; }
     /// The norms of panel p.
     const detail::norm_table& norms(dim_t p) const { return bounds_.norms(p); }
+    /// Int16 sums without scales: where the chains of panel p end, elements of the reduction.
+    std::span<const dim_t> chain_ends(dim_t p) const { return bounds_.chain_ends(p); }
     /// No column of panel p has a larger sum of magnitudes.
     double l1_bound(dim_t p) const { return detail::l1_bound(norms(p), k()); }
     /// The block scales are folded into the digits; there is one run and no scales.

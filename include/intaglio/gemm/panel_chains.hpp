@@ -2,7 +2,7 @@
 #pragma once
 
 // The chains of one block of the reduction, panel by panel: the plan's, which all panels share, but where a panel has
-// its own, cut from its norms or without the runs that are zeros.
+// its own, cut from its bounds or without the runs that are zeros.
 
 #include <span>
 #include <vector>
@@ -27,8 +27,8 @@ public:
         places_.clear();
         for (dim_t panel = p0; panel < p1; ++panel) {
             const std::size_t first = own_.size();
-            bool own = Traits::proven;
-            if constexpr (Traits::proven) {
+            bool own = Traits::own_chains;
+            if constexpr (Traits::own_chains) {
                 plan.cut(panel, block, lhs, lhs_first, own_);
             } else if (const auto zeros = rhs.zero_runs(panel); zeros_vanish && !zeros.empty()) {
                 own = true;

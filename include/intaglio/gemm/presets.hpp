@@ -65,6 +65,14 @@ struct int8_signed : int8_inference {
     using lhs = operand<fixed<8>, per_tensor>;
 };
 
+/// The same with weights of at most 63 in magnitude: a pair of products fits int16, in which machines that do not
+/// multiply bytes into int32 sum twice as many at a time. Chains are as long as the weights allow.
+struct int7_inference : int8_inference {
+    using rhs = operand<fixed<7>, per_row>;
+    using accumulator = std::int16_t;
+    using chain = fixed_chain<2>;
+};
+
 /// "8-2": unsigned 8-bit activations, `Planes` planes of trits with a scale per 64 input channels (Kundu et al., arXiv
 /// 1707.04679).
 template <int Planes = 1, dim_t Block = 64>

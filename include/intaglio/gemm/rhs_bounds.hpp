@@ -2,8 +2,15 @@
 #pragma once
 
 // What is known of the magnitudes of a packed rhs, panel by panel, measured while it is packed: norms and the largest
-// magnitude for proven chains, a bound of every sum for int32 totals, whether floats are finite. Other policies keep
-// nothing.
+// magnitude for proven chains, where chains of int16 sums end, a bound of every sum for int32 totals, whether floats
+// are finite. Other policies keep nothing.
+//
+// An int16 sum of products with elements of lhs up to A fits whatever these are while
+//
+//   A * (the magnitudes of the elements of rhs that it takes) <= 32767
+//
+// so a chain ends before the step with which some column of the panel would go beyond. Codes are small on the average:
+// with A = 255 and a mean magnitude of 2 a chain is 50 to 60 products long where the largest code, 63, allows two.
 
 #include <algorithm>
 #include <cstdint>
@@ -32,6 +39,7 @@ public:
             norms_.resize(count);
             largest_.resize(count);
         }
+        if constexpr (Traits::cut_by_sums) chain_ends_.resize(count);
         if constexpr (Traits::floats) finite_.assign(count, 1);
     }
 
@@ -43,15 +51,19 @@ public:
     }
     const norm_table& norms(dim_t p) const { return norms_[static_cast<std::size_t>(p)]; }
     std::int64_t unit(dim_t p) const { return unit_[static_cast<std::size_t>(p)]; }
+    const std::vector<dim_t>& chain_ends(dim_t p) const { return chain_ends_[static_cast<std::size_t>(p)]; }
     /// Memory held.
     dim_t bytes() const {
-        return norms_.empty() ? 0 : static_cast<dim_t>(norms_.size() * norms_.front().values().size() * sizeof(float));
+        std::size_t sum = norms_.empty() ? 0 : norms_.size() * norms_.front().values().size() * sizeof(float);
+        for (const auto& ends : chain_ends_) sum += ends.size() * sizeof(dim_t);
+        return static_cast<dim_t>(sum);
     }
 
     /// Measures panel p, whose digits and scales (if it has any) are given.
     void measure(const rhs_layout<Traits>& layout, dim_t p, const digit* panel, const std::uint8_t* scales) {
         if constexpr (Traits::proven) measure_norms(layout, p, panel);
         if constexpr (sums) measure_sums(layout, p, panel, scales);
+        if constexpr (Traits::cut_by_sums) end_chains(layout.k, panel, chain_ends_[static_cast<std::size_t>(p)]);
     }
 
     /// Notes what some elements of panel p say: packing floats, and measuring them, goes strip by strip.
@@ -87,7 +99,30 @@ private:
         unit_[static_cast<std::size_t>(p)] = *std::max_element(sum, sum + Traits::cols);
     }
 
+    /// Lists where chains end in a panel of one run of k elements, the last end included. The digits of a step that
+    /// one sum takes are neighbours.
+    static void end_chains(dim_t k, const digit* __restrict v, std::vector<dim_t>& ends) {
+        using policy = typename Traits::policy;
+        constexpr dim_t digits = Traits::k * Traits::cols, taken = Traits::k / Traits::partial_sums,
+                        sums = digits / taken;
+        constexpr auto most =
+            static_cast<std::int32_t>(products_in<typename Traits::digits::acc>(lhs_magnitude<policy>));
+        std::int32_t chain[static_cast<std::size_t>(sums)] = {};
+        for (dim_t s = 0; s < k; s += Traits::k, v += digits) {
+            std::int32_t step[static_cast<std::size_t>(sums)] = {}, largest = 0;
+            for (dim_t e = 0; e < digits; ++e) step[e / taken] += v[e] < 0 ? -v[e] : v[e];
+            for (dim_t e = 0; e < sums; ++e) largest = std::max(largest, chain[e] + step[e]);
+            if (largest > most) {
+                ends.push_back(s);
+                std::fill_n(chain, sums, 0);
+            }
+            for (dim_t e = 0; e < sums; ++e) chain[e] += step[e];
+        }
+        ends.push_back(k);
+    }
+
     std::vector<std::int64_t> unit_;
+    std::vector<std::vector<dim_t>> chain_ends_;
     std::vector<norm_table> norms_;
     std::vector<std::int32_t> largest_;
     std::vector<char> finite_;

@@ -75,6 +75,7 @@ struct rhs_layout {
                     add(from, std::min(Traits::longest_chain(), k - from), p, 0);
         } else {
             for (int p = 0; p < Traits::rhs_planes; ++p) add(0, k, p, 0);
+            if (Traits::cut_by_sums) scale_rows = 1; // of ones
         }
         constexpr dim_t line = std::max<dim_t>(1, 64 / static_cast<dim_t>(sizeof(typename Traits::rhs_digit)));
         panel_digits = round_up(offset, narrow ? narrow_group() : line);

@@ -302,16 +302,20 @@ private:
             for (const weight_plane& plane : product.planes) to.bias.push_back(plane.bias.values());
             std::set<int> used;
             for (int level = 1; level <= level_count(); ++level) used.insert(planes(level, i));
+            const bool is_signed = formats_[from].is_signed, small = memory == weight_memory::small;
+            // what shares memory is of one kind, and the finest planes have the largest codes
+            const bool all_pairs =
+                small && !used.empty() && kernels::takes_pairs(g, sum_of_planes(product, *used.rbegin()), is_signed);
             for (const int count : used) {
                 const channel_codes codes = sum_of_planes(product, count);
-                const bool is_signed = formats_[from].is_signed,
+                const bool pairs = small ? all_pairs : kernels::takes_pairs(g, codes, is_signed),
                            compact = worth_compact(codes, g.out_height() * g.out_width(), memory,
-                                                   kernels::takes_winograd(g, is_signed));
+                                                   !pairs && kernels::takes_winograd(g, is_signed));
                 auto packed =
-                    kernels::pack(g, codes, is_signed, compact ? rhs_storage::compact : rhs_storage::fast,
-                                  memory == weight_memory::small ? algorithm::direct : algorithm::automatic, exec);
-                stored_weights how{count, 0, compact};
-                if (compact && memory == weight_memory::small && !to.stored.empty() && to.stored.back().compact) {
+                    kernels::pack(g, codes, is_signed, pairs, compact ? rhs_storage::compact : rhs_storage::fast,
+                                  small ? algorithm::direct : algorithm::automatic, exec);
+                stored_weights how{.planes = count, .compact = compact, .pairs = pairs};
+                if (compact && small && !to.stored.empty() && to.stored.back().compact) {
                     int divisor = 1;
                     for (int p = to.stored.back().planes; p < count; ++p)
                         divisor *= product.planes[static_cast<std::size_t>(p)].divisor;

@@ -70,23 +70,44 @@ struct product_end {
 
 template <class Arch = simd::native_arch>
 struct product_kernels {
-    using packed =
-        std::variant<packed_filter<int8_inference, Arch>, packed_filter<int8_signed, Arch>>; ///< by the input's sign
-
     /// Whether bytes are stored and multiplied as int16, but for those that are compact.
     static constexpr bool widens_bytes = intaglio::detail::widens_bytes<int8_inference, Arch>;
+    /// Whether small codes are multiplied as bytes nevertheless, pairs of products summed in int16.
+    static constexpr bool has_pairs = intaglio::detail::kernel_traits<int7_inference, Arch>::cut_by_sums;
+    template <class... P>
+    using packed_by = std::variant<packed_filter<P, Arch>...>;
+    /// By the input's sign, and small codes by themselves where that is faster.
+    using packed = std::conditional_t<has_pairs, packed_by<int8_inference, int8_signed, int7_inference>,
+                                      packed_by<int8_inference, int8_signed>>;
+
     /// Whether the product is computed by Winograd's (conv/winograd.hpp) where its weights are in rhs_storage::fast.
     static bool takes_winograd(const conv_geometry& g, bool signed_input) {
         using intaglio::detail::prefers_winograd_bytes;
         return signed_input ? prefers_winograd_bytes<int8_signed, Arch>(g)
                             : prefers_winograd_bytes<int8_inference, Arch>(g);
     }
+    /// Whether codes are multiplied so: all fit, and they are so small on average that chains are long and it is faster
+    /// (docs/performance.md).
+    static bool takes_pairs(const conv_geometry& g, const channel_codes& weights, bool signed_input) {
+        if (!has_pairs || signed_input) return false;
+        constexpr int largest = int7_inference::rhs::format::max_magnitude;
+        const dim_t mean = takes_winograd(g, false) ? 2 : 10;
+        dim_t sum = 0;
+        for (const std::int8_t code : weights.codes) {
+            if (code < -largest || code > largest) return false;
+            sum += code < 0 ? -code : code;
+        }
+        return sum <= mean * weights.codes.size();
+    }
+    /// `pairs`: as takes_pairs allows.
     [[gnu::noinline]] static packed pack(const conv_geometry& g, const channel_codes& weights, bool signed_input,
-                                         rhs_storage stored, algorithm how, executor_ref exec) {
+                                         bool pairs, rhs_storage stored, algorithm how, executor_ref exec) {
         const auto of = [&]<class P>(P) -> packed {
             const rhs_view<P> filter{.values = filter_matrix(g, weights.codes.span()), .scales = weights.steps};
             return pack_filter<P, Arch>(g, filter, stored, exec, {}, {how});
         };
+        if constexpr (has_pairs)
+            if (pairs) return of(int7_inference{});
         return signed_input ? of(int8_signed{}) : of(int8_inference{});
     }
     static dim_t bytes(const packed& weights) {
@@ -96,7 +117,7 @@ struct product_kernels {
         return std::visit([](const auto& w) { return !w.winograd.empty(); }, weights);
     }
     /// What `weights` have beyond `divisor` times those of `coarse` is stored alone, in every group where that is less;
-    /// returns whether it was in any. Both are compact, and for the same input.
+    /// returns whether it was in any. Both are compact, and of one kind.
     [[gnu::noinline]] static bool refine(packed& weights, const packed& coarse, int divisor) {
         return std::visit(
             [&]<class Filter>(Filter& finer) {
@@ -114,12 +135,12 @@ struct product_kernels {
         const auto to = [&](auto view) {
             const auto step = static_cast<double>(in.format.step);
             const auto size = static_cast<std::size_t>(g.in_pixels() * g.in_channels);
-            if (const auto* w = std::get_if<0>(&weights))
-                conv_forward<int8_inference, Arch>(g, {in.pixel<std::uint8_t>(0), size}, step, *w, view, epilogue{end},
-                                                   exec);
-            else
-                conv_forward<int8_signed, Arch>(g, {in.pixel<std::int8_t>(0), size}, step, std::get<1>(weights), view,
-                                                epilogue{end}, exec);
+            std::visit(
+                [&]<class P>(const packed_filter<P, Arch>& w) {
+                    using code = typename P::lhs::storage;
+                    conv_forward<P, Arch>(g, {in.pixel<const code>(0), size}, step, w, view, epilogue{end}, exec);
+                },
+                weights);
         };
         if (!out.format.is_stored())
             return to(matrix_view<float>(out.reals(0), out.pixels(), out.channels(), out.stride));

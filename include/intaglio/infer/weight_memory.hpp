@@ -20,6 +20,7 @@ struct stored_weights {
     bool compact = false;  ///< in fewer bits than bytes (gemm/compact_panels.hpp)
     int added_to = 0;      ///< the number of planes whose memory it shares; 0: none
     bool winograd = false; ///< transformed, for Winograd's products (conv/winograd.hpp)
+    bool pairs = false;    ///< multiplied as bytes where others are widened (int7_inference)
 };
 
 } // namespace intaglio::inline INTAGLIO_ABI::infer
