@@ -74,18 +74,28 @@ float largest(const tensor<float>& t) {
     return most;
 }
 
-/// The parameters after so many steps, and the losses.
+/// The parameters after so many steps, and the losses. `at_once`: each moves as soon as its gradient is there.
 template <class T>
 std::vector<double> train(const nn::network& net, nn::parameters& p, int steps, executor_ref exec,
-                          const plan_options& options = {}) {
+                          const plan_options& options = {}, bool at_once = false) {
     plan<T> training(net, nn::image_shape(net, 4), p, options, exec);
     sgd update(p, {.momentum = 0.9F, .weight_decay = 1e-3F, .nesterov = true});
     std::vector<double> losses;
     for (int s = 0; s < steps; ++s) {
         const batch b(net, 4, static_cast<std::uint64_t>(s % 2));
         training.set_step(static_cast<std::uint64_t>(s));
-        losses.push_back(training.gradients_of(b.images, b.labels).loss);
-        update.step(p, training.gradients(), 0.05F, exec);
+        if (at_once) {
+            std::vector<int> seen(p.count(), 0);
+            const auto move = [&](std::size_t i, std::span<const float> gradient) {
+                ++seen[i];
+                update.step(p, i, gradient, 0.05F, exec);
+            };
+            losses.push_back(training.gradients_of(b.images, b.labels, move).loss);
+            for (std::size_t i = 0; i < p.count(); ++i) REQUIRE(seen[i] == (p.spec(i).trained ? 1 : 0));
+        } else {
+            losses.push_back(training.gradients_of(b.images, b.labels).loss);
+            update.step(p, training.gradients(), 0.05F, exec);
+        }
         training.parameters_changed();
     }
     return losses;
@@ -188,6 +198,17 @@ TEST_CASE("the algorithm of convolutions changes no bit of a training, while it 
         REQUIRE(train<std::int16_t>(net, other, 6, {}, {.convolutions = how}) == losses);
         for (std::size_t i = 0; i < direct.count(); ++i)
             for (dim_t e = 0; e < direct[i].size(); ++e) REQUIRE(other[i].data()[e] == direct[i].data()[e]);
+    }
+}
+
+TEMPLATE_TEST_CASE("parameters that move as soon as their gradients are there end at the same bits", "[unit][exact]",
+                   float, std::int16_t) {
+    const nn::network net = everything();
+    for (const plan_options& options : {plan_options{}, paper_options(net)}) {
+        nn::parameters kept = drawn(net), moved = kept;
+        REQUIRE(train<TestType>(net, kept, 3, {}, options) == train<TestType>(net, moved, 3, {}, options, true));
+        for (std::size_t i = 0; i < kept.count(); ++i)
+            REQUIRE(std::equal(kept[i].begin(), kept[i].end(), moved[i].begin()));
     }
 }
 

@@ -21,6 +21,7 @@
 #include <cmath>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "intaglio/core/float_environment.hpp"
@@ -46,8 +47,7 @@ public:
         w_.options = options.storage;
         w_.seed = options.seed;
         w_.exec = exec;
-        for (std::size_t i = 0; i < parameters.count(); ++i)
-            w_.gradients.emplace_back(parameters.spec(i).trained ? parameters.spec(i).shape : extents{0});
+        w_.gradients.resize(parameters.count());
         make_units();
         plan_gradients();
         plan_memory();
@@ -60,8 +60,13 @@ public:
     dim_t batch() const { return images()[0]; }
     dim_t classes(std::size_t output = 0) const { return shapes_[net_.outputs[output].node][3]; }
     nn::parameters& parameters() { return *w_.parameters; }
-    /// The gradients of the last backward pass, in the order of the parameters; empty for those that are not trained.
-    std::vector<tensor<float>>& gradients() { return w_.gradients; }
+    /// The gradients of the last backward pass that kept them, in the order of the parameters; empty for those that are
+    /// not trained.
+    std::vector<tensor<float>>& gradients() {
+        for (std::size_t i = gradients_.size(); i < parameters().count(); ++i)
+            gradients_.emplace_back(parameters().spec(i).trained ? parameters().spec(i).shape : extents{0});
+        return gradients_;
+    }
     /// Bytes of activations and gradients, and of the packed weights beside the master's.
     dim_t tensor_bytes() const { return arena_.bytes(); }
     const arena& memory() const { return arena_; }
@@ -150,27 +155,43 @@ public:
         return first;
     }
 
-    /// The gradients of all trained parameters, behind forward(.., true) and loss().
+    /// The gradients of all trained parameters, behind forward(.., true) and loss(); all are kept.
     void backward() {
-        const float_environment scope;
-        for (std::size_t o = 0; o < outputs_.size(); ++o) {
-            const auto watch = time_of(w_.times, "loss", pass_kind::loss);
-            const gradient_target<T> to = outputs_[o].d.in(w_);
-            store_gradient(
-                to, channel_walk(1), w_.options.operands, "the gradient of the loss", w_.exec,
-                [&](dim_t first, dim_t count, dim_t, float* v) { std::copy_n(d_logits_[o].data() + first, count, v); });
-        }
-        for (auto u = units_.rbegin(); u != units_.rend(); ++u)
-            if (links_of(*u).d_output != no_tensor) std::visit([&](auto& step) { step.backward(w_); }, *u);
+        for (std::size_t i = 0; i < gradients().size(); ++i) w_.gradients[i] = gradients_[i].data();
+        backward_pass([](unit<T>&) {}, [](unit<T>&) {});
+    }
+    /// The same, but use(i, gradient) gets that by parameter i as soon as it is there, and none is kept: they share the
+    /// memory of the largest. `use` may change the parameter. `use` gets zeros where the loss does not depend on it.
+    template <class Use>
+    void backward(const Use& use) {
+        const auto room = [&](std::size_t i) { return intaglio::detail::round_up(parameters()[i].size(), 16); };
+        const auto before = [&](unit<T>& u) {
+            dim_t size = 0;
+            for_each_trained(u, [&](std::size_t i) { size += room(i); });
+            if (shared_.size() < size) shared_ = buffer<float>(size, uninitialized);
+            float* to = shared_.data();
+            for_each_trained(u, [&](std::size_t i) { w_.gradients[i] = std::exchange(to, to + room(i)); });
+            if (links_of(u).d_output == no_tensor) std::fill_n(shared_.data(), size, 0.0F);
+        };
+        const auto after = [&](unit<T>& u) {
+            for_each_trained(u, [&](std::size_t i) {
+                use(i, std::span<const float>(w_.gradients[i], static_cast<std::size_t>(parameters()[i].size())));
+                w_.gradients[i] = nullptr;
+            });
+        };
+        backward_pass(before, after);
     }
 
     /// forward, loss and backward.
     batch_result gradients_of(std::span<const float> images, std::span<const std::int32_t> labels) {
-        forward(images, true);
-        const batch_result result = loss(labels);
-        require<value_error>(std::isfinite(result.loss), "the loss is ", result.loss,
-                             "; lower the learning rate, or go back to the last checkpoint");
+        const batch_result result = checked_loss(images, labels);
         backward();
+        return result;
+    }
+    template <class Use>
+    batch_result gradients_of(std::span<const float> images, std::span<const std::int32_t> labels, const Use& use) {
+        const batch_result result = checked_loss(images, labels);
+        backward(use);
         return result;
     }
 
@@ -199,6 +220,40 @@ private:
         gradient_write d{};
         bool by_product = false; ///< the product writes the logits itself
     };
+
+    batch_result checked_loss(std::span<const float> images, std::span<const std::int32_t> labels) {
+        forward(images, true);
+        const batch_result result = loss(labels);
+        require<value_error>(std::isfinite(result.loss), "the loss is ", result.loss,
+                             "; lower the learning rate, or go back to the last checkpoint");
+        return result;
+    }
+
+    /// The backward pass, with before(unit) and after(unit) around each.
+    template <class Before, class After>
+    void backward_pass(const Before& before, const After& after) {
+        const float_environment scope;
+        for (std::size_t o = 0; o < outputs_.size(); ++o) {
+            const auto watch = time_of(w_.times, "loss", pass_kind::loss);
+            const gradient_target<T> to = outputs_[o].d.in(w_);
+            store_gradient(
+                to, channel_walk(1), w_.options.operands, "the gradient of the loss", w_.exec,
+                [&](dim_t first, dim_t count, dim_t, float* v) { std::copy_n(d_logits_[o].data() + first, count, v); });
+        }
+        for (auto u = units_.rbegin(); u != units_.rend(); ++u) {
+            before(*u);
+            if (links_of(*u).d_output != no_tensor) std::visit([&](auto& step) { step.backward(w_); }, *u);
+            after(*u);
+        }
+    }
+    /// f(i) for each trained parameter of a unit.
+    template <class F>
+    void for_each_trained(unit<T>& u, const F& f) {
+        for (const nn::parameter_role role : {nn::parameter_role::weight, nn::parameter_role::bias})
+            if (const std::size_t i = parameters().place(links_of(u).node, role);
+                i < parameters().count() && parameters().spec(i).trained)
+                f(i);
+    }
 
     template <class F>
     void for_each_exponent(const F& f) {
@@ -390,6 +445,8 @@ private:
     std::vector<std::size_t> gradient_of_; ///< the whole gradient by each tensor of the forward pass
     std::vector<output_place> outputs_;
     std::vector<buffer<float>> logits_, d_logits_;
+    std::vector<tensor<float>> gradients_; ///< of the parameters, once somebody keeps them
+    buffer<float> shared_;                 ///< otherwise those of one unit
     arena arena_;
     bool stale_ = true;
 };

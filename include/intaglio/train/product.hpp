@@ -108,22 +108,24 @@ public:
     kept_exponent& output_exponent() { return kept_y_; }
     kept_exponent& gradient_exponent() { return kept_d_x_; }
 
-    /// Takes the master weights (out_channels, kernel_h, kernel_w, in_channels / groups): stores and packs them.
+    /// Takes the master weights (out_channels, kernel_h, kernel_w, in_channels / groups): stores them in `memory`, which
+    /// grows where it must, and packs them from there.
     void set_weights(const float* master, bool needs_input_gradient, std::string_view name, executor_ref exec,
-                     tensor_report* report = nullptr) {
+                     buffer<T>& memory, tensor_report* report = nullptr) {
+        stored<T> w{nullptr, weights(), exponent_, report};
         if constexpr (std::is_same_v<T, float>) {
-            w_ = {const_cast<float*>(master), weights(), 0, report};
-            report_stored(w_);
+            w.data = const_cast<float*>(master);
+            report_stored(w);
         } else {
-            if (memory_.size() != weights()) memory_ = buffer<T>(weights(), uninitialized);
-            const int guess = w_.exponent;
-            w_ = {memory_.data(), weights(), guess, report};
-            store_pass(w_, channel_walk(1), options_.weights, name, exec,
+            if (memory.size() < weights()) memory = buffer<T>(weights(), uninitialized);
+            w.data = memory.data();
+            store_pass(w, channel_walk(1), options_.weights, name, exec,
                        [&](dim_t first, dim_t count, dim_t, float* v) { std::copy_n(master + first, count, v); });
+            exponent_ = w.exponent;
         }
         rhs_view<policy> filters;
-        filters.values = filter_matrix(g_, w_.elements());
-        filters.scale = static_cast<double>(w_.unit());
+        filters.values = filter_matrix(g_, w.elements());
+        filters.scale = static_cast<double>(w.unit());
         {
             const conv_form form = forward_choice_.next();
             const auto watch = forward_choice_.time_packing();
@@ -132,7 +134,7 @@ public:
         if (!needs_input_gradient) return;
         const conv_form form = gradient_choice_.next();
         const auto watch = gradient_choice_.time_packing();
-        gradient_ = pack_gradient_filter<policy>(g_, w_.elements(), static_cast<double>(w_.unit()), exec,
+        gradient_ = pack_gradient_filter<policy>(g_, w.elements(), static_cast<double>(w.unit()), exec,
                                                  std::move(gradient_), form);
     }
 
@@ -190,8 +192,7 @@ private:
     product_options options_;
     pass_choice forward_choice_, gradient_choice_, weight_choice_;
     kept_exponent kept_y_, kept_d_x_;
-    buffer<T> memory_; ///< of the weights, where they are not the master's
-    stored<T> w_;
+    int exponent_ = 0; ///< of the weights, as they were stored last
     packed_filter<policy> forward_;
     packed_gradient_filter<policy> gradient_;
 };
@@ -206,8 +207,9 @@ public:
 
     const conv_geometry& geometry() const { return product_.geometry(); }
     void set_weights(const float* master, bool needs_input_gradient, std::string_view name, executor_ref exec,
-                     tensor_report* report) {
-        product_.set_weights(master, needs_input_gradient, name, exec, report);
+                     buffer<T>&, tensor_report* report) {
+        buffer<float> none;
+        product_.set_weights(master, needs_input_gradient, name, exec, none, report);
     }
     void forward(const stored<T>& x, stored<T>& y, const float* bias, bool rectify, std::string_view name,
                  executor_ref exec) {

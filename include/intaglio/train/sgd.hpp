@@ -10,6 +10,7 @@
 //
 // One pass over the four arrays; no fused multiply-adds, so that all instruction sets give the same bits.
 
+#include <span>
 #include <vector>
 
 #include "intaglio/core/config.hpp"
@@ -38,27 +39,34 @@ public:
             velocities_.emplace_back(parameters.spec(i).trained ? parameters.spec(i).shape : extents{0});
     }
 
-    /// One step at learning rate `rate`. `gradients` in the order of the parameters; empty ones are left alone.
+    /// One step of parameter `i` at learning rate `rate`.
+    void step(nn::parameters& parameters, std::size_t i, std::span<const float> gradient, float rate,
+              executor_ref exec = {}) {
+        require(i < velocities_.size() && parameters.count() == velocities_.size() &&
+                    std::ssize(gradient) == velocities_[i].size(),
+                "sgd: made for ", velocities_.size(), " parameters, got ", parameters.count(), " and a gradient of ",
+                gradient.size(), " elements by parameter ", i);
+        const bool decays = options_.decay_all || parameters.spec(i).decays;
+        const float decay = decays ? options_.weight_decay : 0.0F, momentum = options_.momentum;
+        const bool nesterov = options_.nesterov;
+        float* __restrict const w = parameters[i].data();
+        float* __restrict const v = velocities_[i].data();
+        const float* __restrict const g = gradient.data();
+        intaglio::detail::for_each_chunk(std::ssize(gradient), exec, [=](dim_t first, dim_t count) {
+            for (dim_t k = first; k < first + count; ++k) {
+                const float d = g[k] + decay * w[k];
+                v[k] = momentum * v[k] + d;
+                w[k] -= rate * (nesterov ? d + momentum * v[k] : v[k]);
+            }
+        });
+    }
+    /// One step of all. `gradients` in the order of the parameters; empty ones are left alone.
     void step(nn::parameters& parameters, const std::vector<tensor<float>>& gradients, float rate,
               executor_ref exec = {}) {
         require(gradients.size() == velocities_.size() && parameters.count() == velocities_.size(), "sgd: made for ",
                 velocities_.size(), " parameters, got ", parameters.count(), " and ", gradients.size(), " gradients");
-        for (std::size_t i = 0; i < velocities_.size(); ++i) {
-            if (gradients[i].size() == 0) continue;
-            const bool decays = options_.decay_all || parameters.spec(i).decays;
-            const float decay = decays ? options_.weight_decay : 0.0F, momentum = options_.momentum;
-            const bool nesterov = options_.nesterov;
-            float* __restrict const w = parameters[i].data();
-            float* __restrict const v = velocities_[i].data();
-            const float* __restrict const g = gradients[i].data();
-            intaglio::detail::for_each_chunk(gradients[i].size(), exec, [=](dim_t first, dim_t count) {
-                for (dim_t k = first; k < first + count; ++k) {
-                    const float d = g[k] + decay * w[k];
-                    v[k] = momentum * v[k] + d;
-                    w[k] -= rate * (nesterov ? d + momentum * v[k] : v[k]);
-                }
-            });
-        }
+        for (std::size_t i = 0; i < velocities_.size(); ++i)
+            if (gradients[i].size() > 0) step(parameters, i, gradients[i].span(), rate, exec);
     }
 
     /// What a checkpoint keeps, in the order of the parameters.

@@ -60,6 +60,11 @@ public:
     dim_t steps() const { return step_; }
     /// Bytes of activations and gradients.
     dim_t tensor_bytes() const { return plan_.tensor_bytes(); }
+    /// Who shares the work from now on; of no influence on results.
+    void use(executor_ref exec) {
+        exec_ = exec;
+        plan_.use(exec);
+    }
     /// Measures the steps from now on, or no longer if it is null.
     void measure(profile* times) {
         times_ = times;
@@ -70,20 +75,23 @@ public:
     void watch(step_report* report) { plan_.watch(report); }
 
     /// One step on a batch of images (batch, height, width, channels) at learning rate `rate`. value_error, which
-    /// names step and tensor, where the loss or a tensor is not finite; then the parameters are those of the last
-    /// step, while running statistics may be spoilt: go back to a state from before.
+    /// names step and tensor, where the loss or a tensor is not finite; then running statistics may be spoilt, and some
+    /// parameters may have moved where it is a gradient: go back to a state from before.
     batch_result step(std::span<const float> images, std::span<const std::int32_t> labels, double rate) {
         plan_.set_step(static_cast<std::uint64_t>(step_));
         batch_result result;
         try {
-            result = plan_.gradients_of(images, labels);
+            // a parameter moves as soon as its gradient is there, since nothing reads it any more in this step
+            result = plan_.gradients_of(images, labels, [&](std::size_t i, std::span<const float> gradient) {
+                const auto watch = time_of(times_, "update", pass_kind::update);
+                update_.step(parameters_, i, gradient, static_cast<float>(rate), exec_);
+            });
         } catch (const value_error& fault) {
+            plan_.parameters_changed();
             const std::string tensor = first_not_finite(parameters_);
             fail<value_error>("step ", step_, ": ", fault.what(),
                               tensor.empty() ? "" : "; the first parameters that are not finite: " + tensor);
         }
-        const auto watch = time_of(times_, "update", pass_kind::update);
-        update_.step(parameters_, plan_.gradients(), static_cast<float>(rate), exec_);
         plan_.parameters_changed();
         ++step_;
         return result;

@@ -34,7 +34,8 @@ template <class T>
 struct workspace {
     std::vector<stored<T>> tensors;
     nn::parameters* parameters = nullptr;
-    std::vector<tensor<float>> gradients; ///< of the parameters, in their order
+    std::vector<float*> gradients; ///< where those by the parameters are written, in their order; null: nowhere
+    buffer<T> weights;             ///< a product's, from when they are stored until they are packed
     storage_options options;
     bool training = true;
     std::uint64_t seed = 0, step = 0; ///< of dropout and dither
@@ -50,7 +51,7 @@ struct workspace {
 
     float* gradient(std::size_t node, nn::parameter_role role) {
         const std::size_t i = parameters->place(node, role);
-        return i < gradients.size() ? gradients[i].data() : nullptr;
+        return i < gradients.size() ? gradients[i] : nullptr;
     }
 };
 
@@ -95,8 +96,11 @@ struct product_step {
     void set_weights(workspace<T>& w) {
         const auto watch = time_of(w.times, links.name, pass_kind::weights);
         const float* const master = w.parameters->find(links.node, nn::parameter_role::weight);
-        std::visit([&](auto& p) { p.set_weights(master, needs_input_gradient(), links.name, w.exec, links.weights); },
-                   product);
+        std::visit(
+            [&](auto& p) {
+                p.set_weights(master, needs_input_gradient(), links.name, w.exec, w.weights, links.weights);
+            },
+            product);
     }
     void forward(workspace<T>& w) {
         const auto watch = time(w, pass_kind::forward);
