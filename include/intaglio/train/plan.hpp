@@ -18,6 +18,7 @@
 //
 // Results have the same bits for every number of threads.
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 #include <string>
@@ -329,7 +330,10 @@ private:
         return {.weights = storage.weights,
                 .outputs = to_norms ? storage.products : storage.operands,
                 .gradients = wide_gradient_[inputs.front()] != 0 ? storage.products : storage.operands,
-                .form = {options_.convolutions, largest_mantissa(storage.operands)}};
+                .form = {options_.convolutions, largest_mantissa(storage.operands)},
+                .place = static_cast<int>(std::count_if(units_.begin(), units_.end(), [](const unit<T>& u) {
+                    return std::holds_alternative<product_step<T>>(u);
+                }))};
     }
 
     bool has_readers(std::size_t tensor) {

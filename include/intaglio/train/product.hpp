@@ -80,6 +80,7 @@ void store_product(stored<T>& to, kept_exponent& kept, dfp_spec spec, std::strin
 struct product_options {
     dfp_spec weights{}, outputs{}, gradients{};
     conv_form form{};
+    int place = 0; ///< among the products of its network
 
     /// The weights of a kernel that Winograd's products can serve keep 12 magnitude bits, whether they do or not:
     /// results don't depend on the algorithm.
@@ -99,8 +100,10 @@ public:
     product_unit(const conv_geometry& g, const product_options& options) : g_(g), options_(options) {
         g_.check();
         options_.weights = options.weights_of(g);
-        if constexpr (!std::is_same_v<T, float>)
-            forward_choice_ = gradient_choice_ = weight_choice_ = pass_choice(g, options.form);
+        if constexpr (!std::is_same_v<T, float>) {
+            gradient_choice_ = weight_choice_ = pass_choice(g, options.form);
+            forward_choice_ = pass_choice(g, options.form, 2 * (options.place % 4)); // whose filters wait in memory
+        }
     }
 
     const conv_geometry& geometry() const { return g_; }
@@ -109,33 +112,23 @@ public:
     kept_exponent& gradient_exponent() { return kept_d_x_; }
 
     /// Takes the master weights (out_channels, kernel_h, kernel_w, in_channels / groups): stores them in `memory`, which
-    /// grows where it must, and packs them from there.
-    void set_weights(const float* master, bool needs_input_gradient, std::string_view name, executor_ref exec,
-                     buffer<T>& memory, tensor_report* report = nullptr) {
-        stored<T> w{nullptr, weights(), exponent_, report};
-        if constexpr (std::is_same_v<T, float>) {
-            w.data = const_cast<float*>(master);
-            report_stored(w);
-        } else {
-            if (memory.size() < weights()) memory = buffer<T>(weights(), uninitialized);
-            w.data = memory.data();
-            store_pass(w, channel_walk(1), options_.weights, name, exec,
-                       [&](dim_t first, dim_t count, dim_t, float* v) { std::copy_n(master + first, count, v); });
-            exponent_ = w.exponent;
-        }
+    /// grows where it must, and packs them from there for forward passes.
+    void set_weights(const float* master, std::string_view name, executor_ref exec, buffer<T>& memory,
+                     tensor_report* report = nullptr) {
+        const stored<T> w = store_weights(master, name, exec, memory, report);
         rhs_view<policy> filters;
         filters.values = filter_matrix(g_, w.elements());
         filters.scale = static_cast<double>(w.unit());
-        {
-            const conv_form form = forward_choice_.next();
-            const auto watch = forward_choice_.time_packing();
-            forward_ = pack_filter<policy>(g_, filters, rhs_storage::fast, exec, std::move(forward_), form);
-        }
-        if (!needs_input_gradient) return;
+        const conv_form form = forward_choice_.next();
+        const auto watch = forward_choice_.time_packing();
+        forward_ = pack_filter<policy>(g_, filters, rhs_storage::fast, exec, std::move(forward_), form);
+    }
+    /// The same weights for the next input gradient, behind which they are gone: one layer's wait at a time.
+    void set_gradient_weights(const float* master, std::string_view name, executor_ref exec, buffer<T>& memory) {
+        const stored<T> w = store_weights(master, name, exec, memory, nullptr);
         const conv_form form = gradient_choice_.next();
         const auto watch = gradient_choice_.time_packing();
-        gradient_ = pack_gradient_filter<policy>(g_, w.elements(), static_cast<double>(w.unit()), exec,
-                                                 std::move(gradient_), form);
+        gradient_ = pack_gradient_filter<policy>(g_, w.elements(), static_cast<double>(w.unit()), exec, {}, form);
     }
 
     /// y = x * weights (+ bias), rectified.
@@ -170,6 +163,7 @@ public:
                                                       product_output(*to.d, g_.in_pixels(), g_.in_channels),
                                                       epilogue{stage}, exec, check);
                       });
+        gradient_ = {};
     }
 
     void weight_gradient(const stored<T>& x, const stored<T>& d_y, float* d_w, executor_ref exec,
@@ -188,6 +182,22 @@ public:
     }
 
 private:
+    stored<T> store_weights(const float* master, std::string_view name, executor_ref exec, buffer<T>& memory,
+                            tensor_report* report) {
+        stored<T> w{nullptr, weights(), exponent_, report};
+        if constexpr (std::is_same_v<T, float>) {
+            w.data = const_cast<float*>(master);
+            report_stored(w);
+        } else {
+            if (memory.size() < weights()) memory = buffer<T>(weights(), uninitialized);
+            w.data = memory.data();
+            store_pass(w, channel_walk(1), options_.weights, name, exec,
+                       [&](dim_t first, dim_t count, dim_t, float* v) { std::copy_n(master + first, count, v); });
+            exponent_ = w.exponent;
+        }
+        return w;
+    }
+
     conv_geometry g_;
     product_options options_;
     pass_choice forward_choice_, gradient_choice_, weight_choice_;
@@ -206,10 +216,13 @@ public:
         : product_(g, {}), spec_(operands), x_(g.in_pixels() * g.in_channels), y_(g.out_pixels() * g.out_channels) {}
 
     const conv_geometry& geometry() const { return product_.geometry(); }
-    void set_weights(const float* master, bool needs_input_gradient, std::string_view name, executor_ref exec,
-                     buffer<T>&, tensor_report* report) {
+    void set_weights(const float* master, std::string_view name, executor_ref exec, buffer<T>&, tensor_report* report) {
         buffer<float> none;
-        product_.set_weights(master, needs_input_gradient, name, exec, none, report);
+        product_.set_weights(master, name, exec, none, report);
+    }
+    void set_gradient_weights(const float* master, std::string_view name, executor_ref exec, buffer<T>&) {
+        buffer<float> none;
+        product_.set_gradient_weights(master, name, exec, none);
     }
     void forward(const stored<T>& x, stored<T>& y, const float* bias, bool rectify, std::string_view name,
                  executor_ref exec) {

@@ -95,12 +95,7 @@ struct product_step {
 
     void set_weights(workspace<T>& w) {
         const auto watch = time_of(w.times, links.name, pass_kind::weights);
-        const float* const master = w.parameters->find(links.node, nn::parameter_role::weight);
-        std::visit(
-            [&](auto& p) {
-                p.set_weights(master, needs_input_gradient(), links.name, w.exec, w.weights, links.weights);
-            },
-            product);
+        std::visit([&](auto& p) { p.set_weights(master(w), links.name, w.exec, w.weights, links.weights); }, product);
     }
     void forward(workspace<T>& w) {
         const auto watch = time(w, pass_kind::forward);
@@ -127,11 +122,18 @@ struct product_step {
             bias_gradient(d_y, channel_walk(geometry().out_channels), d_bias, partial, w.exec);
         }
         if (!needs_input_gradient()) return;
+        {
+            const auto watch = time_of(w.times, links.name, pass_kind::weights);
+            std::visit([&](auto& p) { p.set_gradient_weights(master(w), links.name, w.exec, w.weights); }, product);
+        }
         const auto watch = time(w, pass_kind::input_gradient);
         std::visit([&](auto& p) { p.input_gradient(d_y, links.d_input.front().in(w), links.name, w.exec); }, product);
     }
 
 private:
+    const float* master(const workspace<T>& w) const {
+        return w.parameters->find(links.node, nn::parameter_role::weight);
+    }
     stopwatch time(const workspace<T>& w, pass_kind kind) const {
         const conv_geometry& g = geometry();
         const dim_t elements =
