@@ -2,11 +2,13 @@
 """Ways to do the same work, each a process that is ready and waits for orders, so that all of them can take turns and a
 slow moment of the machine hits all. An order is a line, and so is its answer; `step ..` is answered by seconds."""
 
+import os
 import subprocess
 import sys
 import time
 
 SAMPLE = 2e-3  # seconds
+NARROW = ("portable", "sse41", "avx2", "avx_vnni")  # instruction sets without AVX-512
 
 
 class Ended(SystemExit):
@@ -70,3 +72,10 @@ def python_with(*modules):
                           stderr=subprocess.DEVNULL).returncode == 0:
             return python
     return None
+
+
+def held_to(arch):
+    """The environment in which PyTorch, oneDNN and OpenBLAS use no more than an instruction set."""
+    narrow = {"ATEN_CPU_CAPABILITY": "avx2", "OPENBLAS_CORETYPE": "Haswell",
+              "DNNL_MAX_CPU_ISA": "AVX2_VNNI" if arch == "avx_vnni" else "AVX2"}
+    return {**os.environ, **(narrow if arch in NARROW else {})}

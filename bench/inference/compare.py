@@ -7,7 +7,8 @@ best of turns that ways take one after another, for batches of 1 and 8 on 1 and 
 alone, layer by layer, each in its own fastest layout, without anything between them
 (bench/inference/server.cpp). ONNX Runtime runs the whole network in our own 8-8 codes
 (bench/inference/onnx_model.py), with all of its optimizations and as many threads; how often both answer the same is
-measured, too. Without it the rows say so. Writes build/bench/inference.json."""
+measured, too. Without it the rows say so. `--arch avx2` holds oneDNN to that instruction set, as `tools/bench` builds
+ours; ONNX Runtime can't be held and is left out. Writes build/bench/inference.json, or build/bench-ARCH/."""
 
 import argparse
 import json
@@ -21,7 +22,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from onnx_peer import Peer
-from server import Server, best_of_turns  # bench/server.py
+from server import NARROW, Server, best_of_turns, held_to  # bench/server.py
 
 KEYS = ("network", "level", "coding")
 REST, REST_OF_ONNX = 3e-3, 50e-3  # seconds behind a sample; ONNX Runtime's second thread spins for 30 ms
@@ -67,7 +68,9 @@ def prepared(options, networks, threads):
 def timed(options, onnx, network, threads):
     """The rows of one network on so many threads, for each batch."""
     ours = Server(*command(options, "serve", threads, network),
-                  env=dict(os.environ, OMP_NUM_THREADS=str(threads), OMP_PROC_BIND="false"))
+                  env=dict(held_to(options.arch), OMP_NUM_THREADS=str(threads), OMP_PROC_BIND="false"))
+    if options.arch and ours.version != options.arch:
+        sys.exit(f"{options.program} is built for {ours.version}, not {options.arch}; run tools/bench inference --arch")
     peer, missing = onnx.serve(network, threads)
     if peer and network not in onnx.answers:
         onnx.answers[network] = json.loads(peer.ask("compare"))
@@ -144,11 +147,16 @@ def main():
     parser.add_argument("--threads", type=int, action="append", help="default: 1 and 2")
     parser.add_argument("--models", default="../shared/models", help="folder of trained weights")
     parser.add_argument("--data", default=os.environ.get("INTAGLIO_DATA", "../shared/data"), help="folder of images")
-    parser.add_argument("--onnxruntime", default="build/bench/onnxruntime/node_modules",
-                        help="folder with npm's onnxruntime-node")
-    parser.add_argument("--out", default="build/bench/inference", help="folder of the converted networks")
-    parser.add_argument("--report", default="build/bench/inference.json")
+    parser.add_argument("--arch", default="", help="what `program` was built for: oneDNN uses no more")
+    parser.add_argument("--onnxruntime", help="folder with npm's onnxruntime-node; default: onnxruntime/node_modules "
+                                              "in build/bench")
+    parser.add_argument("--out", help="folder of the converted networks; default: inference in build/bench or build/bench-ARCH")
+    parser.add_argument("--report", help="default: build/bench/inference.json, or build/bench-ARCH/inference.json")
     options = parser.parse_args()
+    folder = "build/bench" + (f"-{options.arch}" if options.arch else "")
+    options.report = options.report or f"{folder}/inference.json"
+    options.out = options.out or f"{folder}/inference"
+    options.onnxruntime = options.onnxruntime or f"{folder}/onnxruntime/node_modules"
     if options.quick:  # other levels, in files of the same names
         options.out += "/quick"
     pathlib.Path(options.out).mkdir(parents=True, exist_ok=True)
@@ -163,6 +171,8 @@ def main():
     print_sizes(sizes)
     known_sizes = {tuple(r[k] for k in KEYS): r for r in sizes}
     onnx = Peer(options.onnxruntime, options.out)
+    if options.arch in NARROW:
+        onnx.missing = f"it can't be held to {options.arch}"
     rows = []
     print("\nMilliseconds for an image, best of turns; how many times slower are our 8-8, our FP32, oneDNN's products,")
     print("ONNX Runtime's 8-8 (more: we are faster). Levels whose products all run on the same kernels are timed once.")

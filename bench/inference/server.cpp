@@ -40,13 +40,16 @@ std::vector<peers::work> peer_products(const nn::network& net, dim_t batch) {
     return works;
 }
 
+/// Of kernels_of: how often sums of pairs are widened depends on the codes, so such levels are timed one by one.
+constexpr int sums_pairs = 4;
+
 /// How each product of a level reads its weights: what tells its kernels from those of other levels.
-std::vector<char> kernels_of(const infer::integer_network& engine, const infer::coded_network& network, int level) {
-    std::vector<char> kernels;
+std::vector<int> kernels_of(const infer::integer_network& engine, const infer::coded_network& network, int level) {
+    std::vector<int> kernels;
     for (std::size_t i = 0; i < network.products.size(); ++i)
         for (const infer::stored_weights& s : engine.stored(i))
             if (s.planes == network.planes_at(level, i))
-                kernels.push_back(static_cast<char>(s.added_to > 0 ? 2 : s.compact ? 1 : 0));
+                kernels.push_back(s.pairs ? sums_pairs : s.winograd ? 3 : s.added_to > 0 ? 2 : s.compact ? 1 : 0);
     return kernels;
 }
 
@@ -66,8 +69,8 @@ private:
         std::string coding;
         int level;
         std::size_t engine;
-        std::vector<char> kernels; ///< of each product
-        std::size_t as;            ///< the first level with the same kernels, which is timed
+        std::vector<int> kernels; ///< of each product
+        std::size_t as;           ///< the first level with the same kernels, which is timed
     };
 
     std::string name_;
@@ -94,7 +97,9 @@ timed_network::timed_network(const inference_network& network, const inference_p
             timed_level level{coding.name, l, engines_.size() - 1, kernels_of(*engines_.back(), file.model.network, l),
                               levels_.size()};
             for (std::size_t i = levels_.size(); i-- > 0;)
-                if (levels_[i].kernels == level.kernels) level.as = levels_[i].as;
+                if (levels_[i].kernels == level.kernels &&
+                    !std::count(level.kernels.begin(), level.kernels.end(), sums_pairs))
+                    level.as = levels_[i].as;
             levels_.push_back(std::move(level));
         }
     }

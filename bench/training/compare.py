@@ -19,9 +19,8 @@ import sys
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
-from server import Server, python_with  # bench/server.py
+from server import NARROW, Server, held_to, python_with  # bench/server.py
 
-NARROW = ("portable", "sse41", "avx2", "avx_vnni")  # instruction sets without AVX-512
 NETWORKS = {"resnet50": 8, "googlenet": 8, "vgg16": 8, "alexnet": 16, "cifar-resnet20": 128}
 
 
@@ -41,13 +40,6 @@ def has_bf16(arch):
     with open("/proc/cpuinfo") as lines:
         flags = next((line for line in lines if line.startswith("flags")), "").split()
     return arch not in NARROW and ("avx512_bf16" in flags or "amx_bf16" in flags)
-
-
-def held_to(arch):
-    """The environment in which PyTorch and its libraries use no more than an instruction set."""
-    narrow = {"ATEN_CPU_CAPABILITY": "avx2", "OPENBLAS_CORETYPE": "Haswell",
-              "DNNL_MAX_CPU_ISA": "AVX2_VNNI" if arch == "avx_vnni" else "AVX2"}
-    return {**os.environ, **(narrow if arch in NARROW else {})}
 
 
 def started(commands, threads):

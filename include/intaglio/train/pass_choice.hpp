@@ -17,8 +17,8 @@ namespace intaglio::inline INTAGLIO_ABI::train {
 class pass_choice {
 public:
     pass_choice() = default;
-    /// `form` is what the plan was asked for; only algorithm::automatic leaves a choice. `later`: trials that others make
-    /// first, since filters for Winograd's products take 16/9 of the memory as long as they are tried.
+    /// `form` is what the plan was asked for; only algorithm::automatic leaves a choice. `later`: trials that others
+    /// make first, since filters for Winograd's products take 16/9 of the memory as long as they are tried.
     pass_choice(const conv_geometry& g, const conv_form& form, int later = 0) : form_(form), trials_(-later) {
         constexpr dim_t fewest = 16; // channels that fill a register
         form_.or_direct = true;

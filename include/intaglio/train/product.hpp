@@ -111,8 +111,8 @@ public:
     kept_exponent& output_exponent() { return kept_y_; }
     kept_exponent& gradient_exponent() { return kept_d_x_; }
 
-    /// Takes the master weights (out_channels, kernel_h, kernel_w, in_channels / groups): stores them in `memory`, which
-    /// grows where it must, and packs them from there for forward passes.
+    /// Takes the master weights (out_channels, kernel_h, kernel_w, in_channels / groups): stores them in `memory`,
+    /// which grows where needed, and packs them from there for forward passes.
     void set_weights(const float* master, std::string_view name, executor_ref exec, buffer<T>& memory,
                      tensor_report* report = nullptr) {
         const stored<T> w = store_weights(master, name, exec, memory, report);
