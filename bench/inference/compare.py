@@ -150,7 +150,7 @@ def main():
     parser.add_argument("--arch", default="", help="what `program` was built for: oneDNN uses no more")
     parser.add_argument("--onnxruntime", help="folder with npm's onnxruntime-node; default: onnxruntime/node_modules "
                                               "in build/bench")
-    parser.add_argument("--out", help="folder of the converted networks; default: inference in build/bench or build/bench-ARCH")
+    parser.add_argument("--out", help="folder of the converted networks; default: inference in build/bench[-ARCH]")
     parser.add_argument("--report", help="default: build/bench/inference.json, or build/bench-ARCH/inference.json")
     options = parser.parse_args()
     folder = "build/bench" + (f"-{options.arch}" if options.arch else "")

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <thread>
@@ -509,6 +510,43 @@ TEST_CASE("blocks of zeros are skipped and change nothing", "[unit][exact]") {
         reference_gemm<policy>(lhs, rhs, matrix_view<std::int32_t>(expected.data(), m, n));
         CHECK(out == expected);
     }
+}
+
+TEST_CASE("chains of int16 sums are as long as the weights' own magnitudes allow", "[unit][exact]") {
+    // of the instruction sets there are here the widest that sums pairs in int16
+    using arch = std::conditional_t<std::is_base_of_v<simd::arch::avx512bw, simd::native_arch>, simd::arch::avx512bw,
+                                    simd::native_arch>;
+    using traits = detail::kernel_traits<int7_inference, arch>;
+    constexpr intaglio::dim_t m = 7, n = 40, k = 1300;
+    const std::vector<std::uint8_t> a(static_cast<std::size_t>(m * k), 255);
+    const std::vector<float> scales(static_cast<std::size_t>(n), 1.0F);
+    const auto longest = [&](const std::vector<std::int8_t>& b) {
+        const lhs_view<int7_inference> lhs{{a.data(), m, k}};
+        const rhs_view<int7_inference> rhs{{b.data(), k, n, 1, k}, 1, scales};
+        std::vector<std::int32_t> out(static_cast<std::size_t>(m * n)), expected(out.size());
+        audit check;
+        gemm<int7_inference, arch>(lhs, rhs, matrix_view<std::int32_t>(out.data(), m, n), epilogue<>{}, {}, &check);
+        reference_gemm<int7_inference>(lhs, rhs, matrix_view<std::int32_t>(expected.data(), m, n));
+        CHECK(out == expected);
+        CHECK(check.overflows() == 0);
+        gemm<int7_inference, arch>(lhs, rhs, matrix_view<std::int32_t>(out.data(), m, n));
+        CHECK(out == expected);
+        return check.longest();
+    };
+    std::vector<std::int8_t> codes(static_cast<std::size_t>(n * k));
+    for (const int code : {1, 3, -3, 20, 63, -63}) {
+        CAPTURE(code);
+        std::fill(codes.begin(), codes.end(), static_cast<std::int8_t>(code));
+        const std::int64_t got = longest(codes);
+        if (traits::cut_by_sums)
+            CHECK(got == 32767 / 255 / (std::abs(code) * traits::k / traits::partial_sums) * traits::k);
+    }
+    // one large code in one column cuts the chains of its panel
+    std::fill(codes.begin(), codes.end(), std::int8_t{1});
+    for (std::size_t i = 5; i < codes.size(); i += 61) codes[i] = 63;
+    CHECK(longest(codes) > 0);
+    codes[0] = 64;
+    CHECK_THROWS_AS(longest(codes), value_error);
 }
 
 TEMPLATE_TEST_CASE("an output that is larger than the caches has the same bits", "[unit]", fp32, dfp16_training,
