@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Measures on this machine how long an image takes with each of some codings of the weights (coding_times.hpp), with
+// nothing but the engine that will run it: the whole network is coded and packed in each coding (integer_network.hpp,
+// so kernels and storage are those of weight_memory::fast), and runs of whole networks are taken apart into the times
+// of their products. A product finds its weights and inputs where it will find them later, in whatever cache the
+// network leaves them; a layer alone in a loop would find them in L1.
+//
+// Codings take turns, so that what disturbs a machine for a while disturbs all; the first run of a turn brings the
+// network into the caches and is not counted. Of each product the best run counts, and what is no product is what the
+// best whole run takes beside: the median over codings.
+//
+// All codings' packed weights are in memory meanwhile.
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "intaglio/core/config.hpp"
+#include "intaglio/core/parallel.hpp"
+#include "intaglio/infer/calibration.hpp"
+#include "intaglio/infer/coding_times.hpp"
+#include "intaglio/infer/encode.hpp"
+#include "intaglio/infer/fold.hpp"
+#include "intaglio/infer/integer_network.hpp"
+
+namespace intaglio::inline INTAGLIO_ABI::infer {
+
+struct clock_options {
+    double seconds = 6; ///< for all runs, about; each coding has six that count, whatever they take
+    std::function<void(const std::string& phase, dim_t done, dim_t total)> progress{};
+};
+
+/// The times of one image at batch 1 on `exec`. Weights are rounded by themselves: what feedback changes in codes
+/// changes few of their bits. Throws as encode does.
+template <class Arch = simd::native_arch>
+coding_times time_codings(const folded_network& folded, const calibration& measured,
+                          std::span<const weight_coding> codings, executor_ref exec = {},
+                          const clock_options& options = {}) {
+    using network_type = basic_integer_network<Arch>;
+    using clock = std::chrono::steady_clock;
+    const auto nanoseconds = [](clock::duration d) { return std::chrono::duration<double, std::nano>(d).count(); };
+    const auto tell = [&](const char* phase, dim_t done, dim_t total) {
+        if (options.progress) options.progress(phase, done, total);
+    };
+    const std::size_t nodes = folded.net.nodes.size();
+    constexpr double never = std::numeric_limits<double>::infinity();
+
+    std::vector<network_type> networks;
+    networks.reserve(codings.size());
+    for (weight_coding coding : codings) {
+        tell("packing codings to time", std::ssize(networks), std::ssize(codings));
+        coding.correct_bias = coding.feedback = false;
+        coding.divisors.clear();
+        networks.emplace_back(encode(
+                                  folded, measured, [&](std::size_t) { return coding; }, exec),
+                              exec);
+    }
+    tell("packing codings to time", std::ssize(codings), std::ssize(codings));
+
+    coding_times times{std::vector(codings.size(), std::vector<double>(nodes, never)), 0};
+    std::vector<double> whole(codings.size(), never);
+    const std::vector<float> image(static_cast<std::size_t>(nn::image_shape(folded.net, 1).size()), 0.5F);
+    typename network_type::workspace memory;
+    std::vector<float> logits;
+    clock::time_point start, last;
+    std::vector<double> run(nodes);
+    const std::function<void(std::size_t)> done = [&](std::size_t node) {
+        const auto now = clock::now();
+        run[node] = nanoseconds(now - last);
+        last = now;
+    };
+    const auto time_round = [&] {
+        constexpr int runs = 3;
+        for (std::size_t c = 0; c < codings.size(); ++c)
+            for (int r = 0; r < runs; ++r) {
+                logits.resize(static_cast<std::size_t>(networks[c].classes()));
+                start = last = clock::now();
+                networks[c].run(image, 1, 1, memory, logits, exec, done);
+                const double all = nanoseconds(clock::now() - start);
+                if (r == 0) continue;
+                whole[c] = std::min(whole[c], all);
+                for (std::size_t i = 0; i < nodes; ++i) times.products[c][i] = std::min(times.products[c][i], run[i]);
+            }
+    };
+    const auto begin = clock::now();
+    tell("timing codings", 0, 1);
+    time_round();
+    const double round = std::max(1.0, nanoseconds(clock::now() - begin));
+    const auto rounds = static_cast<dim_t>(std::clamp(options.seconds * 1e9 / round, 3.0, 100.0));
+    for (dim_t n = 1; n < rounds; ++n) {
+        tell("timing codings", n, rounds);
+        time_round();
+    }
+    tell("timing codings", rounds, rounds);
+
+    std::vector<double> others;
+    for (std::size_t c = 0; c < codings.size(); ++c) {
+        double products = 0;
+        for (std::size_t i = 0; i < nodes; ++i) {
+            if (!detail::is_product(folded.net.nodes[i].op)) times.products[c][i] = 0;
+            products += times.products[c][i];
+        }
+        others.push_back(std::max(0.0, whole[c] - products));
+    }
+    if (!others.empty()) {
+        const auto middle = others.begin() + std::ssize(others) / 2;
+        std::nth_element(others.begin(), middle, others.end());
+        times.others = *middle;
+    }
+    return times;
+}
+
+} // namespace intaglio::inline INTAGLIO_ABI::infer
