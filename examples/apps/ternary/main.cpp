@@ -89,8 +89,7 @@ int main(int argc, char** argv) {
     CLI::Option* const by_time =
         ternarize->add_option("--ms", t.ms,
                               "instead: milliseconds that an image takes at most, alone, on --threads of this machine, "
-                              "at the coarsest level; "
-                              "every layer is timed in every coding, and the finest ones go where that costs least");
+                              "at the coarsest level; layers are timed in every coding, the finest that fit are taken");
     by_time->check(CLI::PositiveNumber.description(""));
     for (const char* const other : {"--size", "--memory-size", "--step", "--error"})
         by_time->excludes(ternarize->get_option(other));
