@@ -96,7 +96,7 @@ public:
     }
 
     /// Logits (batch, classes) of images in FP32 (batch x height x width x channels). Throws shape_error where a size
-    /// does not fit, value_error for another level than 1 .. level_count() and images that are not finite. `done`, where
+    /// does not fit, value_error for another level than 1 .. level_count() and images that are not finite. `done`, if
     /// there is one, is called behind each pass with its node: the product, or the operation.
     void run(std::span<const float> images, dim_t batch, int level, workspace& memory, std::span<float> logits,
              executor_ref exec = {}, const std::function<void(std::size_t node)>& done = {}) const {

@@ -48,8 +48,8 @@ inline plane_plan evaluate(std::span<const layer_profile> layers, std::vector<st
 }
 } // namespace detail
 
-/// The codings of least estimated perturbation whose costs fit `budget`. Throws value_error if a layer has no choices or
-/// more than 255, a cost is negative, or the cheapest codings do not fit; the text has both.
+/// The codings of least estimated perturbation whose costs fit `budget`. Throws value_error if a layer has no choices
+/// or more than 255, a cost is negative, or the cheapest codings do not fit; the text has both.
 inline plane_plan choose_planes(std::span<const layer_profile> layers, dim_t budget) {
     const float_environment scope;
     std::vector<std::size_t> cheapest, finest;
