@@ -161,7 +161,7 @@ TEST_CASE("a conversion keeps the time that was asked for, or says what can be h
         }
         REQUIRE(made.network.level_count() == options.levels);
     }
-    REQUIRE(mentions<value_error>([&] { convert(net, weights, options_for(net, 1e-4)); }, "0.0001 ms", "can't be had"));
+    REQUIRE(mentions<value_error>([&] { convert(net, weights, options_for(net, 1e-4)); }, "1e-04 ms", "can't be had"));
     // other codings have their numbers of planes, and 8-8
     convert_options planes = options_for(net, 0.7 * in_bytes);
     planes.coding.family = coding_family::greedy;

@@ -23,7 +23,7 @@ constexpr const char* examples = R"(
 Examples:
   ternarize resnet20.safetensors --network resnet20 --size 2.5x -o small.safetensors
   ternarize resnet50.safetensors --network resnet50-caffe --size 3.5x --levels 4 -o dial.safetensors
-  ternarize vgg16.safetensors --network vgg16 --ms 80 --threads 1 -o quick.safetensors
+  ternarize resnet50.safetensors --network resnet50-caffe --ms 25 --threads 1 -o quick.safetensors
   classify dial.safetensors cat.jpg dog.png
   classify dial.safetensors --data cifar10:DIR --level all
   inspect dial.safetensors

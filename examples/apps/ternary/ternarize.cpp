@@ -171,7 +171,7 @@ void print_time(const infer::conversion& made, double ms, double measured) {
     if (finest) std::printf("all products are in 8-8, the finest coding: that is quick enough\n");
     constexpr double few_percent = 1.03;
     if (measured > few_percent * ms)
-        std::printf("that is %.1f %% more than was asked for: times on this machine vary; ask again, or for less\n",
+        std::printf("measured is %.1f %% more than was asked for: other work runs on this machine, or ask for less\n",
                     100 * (measured / ms - 1));
 }
 
