@@ -175,7 +175,7 @@ inline std::vector<std::size_t> choose_within_time(std::span<const layer_profile
                                                    double milliseconds) {
     const float_environment scope;
     constexpr double longest = 1e18; // nanoseconds
-    const auto budget = static_cast<dim_t>(std::min(longest, milliseconds * 1e6));
+    const auto budget = static_cast<dim_t>(std::clamp(milliseconds * 1e6, 0.0, longest));
     dim_t quickest = beside, finest = beside;
     for (const layer_profile& layer : layers) {
         const auto cost = [](const plane_choice& a, const plane_choice& b) { return a.cost < b.cost; };
@@ -203,8 +203,8 @@ inline std::vector<std::size_t> choose_within_error(std::span<const layer_profil
     dim_t least = 0, enough = 0;
     double finest = 0;
     for (const layer_profile& layer : layers) {
-        const auto bytes = [](const plane_choice& a, const plane_choice& b) { return a.cost < b.cost; };
-        const auto [low, high] = std::minmax_element(layer.choices.begin(), layer.choices.end(), bytes);
+        const auto cost = [](const plane_choice& a, const plane_choice& b) { return a.cost < b.cost; };
+        const auto [low, high] = std::minmax_element(layer.choices.begin(), layer.choices.end(), cost);
         least += low->cost, enough += high->cost, finest += high->nmse;
     }
     require<value_error>(finest <= most, "an error of ", most, ": the finest codings are estimated to err by ", finest);

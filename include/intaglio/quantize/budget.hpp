@@ -63,7 +63,8 @@ inline plane_plan choose_planes(std::span<const layer_profile> layers, dim_t bud
             const auto least = std::min_element(layer.choices.begin(), layer.choices.end(), before);
             return static_cast<std::size_t>(least - layer.choices.begin());
         };
-        cheapest.push_back(first_by([](const auto& a, const auto& b) { return a.cost < b.cost; }));
+        cheapest.push_back(
+            first_by([](const auto& a, const auto& b) { return std::tie(a.cost, a.nmse) < std::tie(b.cost, b.nmse); }));
         finest.push_back(
             first_by([](const auto& a, const auto& b) { return std::tie(a.nmse, a.cost) < std::tie(b.nmse, b.cost); }));
     }
