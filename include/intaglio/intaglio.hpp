@@ -143,6 +143,8 @@
 #include "intaglio/infer/channel_values.hpp"
 #include "intaglio/infer/coded_network.hpp"
 #include "intaglio/infer/coding_budget.hpp"
+#include "intaglio/infer/coding_clock.hpp"
+#include "intaglio/infer/coding_times.hpp"
 #include "intaglio/infer/confident_run.hpp"
 #include "intaglio/infer/convert.hpp"
 #include "intaglio/infer/dial.hpp"

@@ -5,6 +5,7 @@
 
 dial       convert a network, look inside, classify at every level; a cut file is a lower level
 codings    each coding's file is looked into and classifies; a size is kept or the lack is told
+time       milliseconds choose codings by times of this machine, or it is told what can be had
 refuse     files and options that can't be are refused with a reason and status 2
 usage      --help of every verb
 """
@@ -79,10 +80,24 @@ def codings(program, root, folder):
                        "all", "--confident", 0.5, "--chart", chart)
             expect(text, "confident", "of the images took the last level too")
             expect(chart.read_text(), "<svg", "Accuracy against size")
-    expect(run(program, "ternarize", model, "--network", "resnet20", "--noise", 10, "--ms", 1e-6, "-o", out, status=2),
-           "--ms", "8-bit kernels")
     expect(run(program, "ternarize", model, "--network", "resnet20", "--coding", "8-8", "--size", 2, "-o", out,
                status=2), "leave out --size")
+
+
+def time(program, root, folder):
+    model = shared(root, "models", "resnet20-cifar10.safetensors")
+    out = folder / "timed.safetensors"
+    words = ["ternarize", model, "--network", "resnet20", "--noise", 10, "--threads", 1, "-o", out]
+    text = run(program, *words, "--ms", 1e4, "--levels", 2)
+    expect(text, "microseconds", "timing codings", "10000.000 ms were asked for", "all products are in 8-8")
+    expect(run(program, "inspect", out), "steps for 10000 ms")
+    out.unlink()
+    text = run(program, *words, "--ms", 1e-6, status=2)
+    expect(text, "1e-06 ms an image can't be had", "with the quickest codings", "ask for more")
+    for other in (["--size", 2], ["--memory-size", 2], ["--error", 5], ["--step", 0.7]):
+        expect(run(program, *words, "--ms", 1, *other, status=2), "excludes", "--ms")
+    if out.exists():
+        sys.exit("a refused conversion wrote a file")
 
 
 def refuse(program, root, folder):
@@ -109,6 +124,6 @@ def usage(program, root, folder):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
-        tests = {"dial": dial, "codings": codings, "refuse": refuse, "usage": usage}
+        tests = {"dial": dial, "codings": codings, "time": time, "refuse": refuse, "usage": usage}
         tests[sys.argv[1]](sys.argv[2], pathlib.Path(sys.argv[3]), pathlib.Path(temporary))
     print("1 passed, 0 failed, 0 skipped")

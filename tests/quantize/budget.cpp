@@ -37,14 +37,14 @@ double brute_force(const std::vector<layer_profile>& layers, dim_t budget) {
         std::vector<std::size_t> choice;
         for (std::size_t l = 0, rest = n; l < layers.size(); ++l, rest /= 4) choice.push_back(rest % 4);
         const auto plan = detail::evaluate(layers, choice);
-        if (plan.bytes <= budget) best = std::min(best, plan.perturbation);
+        if (plan.cost <= budget) best = std::min(best, plan.perturbation);
     }
     return best;
 }
 
-dim_t least_bytes(const std::vector<layer_profile>& layers) {
+dim_t least_cost(const std::vector<layer_profile>& layers) {
     dim_t sum = 0;
-    for (const auto& layer : layers) sum += layer.choices[0].bytes;
+    for (const auto& layer : layers) sum += layer.choices[0].cost;
     return sum;
 }
 
@@ -53,10 +53,10 @@ dim_t least_bytes(const std::vector<layer_profile>& layers) {
 TEST_CASE("the plan is the best of all combinations", "[unit]") {
     for (std::uint64_t trial = 0; trial < 40; ++trial) {
         const auto layers = random_layers(1 + trial % 5, trial, 1);
-        const dim_t least = least_bytes(layers);
+        const dim_t least = least_cost(layers);
         for (const dim_t budget : {least, least + 1, 2 * least, 3 * least, 5 * least}) {
             const auto plan = choose_planes(layers, budget);
-            REQUIRE(plan.bytes <= budget);
+            REQUIRE(plan.cost <= budget);
             REQUIRE(plan.perturbation == Approx(brute_force(layers, budget)));
         }
     }
@@ -65,10 +65,10 @@ TEST_CASE("the plan is the best of all combinations", "[unit]") {
 TEST_CASE("large budgets are counted in units and always kept", "[unit]") {
     for (std::uint64_t trial = 0; trial < 5; ++trial) {
         const auto layers = random_layers(5, 100 + trial, 1'000'003);
-        const dim_t least = least_bytes(layers);
+        const dim_t least = least_cost(layers);
         for (const dim_t budget : {least, 2 * least, 3 * least}) {
             const auto plan = choose_planes(layers, budget);
-            REQUIRE(plan.bytes <= budget);
+            REQUIRE(plan.cost <= budget);
             REQUIRE(plan.perturbation <=
                     brute_force(layers, budget - budget / 1000) * 1.0001 + (budget == least ? 1e300 : 0));
         }
@@ -76,14 +76,14 @@ TEST_CASE("large budgets are counted in units and always kept", "[unit]") {
 }
 
 TEST_CASE("budget edge cases", "[unit]") {
-    REQUIRE(choose_planes({}, 0).bytes == 0);
+    REQUIRE(choose_planes({}, 0).cost == 0);
     auto layers = random_layers(3, 1, 10);
-    REQUIRE_THROWS_AS(choose_planes(layers, least_bytes(layers) - 1), value_error);
+    REQUIRE_THROWS_AS(choose_planes(layers, least_cost(layers) - 1), value_error);
     const auto plan = choose_planes(layers, 1 << 20);
     for (const std::size_t c : plan.choice) REQUIRE(c == 3);
     const std::string table = to_table(layers, plan);
     REQUIRE(table.find("layer2") != std::string::npos);
-    REQUIRE(table.find(std::to_string(plan.bytes)) != std::string::npos);
+    REQUIRE(table.find(std::to_string(plan.cost)) != std::string::npos);
     layers[1].choices.clear();
     REQUIRE_THROWS_AS(choose_planes(layers, 1 << 20), value_error);
     REQUIRE_THROWS_AS(to_table(layers, plane_plan{}), shape_error);

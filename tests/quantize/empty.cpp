@@ -51,7 +51,7 @@ TEST_CASE("weights of no rows or no columns are quantized to nothing", "[unit]")
         for (const auto& profile :
              {profile_locked("none", {}, rows, cols, 0), profile_residual("none", {}, rows, cols, 0)})
             for (const plane_choice& choice : profile.choices) {
-                CHECK(choice.bytes == 0);
+                CHECK(choice.cost == 0);
                 CHECK(choice.nmse == 0);
             }
     }
@@ -83,7 +83,7 @@ TEST_CASE("a budget for no layers is kept by no planes", "[unit]") {
     for (const intaglio::dim_t budget : {0, 1000}) {
         const plane_plan plan = choose_planes({}, budget);
         CHECK(plan.choice.empty());
-        CHECK(plan.bytes == 0);
+        CHECK(plan.cost == 0);
         CHECK(plan.perturbation == 0);
     }
     CHECK(perturbation_bound({}, {}) == 0);

@@ -30,10 +30,10 @@ TEST_CASE("profiles fall in error and rise in bytes", "[unit]") {
         for (std::size_t r = 1; r < profile.choices.size(); ++r) {
             REQUIRE(profile.choices[r].planes == static_cast<int>(r) + 1);
             REQUIRE(profile.choices[r].nmse < profile.choices[r - 1].nmse);
-            REQUIRE(profile.choices[r].bytes > profile.choices[r - 1].bytes);
+            REQUIRE(profile.choices[r].cost > profile.choices[r - 1].cost);
         }
     }
-    REQUIRE(profile_locked("conv", w, rows, cols, 1000).choices[1].bytes == 639); // 1536 (3.2 + 1/8) / 8 = 638.4
+    REQUIRE(profile_locked("conv", w, rows, cols, 1000).choices[1].cost == 639); // 1536 (3.2 + 1/8) / 8 = 638.4
 }
 
 } // namespace intaglio

@@ -23,6 +23,7 @@ constexpr const char* examples = R"(
 Examples:
   ternarize resnet20.safetensors --network resnet20 --size 2.5x -o small.safetensors
   ternarize resnet50.safetensors --network resnet50-caffe --size 3.5x --levels 4 -o dial.safetensors
+  ternarize resnet50.safetensors --network resnet50-caffe --ms 25 --threads 1 -o quick.safetensors
   classify dial.safetensors cat.jpg dog.png
   classify dial.safetensors --data cifar10:DIR --level all
   inspect dial.safetensors
@@ -85,23 +86,28 @@ int main(int argc, char** argv) {
                      "instead: about how much of the answer may move, in percent; planes or steps go where they matter")
         ->check(CLI::Range(0.01, 100.0).description(""))
         ->excludes(by_size);
+    CLI::Option* const by_time =
+        ternarize->add_option("--ms", t.ms,
+                              "instead: milliseconds that an image takes at most, alone, on --threads of this machine, "
+                              "at the coarsest level; layers are timed in every coding, the finest that fit are taken");
+    by_time->check(CLI::PositiveNumber.description(""));
+    for (const char* const other : {"--size", "--memory-size", "--step", "--error"})
+        by_time->excludes(ternarize->get_option(other));
     ternarize
         ->add_option("--coding", t.coding,
                      "of weights: feedback (one step a channel, errors fed back), greedy (ternary planes with a scale "
                      "for each block), locked (digits of one code with a scale for each block), int4 (4-bit blocks), "
-                     "8-8; default: feedback where there is a size, step, error or dial, otherwise 8-8")
+                     "8-8; default: feedback where there is a size, step, error, time or dial, otherwise 8-8")
         ->check(CLI::IsMember({"feedback", "greedy", "locked", "int4", "8-8"}).description(""));
     ternarize->add_option("--block", t.block, "weights along a row that share a scale, of greedy, locked and int4")
         ->check(CLI::Range(1, 65535).description(""))
         ->capture_default_str();
     ternarize
-        ->add_option("--planes", t.planes,
-                     "of greedy, up to 8, and locked, up to 3; with --size, --error or --levels the most that a layer "
-                     "can have; default: 2, or 3 with those for greedy")
+        ->add_option(
+            "--planes", t.planes,
+            "of greedy, up to 8, and locked, up to 3; with --size, --error, --ms or --levels the most that a layer "
+            "can have; default: 2, or 3 with those for greedy")
         ->check(CLI::Range(1, 8).description(""));
-    ternarize
-        ->add_option("--ms", t.ms, "refuse a network that takes more milliseconds an image at its coarsest level here")
-        ->check(CLI::PositiveNumber.description(""));
     ternarize->add_option("--levels", t.levels, "of the dial, from the coarsest to the finest")
         ->check(CLI::Range(1, 16).description(""))
         ->capture_default_str();

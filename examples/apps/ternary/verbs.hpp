@@ -22,9 +22,8 @@ struct image_values {
 
 struct ternarize_options {
     std::string model, network, output, json;
-    double size = 0, memory_size = 0, step = 0,
-           error = 0;   ///< at most one is given; all 0: as `coding` says, 8-8 by default
-    double ms = 0;      ///< that an image may take at the coarsest level; 0: any time
+    double size = 0, memory_size = 0, step = 0, error = 0,
+           ms = 0;      ///< at most one is given; all 0: as `coding` says, 8-8 by default
     std::string coding; ///< a name of main.cpp's list; empty: feedback where there is a size or step
     dim_t block = 64;
     int levels = 1, planes = 0; ///< of planes, 0: what is usual for the coding

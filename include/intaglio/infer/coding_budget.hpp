@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// "At most B bytes of file, or of memory", or "at most so much error", turned into a coding for each product. Each may
-// take any of some codings, whose bytes are the entropy of its codes, or those of its packed weights, and whose error
-// is its sensitivity (sensitivity.hpp) times the relative squared error that it makes. The choice is the knapsack of
-// quantize/budget.hpp.
+// "At most B bytes of file, or of memory", "at most T ms", or "at most so much error", turned into a coding for each
+// product. Each may take any of some codings. Their costs are the entropy of the codes, or the bytes of the packed
+// weights, or nanoseconds that were measured (coding_times.hpp); their error is the product's sensitivity
+// (sensitivity.hpp) times the relative squared error that they make. The choice is the knapsack of quantize/budget.hpp.
 
 #include <algorithm>
 #include <cmath>
@@ -15,6 +15,7 @@
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/float_environment.hpp"
+#include "intaglio/infer/coding_times.hpp"
 #include "intaglio/infer/encode.hpp"
 #include "intaglio/infer/fold.hpp"
 #include "intaglio/infer/stored_bytes.hpp"
@@ -77,13 +78,32 @@ inline dim_t code_budget(const folded_network& folded, std::span<const std::size
     return static_cast<dim_t>((bytes / size - fixed) / feedback_widens);
 }
 
-/// Steps that are worth a choice, from the finest to the coarsest.
+/// Steps that are worth a choice of bytes, from the finest to the coarsest.
 inline std::vector<weight_coding> usual_steps() {
     std::vector<weight_coding> list;
     for (const double c : {0.2, 0.25, 0.3, 0.35, 0.42, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5})
         list.push_back({.step = c});
     return list;
 }
+
+/// Steps so coarse that hardly a code is more than a trit, for a budget of time: trits are read faster than bytes where
+/// weights are outside the caches.
+inline std::vector<weight_coding> trit_steps() { return {{.step = 1.75}, {.step = 2.0}, {.step = 2.4}}; }
+
+namespace detail {
+
+/// Weights (rows, K) in a coding, rounded by themselves.
+inline coded_product code_alone(const tensor<float>& weights, weight_coding coding) {
+    coding.correct_bias = coding.feedback = false;
+    coding.divisors.clear();
+    const dim_t rows = weights.shape()[0];
+    input_statistics inputs;
+    inputs.size = rows > 0 ? weights.size() / rows : 0;
+    inputs.mean.assign(static_cast<std::size_t>(inputs.size), 0.0F);
+    return code_product(weights.span(), std::vector<float>(static_cast<std::size_t>(rows), 0.0F), inputs, coding);
+}
+
+} // namespace detail
 
 /// What each of some codings costs each product in `nodes` and how it errs; `sensitivity` of each node for a relative
 /// squared error of 1. Weights are rounded by themselves, which takes a little less than with feedback.
@@ -99,14 +119,8 @@ inline std::vector<layer_profile> profile_codings(const folded_network& folded, 
         layer.name = folded.net.nodes[node].name;
         layer.sensitivity = 1;
         const tensor<float>& w = detail::weights_of(folded, node);
-        input_statistics inputs;
-        inputs.size = w.shape()[0] > 0 ? w.size() / w.shape()[0] : 0;
-        inputs.mean.assign(static_cast<std::size_t>(inputs.size), 0.0F);
-        const std::vector<float> bias(static_cast<std::size_t>(w.shape()[0]), 0.0F);
-        for (weight_coding coding : codings) {
-            coding.correct_bias = coding.feedback = false;
-            coding.divisors.clear();
-            const coded_product product = code_product(w.span(), bias, inputs, coding);
+        for (const weight_coding& coding : codings) {
+            const coded_product product = detail::code_alone(w, coding);
             double bytes = 0;
             if (kind == budget_of::memory)
                 bytes = memory_bytes(product, product.plane_count()) -
@@ -120,10 +134,60 @@ inline std::vector<layer_profile> profile_codings(const folded_network& folded, 
     return layers;
 }
 
+/// The same for a budget of time: what each product is charged for each coding (coding_times.hpp), in nanoseconds.
+inline std::vector<layer_profile> profile_times(const folded_network& folded, std::span<const std::size_t> nodes,
+                                                std::span<const double> sensitivity,
+                                                std::span<const weight_coding> codings, const coding_times& times,
+                                                executor_ref exec = {}) {
+    const float_environment scope;
+    check(times, codings.size(), folded.net.nodes.size());
+    std::vector<layer_profile> layers(nodes.size());
+    exec.for_each(std::ssize(nodes), [&](dim_t n, int) {
+        const std::size_t node = nodes[static_cast<std::size_t>(n)];
+        layer_profile& layer = layers[static_cast<std::size_t>(n)];
+        layer.name = folded.net.nodes[node].name;
+        layer.sensitivity = 1;
+        const tensor<float>& w = detail::weights_of(folded, node);
+        std::vector<double> measured, errors;
+        for (std::size_t c = 0; c < codings.size(); ++c) {
+            measured.push_back(times.products[c][node]);
+            errors.push_back(codings[c].family == coding_family::steps
+                                 ? error_of_step(codings[c].step) // as plane_errors has it
+                                 : plane_errors(detail::code_alone(w, codings[c]), w.span(), codings[c]).back());
+        }
+        const std::vector<dim_t> charged = charged_times(measured, errors);
+        for (std::size_t c = 0; c < codings.size(); ++c)
+            layer.choices.push_back({codings[c].planes, charged[c], sensitivity[node] * errors[c]});
+    });
+    return layers;
+}
+
 /// For each layer the coding of least error in all with at most `budget` bytes together, as a place in its choices.
 /// value_error where the smallest codings take more.
 inline std::vector<std::size_t> choose_within_bytes(std::span<const layer_profile> layers, dim_t budget) {
     return choose_planes(layers, budget).choice;
+}
+
+/// For each layer of profile_times the coding of least error in all with which an image takes at most so many
+/// milliseconds, as a place in its choices; `beside` nanoseconds go to what these layers are not. value_error, which
+/// says what can be had, where the quickest codings take more.
+inline std::vector<std::size_t> choose_within_time(std::span<const layer_profile> layers, dim_t beside,
+                                                   double milliseconds) {
+    const float_environment scope;
+    constexpr double longest = 1e18; // nanoseconds
+    const auto budget = static_cast<dim_t>(std::clamp(milliseconds * 1e6, 0.0, longest));
+    dim_t quickest = beside, finest = beside;
+    for (const layer_profile& layer : layers) {
+        const auto cost = [](const plane_choice& a, const plane_choice& b) { return a.cost < b.cost; };
+        const auto error = [](const plane_choice& a, const plane_choice& b) { return a.nmse < b.nmse; };
+        quickest += std::min_element(layer.choices.begin(), layer.choices.end(), cost)->cost;
+        finest += std::min_element(layer.choices.begin(), layer.choices.end(), error)->cost;
+    }
+    const auto in_ms = [](dim_t time) { return std::ceil(static_cast<double>(time) / 1e3) / 1e3; };
+    require<value_error>(quickest <= budget, milliseconds, " ms an image can't be had here: with the quickest codings ",
+                         "it is predicted to take ", in_ms(quickest), " ms, with the finest ", in_ms(finest),
+                         "; ask for more, or run it on more threads");
+    return choose_planes(layers, budget - beside).choice;
 }
 
 /// For each layer a coding, so that the errors of all sum to at most `most` (the squared share of the answer that
@@ -139,9 +203,9 @@ inline std::vector<std::size_t> choose_within_error(std::span<const layer_profil
     dim_t least = 0, enough = 0;
     double finest = 0;
     for (const layer_profile& layer : layers) {
-        const auto bytes = [](const plane_choice& a, const plane_choice& b) { return a.bytes < b.bytes; };
-        const auto [low, high] = std::minmax_element(layer.choices.begin(), layer.choices.end(), bytes);
-        least += low->bytes, enough += high->bytes, finest += high->nmse;
+        const auto cost = [](const plane_choice& a, const plane_choice& b) { return a.cost < b.cost; };
+        const auto [low, high] = std::minmax_element(layer.choices.begin(), layer.choices.end(), cost);
+        least += low->cost, enough += high->cost, finest += high->nmse;
     }
     require<value_error>(finest <= most, "an error of ", most, ": the finest codings are estimated to err by ", finest);
     std::vector<std::size_t> best = choose_within_bytes(layers, enough);

@@ -5,12 +5,15 @@
 // sensitivity, code, and set up the dial. Each part is a header of its own that can be used alone:
 //
 //   fold.hpp -> noise_images.hpp -> calibration.hpp -> sensitivity.hpp -> coding_budget.hpp -> encode.hpp -> dial.hpp
+//
+// It compiles no kernels of integers: a budget of time takes its times from the caller (coding_clock.hpp measures).
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +22,7 @@
 #include "intaglio/core/float_environment.hpp"
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/infer/calibration.hpp"
+#include "intaglio/infer/coding_times.hpp"
 #include "intaglio/infer/dial.hpp"
 #include "intaglio/infer/encode.hpp"
 #include "intaglio/infer/fold.hpp"
@@ -40,8 +44,12 @@ struct convert_options {
     /// all are stored in as few bits as they need (weight_memory::small).
     double memory = 0;
     double error = 0; ///< instead: the estimated squared share of the answer that moves, at most, likewise
-    int levels = 1;   ///< of the dial; from 2 on each product of steps gets a finer plane
-    int divisor = 3;  ///< of the step, for the finer plane
+    /// Instead: milliseconds that an image takes at most, of a dial at its coarsest level, by the times that `times`
+    /// tells for these codings of all products: what time_codings (coding_clock.hpp) measures.
+    double milliseconds = 0;
+    std::function<coding_times(const folded_network&, const calibration&, std::span<const weight_coding>)> times{};
+    int levels = 1;  ///< of the dial; from 2 on each product of steps gets a finer plane
+    int divisor = 3; ///< of the step, for the finer plane
     /// The first and the last product are 8-8, with whatever else. Where a size is asked for, the last is coded in fine
     /// steps, and one that has more than an eighth of all weights, as the last of SqueezeNet, like the others.
     bool ends_in_bytes = true;
@@ -58,6 +66,7 @@ struct conversion {
     coded_network network;
     std::vector<weight_coding> codings; ///< of each node, 8-8 where there is no product
     std::vector<double> sensitivity;    ///< of each node to a relative squared error of 1, if measured; otherwise empty
+    std::optional<image_time> time;     ///< predicted of the coarsest level, where milliseconds were asked for
 };
 
 namespace detail {
@@ -86,16 +95,21 @@ inline std::vector<double> moderated(const folded_network& folded, std::span<con
     return result;
 }
 
-/// What a budget chooses from: steps, or numbers of planes up to the coding's.
-inline std::vector<weight_coding> choices_of(const weight_coding& coding) {
+/// What a budget chooses from: steps, or numbers of planes up to the coding's. One of time has 8-8 before them, and
+/// trits behind steps.
+inline std::vector<weight_coding> choices_of(const weight_coding& coding, bool of_time) {
     std::vector<weight_coding> list;
     if (coding.family == coding_family::steps) {
         list = usual_steps();
-        for (weight_coding& c : list) c.feedback = coding.feedback, c.correct_bias = coding.correct_bias;
+        const std::vector<weight_coding> trits = trit_steps();
+        if (of_time) list.insert(list.end(), trits.begin(), trits.end());
+        for (weight_coding& c : list) c.feedback = coding.feedback;
     } else {
         list.assign(static_cast<std::size_t>(coding.planes), coding);
         for (std::size_t p = 0; p < list.size(); ++p) list[p].planes = static_cast<int>(p) + 1;
     }
+    if (of_time) list.insert(list.begin(), weight_coding{});
+    for (weight_coding& c : list) c.correct_bias = coding.correct_bias;
     return list;
 }
 
@@ -108,8 +122,8 @@ inline dim_t reachable_budget(const folded_network& folded, std::span<const std:
     dim_t least = 0;
     for (const layer_profile& layer : layers)
         least += std::min_element(layer.choices.begin(), layer.choices.end(), [](const auto& a, const auto& b) {
-                     return a.bytes < b.bytes;
-                 })->bytes;
+                     return a.cost < b.cost;
+                 })->cost;
     if (budget(wanted) >= least) return budget(wanted);
     double size = wanted, below = 0; // what the smallest codings reach, by bisection
     for (int i = 0; i < 40; ++i) {
@@ -127,7 +141,7 @@ inline dim_t reachable_budget(const folded_network& folded, std::span<const std:
 } // namespace detail
 
 /// Converts the part of a network that answers. Throws as fold does, and value_error for options that can't be met: a
-/// size that not even the coarsest codings reach.
+/// size that not even the coarsest codings reach, a time that not even the quickest do.
 inline conversion convert(const nn::network& net, const nn::parameters& weights, const convert_options& options,
                           executor_ref exec = {}) {
     const float_environment scope;
@@ -140,7 +154,13 @@ inline conversion convert(const nn::network& net, const nn::parameters& weights,
     check(options.coding);
     require<value_error>(options.memory >= 0 && (options.memory == 0 || (options.size == 0 && options.error == 0)),
                          "convert: a size of ", options.memory, " in memory beside another budget; give one of them");
-    const bool of_bytes = options.size > 0 || options.memory > 0, budget = of_bytes || options.error > 0;
+    require<value_error>(options.milliseconds >= 0 &&
+                             (options.milliseconds == 0 ||
+                              (options.size == 0 && options.memory == 0 && options.error == 0 && options.times)),
+                         "convert: ", options.milliseconds,
+                         " ms beside another budget or without times; give one budget, and times for this one");
+    const bool of_bytes = options.size > 0 || options.memory > 0, of_time = options.milliseconds > 0,
+               budget = of_bytes || of_time || options.error > 0;
     const folded_network folded = infer::fold(net, weights);
     const extents one = nn::image_shape(folded.net, 1);
     require(static_cast<dim_t>(options.input.size()) == one[3], "convert: values of ", options.input.size(),
@@ -203,8 +223,22 @@ inline conversion convert(const nn::network& net, const nn::parameters& weights,
         for (double& s : result.sensitivity) s /= error_of_step(measured_step);
     }
     for (const std::size_t i : nodes) result.codings[i] = options.coding;
-    if (budget && !nodes.empty()) {
-        const std::vector<weight_coding> choices = detail::choices_of(options.coding);
+    if (of_time) {
+        const std::vector<weight_coding> choices = detail::choices_of(options.coding, true);
+        const coding_times times = options.times(folded, measured, choices);
+        const std::vector<layer_profile> layers =
+            profile_times(folded, nodes, detail::moderated(folded, nodes, result.sensitivity), choices, times, exec);
+        image_time& time = result.time.emplace();
+        time.products.resize(folded.net.nodes.size());
+        time.others = static_cast<dim_t>(std::ceil(times.others));
+        for (const std::size_t end : ends) time.products[end] = static_cast<dim_t>(std::ceil(times.products[0][end]));
+        const std::vector<std::size_t> chosen = choose_within_time(layers, time.sum(), options.milliseconds);
+        for (std::size_t k = 0; k < nodes.size(); ++k) {
+            result.codings[nodes[k]] = choices[chosen[k]];
+            time.products[nodes[k]] = layers[k].choices[chosen[k]].cost;
+        }
+    } else if (budget && !nodes.empty()) {
+        const std::vector<weight_coding> choices = detail::choices_of(options.coding, false);
         const budget_of kind = options.memory > 0 ? budget_of::memory : budget_of::file;
         std::vector<layer_profile> layers = profile_codings(
             folded, nodes, of_bytes ? detail::moderated(folded, nodes, result.sensitivity) : result.sensitivity,

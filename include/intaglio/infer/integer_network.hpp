@@ -14,6 +14,7 @@
 // bit for bit: for every batch, number of threads and instruction set.
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <set>
 #include <span>
@@ -95,9 +96,10 @@ public:
     }
 
     /// Logits (batch, classes) of images in FP32 (batch x height x width x channels). Throws shape_error where a size
-    /// does not fit, value_error for another level than 1 .. level_count() and images that are not finite.
+    /// does not fit, value_error for another level than 1 .. level_count() and images that are not finite. `done`, if
+    /// there is one, is called behind each pass with its node: the product, or the operation.
     void run(std::span<const float> images, dim_t batch, int level, workspace& memory, std::span<float> logits,
-             executor_ref exec = {}) const {
+             executor_ref exec = {}, const std::function<void(std::size_t node)>& done = {}) const {
         const float_environment scope;
         const extents expected = image_shape(batch);
         require(batch >= 0 && std::ssize(images) == expected.size(), "integer_network: images ", expected, " have ",
@@ -114,7 +116,11 @@ public:
         reserve(memory, batch);
         const request r{memory.memory_.data(), batch, level, logits.data()};
         quantize(images, at(0, r), exec);
-        for (const step& s : steps_) run(s, r, exec);
+        if (done) done(0);
+        for (const step& s : steps_) {
+            run(s, r, exec);
+            if (done) done(s.node);
+        }
         if (formats_[output()].is_stored()) {
             const activation last = at(output(), r);
             for (dim_t b = 0; b < batch; ++b) detail::load_reals(last, b, 0, classes(), logits.data() + b * classes());

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// "At most B bytes" turned into planes per layer. Layer l with coding r costs bytes_l(r) and adds the term log(1 + g_l
-// eps_l(r)^2) to the estimated perturbation (quantize/sensitivity.hpp). To minimise the sum of terms under the sum of
-// bytes is a multiple-choice knapsack, solved by dynamic programming over bytes:
+// "At most B bytes", or nanoseconds, turned into planes per layer. Layer l with coding r costs cost_l(r) and adds the
+// term log(1 + g_l eps_l(r)^2) to the estimated perturbation (quantize/sensitivity.hpp). To minimise the sum of terms
+// under the sum of costs is a multiple-choice knapsack, solved by dynamic programming over the budget:
 //
-//   best_l(b) = min over r of  best_(l-1)(b - bytes_l(r)) + term_l(r)
+//   best_l(b) = min over r of  best_(l-1)(b - cost_l(r)) + term_l(r)
 //
-// exactly for budgets up to 2^16 bytes; above, bytes are counted in 2^16 units of the budget, each layer's cost rounded
-// up, so that the budget is always kept and at most one unit per layer goes unused.
+// exactly for budgets up to 2^16; above, costs are counted in 2^16 units of the budget, each layer's rounded up, so
+// that the budget is always kept and at most one unit per layer goes unused. Where the codings of least error fit, they
+// are the plan.
 
 #include <algorithm>
 #include <cmath>
@@ -16,6 +17,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -28,7 +30,7 @@ namespace intaglio::inline INTAGLIO_ABI {
 
 struct plane_plan {
     std::vector<std::size_t> choice{}; ///< for each layer, an index into its choices
-    dim_t bytes = 0;
+    dim_t cost = 0;
     double perturbation = 0; ///< estimated |y - yhat| / |y|
 };
 
@@ -38,7 +40,7 @@ inline plane_plan evaluate(std::span<const layer_profile> layers, std::vector<st
     double sum = 0;
     for (std::size_t l = 0; l < layers.size(); ++l) {
         const plane_choice& c = layers[l].choices[plan.choice[l]];
-        plan.bytes += c.bytes;
+        plan.cost += c.cost;
         sum += perturbation_term(layers[l].sensitivity, c.nmse);
     }
     plan.perturbation = estimated_perturbation(sum);
@@ -46,31 +48,37 @@ inline plane_plan evaluate(std::span<const layer_profile> layers, std::vector<st
 }
 } // namespace detail
 
-/// The codings of least estimated perturbation that fit `budget` bytes. Throws value_error if a layer has no choices or
-/// more than 255, a cost is negative, or the cheapest codings do not fit; the text has both sizes.
+/// The codings of least estimated perturbation whose costs fit `budget`. Throws value_error if a layer has no choices
+/// or more than 255, a cost is negative, or the cheapest codings do not fit; the text has both.
 inline plane_plan choose_planes(std::span<const layer_profile> layers, dim_t budget) {
     const float_environment scope;
-    std::vector<std::size_t> cheapest;
+    std::vector<std::size_t> cheapest, finest;
     for (const layer_profile& layer : layers) {
         require<value_error>(!layer.choices.empty() && layer.choices.size() <= 255, "budget: layer ", layer.name,
                              " has ", layer.choices.size(), " codings; 1 to 255 are supported");
         for (const plane_choice& c : layer.choices)
-            require<value_error>(c.bytes >= 0 && c.nmse >= 0 && layer.sensitivity >= 0, "budget: layer ", layer.name,
-                                 " has a negative size, error or sensitivity");
-        const auto least = std::min_element(layer.choices.begin(), layer.choices.end(),
-                                            [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
-        cheapest.push_back(static_cast<std::size_t>(least - layer.choices.begin()));
+            require<value_error>(c.cost >= 0 && c.nmse >= 0 && layer.sensitivity >= 0, "budget: layer ", layer.name,
+                                 " has a negative cost, error or sensitivity");
+        const auto first_by = [&](const auto& before) {
+            const auto least = std::min_element(layer.choices.begin(), layer.choices.end(), before);
+            return static_cast<std::size_t>(least - layer.choices.begin());
+        };
+        cheapest.push_back(
+            first_by([](const auto& a, const auto& b) { return std::tie(a.cost, a.nmse) < std::tie(b.cost, b.nmse); }));
+        finest.push_back(
+            first_by([](const auto& a, const auto& b) { return std::tie(a.nmse, a.cost) < std::tie(b.nmse, b.cost); }));
     }
     plane_plan fallback = detail::evaluate(layers, cheapest);
-    require<value_error>(fallback.bytes <= budget, "budget: the cheapest codings take ", fallback.bytes,
-                         " bytes, the budget is ", budget);
+    require<value_error>(fallback.cost <= budget, "budget: the cheapest codings take ", fallback.cost,
+                         ", the budget is ", budget);
+    if (plane_plan plan = detail::evaluate(layers, finest); plan.cost <= budget) return plan;
 
     constexpr dim_t most_units = dim_t{1} << 16;
     const dim_t units = std::min(budget, most_units);
-    const auto units_of = [&](dim_t bytes) { // rounded up; exact where a unit is a byte
+    const auto units_of = [&](dim_t cost) { // rounded up; exact where a unit is 1
         return units == budget
-                   ? bytes
-                   : static_cast<dim_t>(std::ceil(static_cast<double>(bytes) *
+                   ? cost
+                   : static_cast<dim_t>(std::ceil(static_cast<double>(cost) *
                                                   (static_cast<double>(units) / static_cast<double>(budget))));
     };
 
@@ -82,8 +90,8 @@ inline plane_plan choose_planes(std::span<const layer_profile> layers, dim_t bud
         std::fill(next.begin(), next.end(), impossible);
         for (std::size_t r = 0; r < layers[l].choices.size(); ++r) {
             const plane_choice& c = layers[l].choices[r];
-            if (c.bytes > budget) continue;
-            const auto cost = static_cast<std::size_t>(units_of(c.bytes));
+            if (c.cost > budget) continue;
+            const auto cost = static_cast<std::size_t>(units_of(c.cost));
             const double term = perturbation_term(layers[l].sensitivity, c.nmse);
             for (std::size_t b = cost; b < width; ++b) {
                 const double sum = best[b - cost] + term;
@@ -101,12 +109,12 @@ inline plane_plan choose_planes(std::span<const layer_profile> layers, dim_t bud
     std::size_t left = width - 1;
     for (std::size_t l = layers.size(); l-- > 0;) {
         choice[l] = taken[l * width + left];
-        left -= static_cast<std::size_t>(units_of(layers[l].choices[choice[l]].bytes));
+        left -= static_cast<std::size_t>(units_of(layers[l].choices[choice[l]].cost));
     }
     return detail::evaluate(layers, std::move(choice));
 }
 
-/// The plan as text: a line for each layer with its planes, bytes and error, and the sums.
+/// The plan as text: a line for each layer with its planes, cost and error, and the sums.
 inline std::string to_table(std::span<const layer_profile> layers, const plane_plan& plan) {
     const float_environment scope;
     require(plan.choice.size() == layers.size(), "budget: a plan for ", plan.choice.size(), " layers, ", layers.size(),
@@ -119,13 +127,13 @@ inline std::string to_table(std::span<const layer_profile> layers, const plane_p
     };
     const auto per_mille = [](double x) { return join(std::nearbyint(x * 1e5) / 100); };
 
-    std::string text = left("layer") + "  planes       bytes  error x 1000\n";
+    std::string text = left("layer") + "  planes        cost  error x 1000\n";
     for (std::size_t l = 0; l < layers.size(); ++l) {
         const plane_choice& c = layers[l].choices[plan.choice[l]];
-        text += left(layers[l].name) + right(join(c.planes), 8) + right(join(c.bytes), 12) +
+        text += left(layers[l].name) + right(join(c.planes), 8) + right(join(c.cost), 12) +
                 right(per_mille(c.nmse), 14) + "\n";
     }
-    return text + left("all") + right("", 8) + right(join(plan.bytes), 12) +
+    return text + left("all") + right("", 8) + right(join(plan.cost), 12) +
            right(per_mille(plan.perturbation * plan.perturbation), 14) + "\n";
 }
 

@@ -31,7 +31,7 @@ namespace intaglio::inline INTAGLIO_ABI {
 /// One coding of a layer: what it costs and what it loses.
 struct plane_choice {
     int planes = 1;
-    dim_t bytes = 0; ///< of the coded weights, scales included
+    dim_t cost = 0;  ///< bytes of the coded weights, scales included, or what else a budget is of
     double nmse = 0; ///< ||w - approximation||^2 / ||w||^2
 };
 
