@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "intaglio/gemm/blocking.hpp"
+#include "intaglio/gemm/kernel_traits.hpp"
 #include "intaglio/gemm/measure.hpp"
 #include "intaglio/gemm/norms.hpp"
 #include "intaglio/gemm/rhs_layout.hpp"
@@ -103,20 +104,20 @@ private:
     /// one sum takes are neighbours.
     static void end_chains(dim_t k, const digit* __restrict v, std::vector<dim_t>& ends) {
         using policy = typename Traits::policy;
-        constexpr dim_t digits = Traits::k * Traits::cols, taken = Traits::k / Traits::partial_sums,
-                        sums = digits / taken;
+        constexpr dim_t in_step = Traits::k * Traits::cols, taken = Traits::k / Traits::partial_sums,
+                        lanes = in_step / taken;
         constexpr auto most =
             static_cast<std::int32_t>(products_in<typename Traits::digits::acc>(lhs_magnitude<policy>));
-        std::int32_t chain[static_cast<std::size_t>(sums)] = {};
-        for (dim_t s = 0; s < k; s += Traits::k, v += digits) {
-            std::int32_t step[static_cast<std::size_t>(sums)] = {}, largest = 0;
-            for (dim_t e = 0; e < digits; ++e) step[e / taken] += v[e] < 0 ? -v[e] : v[e];
-            for (dim_t e = 0; e < sums; ++e) largest = std::max(largest, chain[e] + step[e]);
+        std::int32_t chain[static_cast<std::size_t>(lanes)] = {};
+        for (dim_t s = 0; s < k; s += Traits::k, v += in_step) {
+            std::int32_t step[static_cast<std::size_t>(lanes)] = {}, largest = 0;
+            for (dim_t e = 0; e < in_step; ++e) step[e / taken] += v[e] < 0 ? -v[e] : v[e];
+            for (dim_t e = 0; e < lanes; ++e) largest = std::max(largest, chain[e] + step[e]);
             if (largest > most) {
                 ends.push_back(s);
-                std::fill_n(chain, sums, 0);
+                std::fill_n(chain, lanes, 0);
             }
-            for (dim_t e = 0; e < sums; ++e) chain[e] += step[e];
+            for (dim_t e = 0; e < lanes; ++e) chain[e] += step[e];
         }
         ends.push_back(k);
     }

@@ -22,13 +22,13 @@
 #include <cmath>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "intaglio/core/float_environment.hpp"
 #include "intaglio/train/arena.hpp"
 #include "intaglio/train/cross_entropy.hpp"
 #include "intaglio/train/make_unit.hpp"
+#include "intaglio/train/stored_bits.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::train {
 
@@ -48,7 +48,7 @@ public:
         w_.options = options.storage;
         w_.seed = options.seed;
         w_.exec = exec;
-        w_.gradients.resize(parameters.count());
+        w_.gradients = parameter_gradients(parameters);
         make_units();
         plan_gradients();
         plan_memory();
@@ -61,16 +61,10 @@ public:
     dim_t batch() const { return images()[0]; }
     dim_t classes(std::size_t output = 0) const { return shapes_[net_.outputs[output].node][3]; }
     nn::parameters& parameters() { return *w_.parameters; }
-    /// The gradients of the last backward pass that kept them, in the order of the parameters; empty for those that are
-    /// not trained.
-    std::vector<tensor<float>>& gradients() {
-        for (std::size_t i = gradients_.size(); i < parameters().count(); ++i)
-            gradients_.emplace_back(parameters().spec(i).trained ? parameters().spec(i).shape : extents{0});
-        return gradients_;
-    }
-    /// Bytes of activations and gradients, and of the packed weights beside the master's.
+    /// Of the last backward pass that kept them, in the order of the parameters; empty where one is not trained.
+    std::vector<tensor<float>>& gradients() { return w_.gradients.kept(); }
+    /// Bytes of activations and gradients.
     dim_t tensor_bytes() const { return arena_.bytes(); }
-    const arena& memory() const { return arena_; }
     void use(executor_ref exec) { w_.exec = exec; }
     void measure(profile* times) { w_.times = times; }
     /// From now on every pass reports what it stores (report.hpp), to rows that are made here; null: none does. The
@@ -158,41 +152,26 @@ public:
 
     /// The gradients of all trained parameters, behind forward(.., true) and loss(); all are kept.
     void backward() {
-        for (std::size_t i = 0; i < gradients().size(); ++i) w_.gradients[i] = gradients_[i].data();
+        w_.gradients.keep();
         backward_pass([](unit<T>&) {}, [](unit<T>&) {});
     }
     /// The same, but use(i, gradient) gets that by parameter i as soon as it is there, and none is kept: they share the
     /// memory of the largest. `use` may change the parameter. `use` gets zeros where the loss does not depend on it.
     template <class Use>
     void backward(const Use& use) {
-        const auto room = [&](std::size_t i) { return intaglio::detail::round_up(parameters()[i].size(), 16); };
-        const auto before = [&](unit<T>& u) {
-            dim_t size = 0;
-            for_each_trained(u, [&](std::size_t i) { size += room(i); });
-            if (shared_.size() < size) shared_ = buffer<float>(size, uninitialized);
-            float* to = shared_.data();
-            for_each_trained(u, [&](std::size_t i) { w_.gradients[i] = std::exchange(to, to + room(i)); });
-            if (links_of(u).d_output == no_tensor) std::fill_n(shared_.data(), size, 0.0F);
-        };
-        const auto after = [&](unit<T>& u) {
-            for_each_trained(u, [&](std::size_t i) {
-                use(i, std::span<const float>(w_.gradients[i], static_cast<std::size_t>(parameters()[i].size())));
-                w_.gradients[i] = nullptr;
-            });
-        };
-        backward_pass(before, after);
+        backward_pass([&](unit<T>& u) { w_.gradients.make_room(links_of(u).node, links_of(u).d_output == no_tensor); },
+                      [&](unit<T>& u) { w_.gradients.hand_over(links_of(u).node, use); });
     }
 
-    /// forward, loss and backward.
-    batch_result gradients_of(std::span<const float> images, std::span<const std::int32_t> labels) {
-        const batch_result result = checked_loss(images, labels);
-        backward();
-        return result;
-    }
-    template <class Use>
-    batch_result gradients_of(std::span<const float> images, std::span<const std::int32_t> labels, const Use& use) {
-        const batch_result result = checked_loss(images, labels);
-        backward(use);
+    /// forward, loss and backward(use...).
+    template <class... Use>
+    batch_result gradients_of(std::span<const float> images, std::span<const std::int32_t> labels,
+                              const Use&... use) requires(sizeof...(Use) <= 1) {
+        forward(images, true);
+        const batch_result result = loss(labels);
+        require<value_error>(std::isfinite(result.loss), "the loss is ", result.loss,
+                             "; lower the learning rate, or go back to the last checkpoint");
+        backward(use...);
         return result;
     }
 
@@ -222,14 +201,6 @@ private:
         bool by_product = false; ///< the product writes the logits itself
     };
 
-    batch_result checked_loss(std::span<const float> images, std::span<const std::int32_t> labels) {
-        forward(images, true);
-        const batch_result result = loss(labels);
-        require<value_error>(std::isfinite(result.loss), "the loss is ", result.loss,
-                             "; lower the learning rate, or go back to the last checkpoint");
-        return result;
-    }
-
     /// The backward pass, with before(unit) and after(unit) around each.
     template <class Before, class After>
     void backward_pass(const Before& before, const After& after) {
@@ -246,14 +217,6 @@ private:
             if (links_of(*u).d_output != no_tensor) std::visit([&](auto& step) { step.backward(w_); }, *u);
             after(*u);
         }
-    }
-    /// f(i) for each trained parameter of a unit.
-    template <class F>
-    void for_each_trained(unit<T>& u, const F& f) {
-        for (const nn::parameter_role role : {nn::parameter_role::weight, nn::parameter_role::bias})
-            if (const std::size_t i = parameters().place(links_of(u).node, role);
-                i < parameters().count() && parameters().spec(i).trained)
-                f(i);
     }
 
     template <class F>
@@ -280,6 +243,7 @@ private:
         rectified_.assign(1, 0);
         wide_gradient_.assign(1, 1);
         const auto readers = nn::readers(net_);
+        int products = 0;
         for (const node_group& g : group_nodes(net_)) {
             if (std::holds_alternative<nn::op::flatten>(net_.nodes[g.head].op)) {
                 tensor_of_[g.tail] = tensor_of_[net_.nodes[g.head].inputs[0]];
@@ -292,11 +256,13 @@ private:
                 links.inputs.push_back(tensor_of_[in[0] == g.head ? in[1] : in[0]]);
             }
             tensor_of_[g.tail] = links.output = add_tensor(shapes_[g.tail].size());
-            wide_gradient_.push_back(takes_wide_gradient(net_.nodes[g.head].op, links.inputs) ? 1 : 0);
-            const product_options of_product = product_at(links.inputs, readers[g.tail]);
+            const bool wide = wide_gradient_[links.inputs.front()] != 0;
+            wide_gradient_.push_back(takes_wide_gradient(net_.nodes[g.head].op, links.inputs, wide_gradient_) ? 1 : 0);
+            const product_options of_product = options_of_product(net_, options_, readers[g.tail], wide, products);
             rectified_.push_back(g.is_rectified(net_) ? 1 : 0);
             node_of_.push_back(g.tail);
             units_.push_back(make_unit<T>(net_, shapes_, g, std::move(links), options_, of_product));
+            if (std::holds_alternative<product_step<T>>(units_.back())) ++products;
         }
         logits_.reserve(net_.outputs.size()); // units keep their addresses
         for (const nn::network_output& o : net_.outputs) {
@@ -311,29 +277,6 @@ private:
                 }
             outputs_.push_back(place);
         }
-    }
-
-    /// Whether nobody multiplies the gradient by a unit's output: it may keep all bits then.
-    bool takes_wide_gradient(const nn::operation& op, const std::vector<std::size_t>& inputs) const {
-        if (std::holds_alternative<nn::op::convolution>(op) || std::holds_alternative<nn::op::linear>(op)) return false;
-        const auto wide = [&](std::size_t tensor) { return wide_gradient_[tensor] != 0; };
-        if (std::holds_alternative<nn::op::batch_norm>(op)) return inputs.size() == 1 || wide(inputs[1]);
-        const bool hands_on = std::holds_alternative<nn::op::add>(op) || std::holds_alternative<nn::op::relu>(op);
-        return !hands_on || std::all_of(inputs.begin(), inputs.end(), wide);
-    }
-    /// How a product's results are stored: with all bits where only batch norms read them.
-    product_options product_at(const std::vector<std::size_t>& inputs, const std::vector<std::size_t>& readers) const {
-        const storage_options& storage = options_.storage;
-        const bool to_norms = std::all_of(readers.begin(), readers.end(), [&](std::size_t reader) {
-            return std::holds_alternative<nn::op::batch_norm>(net_.nodes[reader].op);
-        });
-        return {.weights = storage.weights,
-                .outputs = to_norms ? storage.products : storage.operands,
-                .gradients = wide_gradient_[inputs.front()] != 0 ? storage.products : storage.operands,
-                .form = {options_.convolutions, largest_mantissa(storage.operands)},
-                .place = static_cast<int>(std::count_if(units_.begin(), units_.end(), [](const unit<T>& u) {
-                    return std::holds_alternative<product_step<T>>(u);
-                }))};
     }
 
     bool has_readers(std::size_t tensor) {
@@ -449,8 +392,6 @@ private:
     std::vector<std::size_t> gradient_of_; ///< the whole gradient by each tensor of the forward pass
     std::vector<output_place> outputs_;
     std::vector<buffer<float>> logits_, d_logits_;
-    std::vector<tensor<float>> gradients_; ///< of the parameters, once somebody keeps them
-    buffer<float> shared_;                 ///< otherwise those of one unit
     arena arena_;
     bool stale_ = true;
 };

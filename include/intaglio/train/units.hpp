@@ -20,6 +20,7 @@
 #include "intaglio/train/elementwise.hpp"
 #include "intaglio/train/normalise.hpp"
 #include "intaglio/train/options.hpp"
+#include "intaglio/train/parameter_gradients.hpp"
 #include "intaglio/train/pooling.hpp"
 #include "intaglio/train/product.hpp"
 #include "intaglio/train/profile.hpp"
@@ -34,8 +35,8 @@ template <class T>
 struct workspace {
     std::vector<stored<T>> tensors;
     nn::parameters* parameters = nullptr;
-    std::vector<float*> gradients; ///< where those by the parameters are written, in their order; null: nowhere
-    buffer<T> weights;             ///< a product's, from when they are stored until they are packed
+    parameter_gradients gradients;
+    buffer<T> weights; ///< a product's, from when they are stored until they are packed
     storage_options options;
     bool training = true;
     std::uint64_t seed = 0, step = 0; ///< of dropout and dither
@@ -49,10 +50,7 @@ struct workspace {
         return dithered{random_words(seed, step << 16 | tensor, block)[0]};
     }
 
-    float* gradient(std::size_t node, nn::parameter_role role) {
-        const std::size_t i = parameters->place(node, role);
-        return i < gradients.size() ? gradients[i] : nullptr;
-    }
+    float* gradient(std::size_t node, nn::parameter_role role) { return gradients.at(node, role); }
 };
 
 /// Where a unit writes the gradient by one of its inputs: indices of tensors, as gradient_target has pointers.
