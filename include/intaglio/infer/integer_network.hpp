@@ -308,15 +308,16 @@ private:
             for (const weight_plane& plane : product.planes) to.bias.push_back(plane.bias.values());
             std::set<int> used;
             for (int level = 1; level <= level_count(); ++level) used.insert(planes(level, i));
-            const bool is_signed = formats_[from].is_signed, small = memory == weight_memory::small;
+            const bool is_signed = formats_[from].is_signed, small = memory == weight_memory::small,
+                       or_winograd = !small && kernels::takes_winograd(g, is_signed);
             // what shares memory is of one kind, and the finest planes have the largest codes
-            const bool all_pairs =
-                small && !used.empty() && kernels::takes_pairs(g, sum_of_planes(product, *used.rbegin()), is_signed);
+            const bool all_pairs = small && !used.empty() &&
+                                   kernels::takes_pairs(sum_of_planes(product, *used.rbegin()), is_signed, or_winograd);
             for (const int count : used) {
                 const channel_codes codes = sum_of_planes(product, count);
-                const bool pairs = small ? all_pairs : kernels::takes_pairs(g, codes, is_signed),
-                           compact = worth_compact(codes, g.out_height() * g.out_width(), memory,
-                                                   !pairs && kernels::takes_winograd(g, is_signed));
+                const bool pairs = small ? all_pairs : kernels::takes_pairs(codes, is_signed, or_winograd),
+                           compact =
+                               worth_compact(codes, g.out_height() * g.out_width(), memory, !pairs && or_winograd);
                 auto packed =
                     kernels::pack(g, codes, is_signed, pairs, compact ? rhs_storage::compact : rhs_storage::fast,
                                   small ? algorithm::direct : algorithm::automatic, exec);

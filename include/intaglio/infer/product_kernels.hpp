@@ -87,11 +87,11 @@ struct product_kernels {
                             : prefers_winograd_bytes<int8_inference, Arch>(g);
     }
     /// Whether codes are multiplied so: all fit, and they are so small on average that chains are long and it is faster
-    /// (docs/performance.md).
-    static bool takes_pairs(const conv_geometry& g, const channel_codes& weights, bool signed_input) {
+    /// than widened, or than Winograd's products where these are the other way (docs/decisions/0027-small-codes.md).
+    static bool takes_pairs(const channel_codes& weights, bool signed_input, bool or_winograd) {
         if (!has_pairs || signed_input) return false;
         constexpr int largest = int7_inference::rhs::format::max_magnitude;
-        const dim_t mean = takes_winograd(g, false) ? 2 : 10;
+        const dim_t mean = or_winograd ? 2 : 12;
         dim_t sum = 0;
         for (const std::int8_t code : weights.codes) {
             if (code < -largest || code > largest) return false;
