@@ -103,6 +103,22 @@ inline coded_product code_alone(const tensor<float>& weights, weight_coding codi
     return code_product(weights.span(), std::vector<float>(static_cast<std::size_t>(rows), 0.0F), inputs, coding);
 }
 
+/// A profile of each product in `nodes`, whose choices add(choices, node, weights) makes.
+template <class Add>
+std::vector<layer_profile> profile_products(const folded_network& folded, std::span<const std::size_t> nodes,
+                                            executor_ref exec, const Add& add) {
+    const float_environment scope;
+    std::vector<layer_profile> layers(nodes.size());
+    exec.for_each(std::ssize(nodes), [&](dim_t n, int) {
+        const std::size_t node = nodes[static_cast<std::size_t>(n)];
+        layer_profile& layer = layers[static_cast<std::size_t>(n)];
+        layer.name = folded.net.nodes[node].name;
+        layer.sensitivity = 1;
+        add(layer.choices, node, weights_of(folded, node));
+    });
+    return layers;
+}
+
 } // namespace detail
 
 /// What each of some codings costs each product in `nodes` and how it errs; `sensitivity` of each node for a relative
@@ -111,14 +127,7 @@ inline std::vector<layer_profile> profile_codings(const folded_network& folded, 
                                                   std::span<const double> sensitivity,
                                                   std::span<const weight_coding> codings, executor_ref exec = {},
                                                   budget_of kind = budget_of::file) {
-    const float_environment scope;
-    std::vector<layer_profile> layers(nodes.size());
-    exec.for_each(std::ssize(nodes), [&](dim_t n, int) {
-        const std::size_t node = nodes[static_cast<std::size_t>(n)];
-        layer_profile& layer = layers[static_cast<std::size_t>(n)];
-        layer.name = folded.net.nodes[node].name;
-        layer.sensitivity = 1;
-        const tensor<float>& w = detail::weights_of(folded, node);
+    return detail::profile_products(folded, nodes, exec, [&](auto& choices, std::size_t node, const tensor<float>& w) {
         for (const weight_coding& coding : codings) {
             const coded_product product = detail::code_alone(w, coding);
             double bytes = 0;
@@ -127,11 +136,10 @@ inline std::vector<layer_profile> profile_codings(const folded_network& folded, 
                         static_cast<double>(memory_of_channel * product.rows());
             else
                 for (std::size_t p = 0; p < product.planes.size(); ++p) bytes += plane_bytes(product, p);
-            layer.choices.push_back({product.plane_count(), static_cast<dim_t>(std::ceil(bytes)),
-                                     sensitivity[node] * plane_errors(product, w.span(), coding).back()});
+            choices.push_back({product.plane_count(), static_cast<dim_t>(std::ceil(bytes)),
+                               sensitivity[node] * plane_errors(product, w.span(), coding).back()});
         }
     });
-    return layers;
 }
 
 /// The same for a budget of time: what each product is charged for each coding (coding_times.hpp), in nanoseconds.
@@ -139,15 +147,8 @@ inline std::vector<layer_profile> profile_times(const folded_network& folded, st
                                                 std::span<const double> sensitivity,
                                                 std::span<const weight_coding> codings, const coding_times& times,
                                                 executor_ref exec = {}) {
-    const float_environment scope;
     check(times, codings.size(), folded.net.nodes.size());
-    std::vector<layer_profile> layers(nodes.size());
-    exec.for_each(std::ssize(nodes), [&](dim_t n, int) {
-        const std::size_t node = nodes[static_cast<std::size_t>(n)];
-        layer_profile& layer = layers[static_cast<std::size_t>(n)];
-        layer.name = folded.net.nodes[node].name;
-        layer.sensitivity = 1;
-        const tensor<float>& w = detail::weights_of(folded, node);
+    return detail::profile_products(folded, nodes, exec, [&](auto& choices, std::size_t node, const tensor<float>& w) {
         std::vector<double> measured, errors;
         for (std::size_t c = 0; c < codings.size(); ++c) {
             measured.push_back(times.products[c][node]);
@@ -157,9 +158,8 @@ inline std::vector<layer_profile> profile_times(const folded_network& folded, st
         }
         const std::vector<dim_t> charged = charged_times(measured, errors);
         for (std::size_t c = 0; c < codings.size(); ++c)
-            layer.choices.push_back({codings[c].planes, charged[c], sensitivity[node] * errors[c]});
+            choices.push_back({codings[c].planes, charged[c], sensitivity[node] * errors[c]});
     });
-    return layers;
 }
 
 /// For each layer the coding of least error in all with at most `budget` bytes together, as a place in its choices.
