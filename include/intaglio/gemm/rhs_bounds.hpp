@@ -10,7 +10,8 @@
 //   A * (the magnitudes of the elements of rhs that it takes) <= 32767
 //
 // so a chain ends before the step with which some column of the panel would go beyond. Codes are small on the average:
-// with A = 255 and a mean magnitude of 2 a chain is 50 to 60 products long where the largest code, 63, allows two.
+// with A = 255, a mean magnitude of 3 and two sums for each output a chain is some 60 products long, where the largest
+// code, 63, allows four.
 
 #include <algorithm>
 #include <cstdint>
