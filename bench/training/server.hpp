@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Steps on demand, so that compare.py can let them and their peers take turns. It says "ready" and what its second step
-// took; then orders come on standard input: "step N" is answered by the seconds that N steps took, "profile N" by a
-// line of JSON, anything else ends it.
+// Steps on demand, so that compare.py can let them and their peers take turns. It says "ready" and what its first usual
+// step took; then orders come on standard input: "step N" is answered by the seconds that N steps took, "profile N" by
+// a line of JSON, anything else ends it.
 
 #include <chrono>
 #include <fstream>
@@ -33,7 +33,7 @@ inline double seconds_of(timed_steps& steps, dim_t count) {
 
 /// `memory_before`: MiB before the network was made.
 inline void serve(timed_steps& steps, double memory_before) {
-    seconds_of(steps, 1); // exponents, packed weights and caches are as in later steps
+    seconds_of(steps, steps.first_steps());
     std::cout << "ready " << seconds_of(steps, 1) << std::endl;
     for (std::string order; std::cin >> order;) {
         dim_t count = 0;

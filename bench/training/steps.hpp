@@ -19,6 +19,8 @@ public:
     virtual ~timed_steps() = default;
     /// One whole step: images stored, forward, loss, backward, update.
     virtual void step() = 0;
+    /// Steps after which all others are alike: exponents are known, algorithms chosen (train/pass_choice.hpp).
+    virtual int first_steps() const = 0;
     virtual void use(executor_ref exec) = 0;
     virtual void measure(train::profile* to) = 0;
     /// Bytes of activations and gradients.

@@ -4,12 +4,14 @@
 // What steps_*.cpp instantiate (steps.hpp).
 
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "intaglio/nn/he_initialize.hpp"
 #include "intaglio/nn/shapes.hpp"
 #include "intaglio/numeric/random.hpp"
+#include "intaglio/train/pass_choice.hpp"
 #include "intaglio/train/trainer.hpp"
 #include "training/steps.hpp"
 
@@ -29,6 +31,7 @@ public:
     }
 
     void step() override { training_.step(images_, labels_, 1e-4); }
+    int first_steps() const override { return std::is_same_v<T, float> ? 1 : train::pass_choice::steps; }
     void use(executor_ref exec) override { training_.use(exec); }
     void measure(train::profile* to) override { training_.measure(to); }
     dim_t tensor_bytes() const override { return training_.tensor_bytes(); }

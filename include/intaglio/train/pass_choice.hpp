@@ -15,11 +15,17 @@
 namespace intaglio::inline INTAGLIO_ABI::train {
 
 class pass_choice {
+    static constexpr int trials = 4, of_each = trials / 2, turns = 2;
+
 public:
+    /// Steps until all passes of a plan have made their choice.
+    static constexpr int steps = trials + of_each * (turns - 1);
+
     pass_choice() = default;
-    /// `form` is what the plan was asked for; only algorithm::automatic leaves a choice. `later`: trials that others
-    /// make first, since filters for Winograd's products take 16/9 of the memory as long as they are tried.
-    pass_choice(const conv_geometry& g, const conv_form& form, int later = 0) : form_(form), trials_(-later) {
+    /// `form` is what the plan was asked for; only algorithm::automatic leaves a choice. Filters for Winograd's products
+    /// take 16/9 of the memory as long as they are tried, so passes take turns by their place in the plan.
+    pass_choice(const conv_geometry& g, const conv_form& form, int place = 0)
+        : form_(form), trials_(-of_each * (place % turns)) {
         constexpr dim_t fewest = 16; // channels that fill a register
         form_.or_direct = true;
         open_ = form.how == algorithm::automatic && intaglio::detail::is_winograd_shape(g) &&
@@ -38,8 +44,8 @@ public:
         }
         packing_ = 0;
         passes_ = 0;
-        open_ = trials_ < 4;
-        const bool direct = open_ ? trials_ < 2 : least_[0] <= least_[1];
+        open_ = trials_ < trials;
+        const bool direct = open_ ? trials_ < of_each : least_[0] <= least_[1];
         form_.how = direct ? algorithm::direct : algorithm::winograd;
         return form_;
     }

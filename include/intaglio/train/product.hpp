@@ -102,7 +102,7 @@ public:
         options_.weights = options.weights_of(g);
         if constexpr (!std::is_same_v<T, float>) {
             gradient_choice_ = weight_choice_ = pass_choice(g, options.form);
-            forward_choice_ = pass_choice(g, options.form, 2 * (options.place % 4)); // whose filters wait in memory
+            forward_choice_ = pass_choice(g, options.form, options.place); // whose filters wait in memory
         }
     }
 
