@@ -22,8 +22,8 @@ public:
     static constexpr int steps = trials + of_each * (turns - 1);
 
     pass_choice() = default;
-    /// `form` is what the plan was asked for; only algorithm::automatic leaves a choice. Filters for Winograd's products
-    /// take 16/9 of the memory as long as they are tried, so passes take turns by their place in the plan.
+    /// `form` is what the plan was asked for; only algorithm::automatic leaves a choice. Filters for Winograd's
+    /// products take 16/9 of the memory as long as they are tried, so passes take turns by their place in the plan.
     pass_choice(const conv_geometry& g, const conv_form& form, int place = 0)
         : form_(form), trials_(-of_each * (place % turns)) {
         constexpr dim_t fewest = 16; // channels that fill a register
