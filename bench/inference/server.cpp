@@ -2,6 +2,7 @@
 
 #include "inference/server.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <iostream>
 #include <memory>

@@ -85,14 +85,13 @@ public:
             result = plan_.gradients_of(images, labels, [&](std::size_t i, std::span<const float> gradient) {
                 const auto watch = time_of(times_, "update", pass_kind::update);
                 update_.step(parameters_, i, gradient, static_cast<float>(rate), exec_);
+                plan_.parameters_changed();
             });
         } catch (const value_error& fault) {
-            plan_.parameters_changed();
             const std::string tensor = first_not_finite(parameters_);
             fail<value_error>("step ", step_, ": ", fault.what(),
                               tensor.empty() ? "" : "; the first parameters that are not finite: " + tensor);
         }
-        plan_.parameters_changed();
         ++step_;
         return result;
     }

@@ -49,8 +49,6 @@ struct workspace {
         if (std::is_same_v<T, float> || !options.dither_gradients) return {};
         return dithered{random_words(seed, step << 16 | tensor, block)[0]};
     }
-
-    float* gradient(std::size_t node, nn::parameter_role role) { return gradients.at(node, role); }
 };
 
 /// Where a unit writes the gradient by one of its inputs: indices of tensors, as gradient_target has pointers.
@@ -112,10 +110,10 @@ struct product_step {
         const stored<T>&x = w.tensors[links.inputs.front()], &d_y = w.tensors[links.d_output];
         {
             const auto watch = time(w, pass_kind::weight_gradient);
-            float* const d_w = w.gradient(links.node, nn::parameter_role::weight);
+            float* const d_w = w.gradients.at(links.node, nn::parameter_role::weight);
             std::visit([&](auto& p) { p.weight_gradient(x, d_y, d_w, w.exec, links.weight_gradient); }, product);
         }
-        if (float* const d_bias = w.gradient(links.node, nn::parameter_role::bias)) {
+        if (float* const d_bias = w.gradients.at(links.node, nn::parameter_role::bias)) {
             const auto watch = time_of(w.times, links.name, pass_kind::elementwise, 0, d_y.size * dim_t{sizeof(T)});
             bias_gradient(d_y, channel_walk(geometry().out_channels), d_bias, partial, w.exec);
         }
@@ -177,8 +175,8 @@ struct norm_step {
         if (links.inputs.size() > 1 && links.d_input[1].d != no_tensor)
             pass_on(d, links.d_input[1].in(w), w.options.operands, links.name, w.exec);
         std::vector<float> unused(static_cast<std::size_t>(2 * norm.channels));
-        float* d_gamma = w.gradient(links.node, nn::parameter_role::weight);
-        float* d_beta = w.gradient(links.node, nn::parameter_role::bias);
+        float* d_gamma = w.gradients.at(links.node, nn::parameter_role::weight);
+        float* d_beta = w.gradients.at(links.node, nn::parameter_role::bias);
         if (!d_gamma || !d_beta) d_gamma = unused.data(), d_beta = unused.data() + norm.channels;
         normalise_sums(d, y, state, norm.epsilon, d_gamma, d_beta, w.exec);
         if (links.d_input[0].d != no_tensor)
