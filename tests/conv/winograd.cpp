@@ -198,6 +198,27 @@ TEST_CASE("the algorithm changes no bit, at the largest magnitudes that fit", "[
     }
 }
 
+TEST_CASE("what one call has carried does not show in the next, whose sums are carried in fewer products", "[unit]") {
+    // All products of the first call are carried, in every tile of scratch; of the second those that add up four
+    // pixels of one sign, in groups of tiles that end with a part of one.
+    conv_geometry large = maps, odd = maps;
+    large.height = large.width = 14;
+    large.in_channels = 256;
+    odd.batch = 3;
+    odd.height = odd.width = 13;
+    odd.in_channels = 192;
+    std::vector<std::int16_t> x(static_cast<std::size_t>(large.in_pixels() * large.in_channels), 8191),
+        w(static_cast<std::size_t>(large.out_channels * large.filter_size()), 3640);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = i / 256 % 3 == 0 ? std::int16_t{-8191} : x[i];
+    for (std::size_t i = 0; i < w.size(); ++i) w[i] = i / 256 % 2 == 0 ? std::int16_t{-3640} : w[i];
+    const auto few = pattern<std::int16_t>(odd.in_pixels() * odd.in_channels, 600, 2400),
+               taps = pattern<std::int16_t>(odd.out_channels * odd.filter_size(), -1500, 1500);
+    for (int call = 0; call < 2; ++call) {
+        CHECK(forward(large, x, w, {algorithm::winograd, 8191}) == forward(large, x, w, {algorithm::direct}));
+        CHECK(forward(odd, few, taps, {algorithm::winograd, 8191}) == forward(odd, few, taps, {algorithm::direct}));
+    }
+}
+
 TEST_CASE("floats of the largest totals are the direct form's, though the first tap says nothing of them", "[unit]") {
     conv_geometry deep = maps;
     deep.batch = 1, deep.height = deep.width = 4, deep.in_channels = 5000, deep.out_channels = 3;

@@ -23,14 +23,15 @@ inline winograd_grid input_gradient_grid(const conv_geometry& g) {
 
 /// The rule of algorithm::automatic, as measured (docs/performance.md): where channels are few the transforms cost more
 /// than the products that they save; and where products are quick, as with VNNI, and the transformed filters lie far
-/// outside L2, these take as long to come.
+/// outside L2, it takes many tiles to make up for their way.
 template <class Arch>
 bool prefers_winograd(const conv_geometry& g) {
     constexpr bool quick =
         std::is_base_of_v<simd::arch::avx512_vnni, Arch> || std::is_base_of_v<simd::arch::avx_vnni, Arch>;
     const dim_t channels = g.group_in_channels(), filters = g.group_out_channels();
     return is_winograd_shape(g) && std::min(channels, filters) >= (quick ? 64 : 32) &&
-           (!quick || 2 * winograd_products * channels * filters <= 3 * cache_sizes::of_this_machine().l2);
+           (!quick || 2 * winograd_products * channels * filters <= 3 * cache_sizes::of_this_machine().l2 ||
+            forward_grid(g).tiles() >= 128);
 }
 
 /// The same of bytes, which are direct where they need not be widened. Small maps have few tiles for the filters that

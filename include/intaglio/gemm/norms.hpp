@@ -73,11 +73,14 @@ inline float norm_bound(float squares, dim_t count) {
     return round_norm_up(l2 * l2);
 }
 
-inline norm_table norms_of(const square_sums& sums, dim_t length) {
+/// The bounds of pieces of level `first` and longer; each shorter one has that of the piece of level `first` around it.
+inline norm_table norms_of(const square_sums& sums, dim_t length, int first = 0) {
     norm_table norms(length);
-    for (int level = 0; level < norm_levels; ++level)
+    for (int level = first; level < norm_levels; ++level)
         for (dim_t p = 0; p < norms.pieces(level); ++p)
             norms.at(level, p) = norm_bound(static_cast<float>(sums.at(level, p).largest()), norm_step << level);
+    for (int level = 0; level < first; ++level)
+        for (dim_t p = 0; p < norms.pieces(level); ++p) norms.at(level, p) = norms.at(first, p >> (first - level));
     return norms;
 }
 

@@ -73,16 +73,17 @@ bool with_single_values(const output_factors<Traits>& factors, const Totals& tot
     return false;
 }
 
-/// Rows [from, to) of a tile, its first Width columns, in reals: totals times the factors of their columns, and the
-/// scales of their rows, where lhs has such. Row i goes to v + (i - from) * stride.
-template <int Width, class Traits, class Totals>
+/// The rows of a tile, its first Width columns, in reals: totals times the factors of their columns, and the scales of
+/// their rows, where lhs has such. Row i goes to place(i).
+template <int Width, class Traits, class Totals, class Place>
 [[gnu::noinline]] void scale_rows(const output_factors<Traits>& factors, const float* row_scales, const Totals& totals,
-                                  dim_t from, dim_t to, dim_t j0, float* __restrict v, dim_t stride) {
+                                  dim_t rows, dim_t j0, const Place& place) {
     constexpr int cols = Traits::cols;
     const double* const wide = factors.wide.data() + j0;
     if constexpr (output_factors<Traits>::row_scales) {
-        for (dim_t i = from; i < to; ++i, v += stride) {
+        for (dim_t i = 0; i < rows; ++i) {
             const auto row_scale = static_cast<double>(row_scales[i]);
+            float* const v = place(i);
             for (int j = 0; j < Width; ++j)
                 v[j] = canonical(static_cast<float>(totals.wide(i * cols + j) *
                                                     output_factor<typename Traits::total>(wide[j] * row_scale)));
@@ -91,12 +92,14 @@ template <int Width, class Traits, class Totals>
         const bool done = with_single_values(
             factors, totals, j0, [&](auto value) __attribute__((always_inline)) {
                 using floats = simd::vector<float, output_lanes<Width>>;
-                for (dim_t i = from; i < to; ++i)
+                for (dim_t i = 0; i < rows; ++i) {
+                    float* const v = place(i);
                     for (int j = 0; j < Width; j += output_lanes<Width>)
-                        simd::store_vector(v + (i - from) * stride + j, value(floats{}, i, j));
+                        simd::store_vector(v + j, value(floats{}, i, j));
+                }
             });
         if (!done)
-            for (dim_t i = from; i < to; ++i, v += stride) totals.template scale<Width>(i * cols, wide, v);
+            for (dim_t i = 0; i < rows; ++i) totals.template scale<Width>(i * cols, wide, place(i));
     }
 }
 
@@ -188,15 +191,13 @@ void finish_columns(const output_target<Out, Stages>& to, const output_factors<T
                     const float* row_scales, const Totals& totals, dim_t i0, dim_t rows, dim_t j0, dim_t cols) {
     using place = output_target<Out, Stages>;
     if constexpr (place::plain_floats)
-        if (cols == Width && to.out.col_stride() == 1) {
-            const dim_t step = to.row_step(i0, rows), piece = step == 0 ? 1 : rows;
-            for (dim_t i = 0; i < rows; i += piece)
-                scale_rows<Width>(factors, row_scales, totals, i, i + piece, j0,
-                                  to.out.data() + to.row(i0 + i) * to.out.row_stride() + j0,
-                                  step * to.out.row_stride());
-            return;
-        }
+        if (cols == Width && to.out.col_stride() == 1)
+            return scale_rows<Width>(
+                factors, row_scales, totals, rows, j0,
+                [ first = to.out.data() + j0, stride = to.out.row_stride(), places = to.rows, i0 ](dim_t i)
+                    __attribute__((always_inline)) { return first + (places ? places[i0 + i] : i0 + i) * stride; });
     alignas(64) float v[Traits::rows * Width];
+    const auto in_v = [&v](dim_t i) __attribute__((always_inline)) { return v + i * Width; };
     if constexpr (place::in_vectors)
         if (cols == Width && to.view().col_stride() == 1) {
             const auto store = [&](const auto& value) {
@@ -205,7 +206,7 @@ void finish_columns(const output_target<Out, Stages>& to, const output_factors<T
             };
             const bool done = with_single_values(factors, totals, j0, store);
             if (!done) {
-                scale_rows<Width>(factors, row_scales, totals, 0, rows, j0, v, Width);
+                scale_rows<Width>(factors, row_scales, totals, rows, j0, in_v);
                 const float* const from = v;
                 const auto value = [from](auto x, dim_t i, dim_t j) __attribute__((always_inline)) {
                     return simd::load_vector<decltype(x)>(from + i * Width + j);
@@ -214,7 +215,7 @@ void finish_columns(const output_target<Out, Stages>& to, const output_factors<T
             }
             return;
         }
-    scale_rows<Width>(factors, row_scales, totals, 0, rows, j0, v, Width);
+    scale_rows<Width>(factors, row_scales, totals, rows, j0, in_v);
     if constexpr (place::plain_floats)
         if (!to.rows && to.out.row_stride() == 1)
             return store_transposed<Traits::rows, Width>(v, rows, cols, to.out.data() + i0 + j0 * to.out.col_stride(),

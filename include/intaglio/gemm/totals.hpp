@@ -109,13 +109,14 @@ struct carried_totals {
     double wide(dim_t e) const {
         return static_cast<double>(high[e]) * static_cast<double>(unit) + static_cast<double>(low[e]);
     }
-    template <int Count>
+    /// A row of `Count` totals from e on, divided by `Parts`, a power of two, times factors.
+    template <int Count, int Parts = 1>
     INTAGLIO_INLINE void scale(dim_t e, const double* factors, float* v) const {
         constexpr int lanes = output_lanes<Count> / 2;
         for (int j = 0; j < Count; j += lanes) {
             const auto h = simd::convert_vector<double, lanes>(high + e + j),
                        l = simd::convert_vector<double, lanes>(low + e + j);
-            store_scaled(h * static_cast<double>(unit) + l, factors + j, v + j);
+            store_scaled(h * (static_cast<double>(unit) / Parts) + l * (1.0 / Parts), factors + j, v + j);
         }
     }
     /// In float: rounds once for sums up to this magnitude, of which both parts are exact, and so is their sum's
