@@ -29,7 +29,11 @@ TEST_CASE("a file is read or mapped whole", "[unit]") {
         }
     }
     REQUIRE(file_bytes().size() == 0);
-    REQUIRE(file_bytes(std::span<const char>("abc", 3)).text() == "abc");
+    const std::span<const char> abc("abc", 3);
+    REQUIRE(file_bytes(abc).text() == "abc");
+    REQUIRE(file_bytes(abc).data() != abc.data());
+    file_bytes viewed = file_bytes::view(abc);
+    REQUIRE(file_bytes(std::move(viewed)).data() == abc.data());
 }
 
 TEST_CASE("what is not a regular file is refused with its name and the reason", "[unit]") {

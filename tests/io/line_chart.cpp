@@ -37,4 +37,18 @@ TEST_CASE("a chart has its texts as XML, a line for each series, and gaps for wh
     REQUIRE(std::count(path.begin(), path.end(), 'M') == 2); // two pieces
 }
 
+TEST_CASE("a marked series has a dot and a text at each of its finite points, and a dot in the legend", "[unit]") {
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    const chart_series marked{.name = "a", .points = {{0, 1}, {1, nan}, {2, 3}}, .marks = {"low & left", "gap", ""}};
+    const std::string svg = line_chart({{"", "", "", {marked, {.name = "b", .points = {{0, 1}, {2, 2}}}}}});
+    const auto count = [&](std::string_view text) {
+        std::size_t times = 0;
+        for (std::size_t at = svg.find(text); at != svg.npos; at = svg.find(text, at + 1)) ++times;
+        return times;
+    };
+    REQUIRE(count("<circle") == 3);
+    REQUIRE(count(">low &amp; left</text>") == 1);
+    REQUIRE(count("gap") == 0);
+}
+
 } // namespace intaglio::io

@@ -195,6 +195,16 @@ TEST_CASE("a file is read or mapped, and survives a move", "[unit]") {
     REQUIRE(mentions<file_error>([&] { safetensors_file::map(folder.file("f")); }, folder.file("f"), "offset 1"));
 }
 
+TEST_CASE("a file in memory is copied, or viewed where it lies", "[unit]") {
+    auto bytes = file_of("{" + entry("a", "I16", "[2]", "[0,4]") + "}", 4);
+    const auto* const last = reinterpret_cast<const std::byte*>(&bytes.back());
+    const auto copied = safetensors_file::parse(bytes, "f"), viewed = safetensors_file::view(bytes, "f");
+    REQUIRE(&copied.bytes("a").back() != last);
+    REQUIRE(&viewed.bytes("a").back() == last);
+    bytes.pop_back();
+    REQUIRE(mentions<file_error>([&] { safetensors_file::view(bytes, "f"); }, "f"));
+}
+
 TEST_CASE("damaged files are read or refused", "[unit]") {
     const auto good =
         file_of("{\"__metadata__\":{\"a\":\"\\u00e4\\ud83d\\ude00\",\"b\":\"\"}," + entry("a", "F32", "[2]", "[0,8]") +

@@ -4,6 +4,7 @@
     check_ternary.py WHAT PROGRAM SOURCE_ROOT
 
 dial       convert a network, look inside, classify at every level; a cut file is a lower level
+beside     8-8 and FP32 stand beside the levels of a dial, in the table and in the chart
 codings    each coding's file is looked into and classifies; a size is kept or the lack is told
 time       milliseconds choose codings by times of this machine, or it is told what can be had
 refuse     files and options that can't be are refused with a reason and status 2
@@ -79,9 +80,36 @@ def codings(program, root, folder):
             text = run(program, "classify", out, "--data", f"cifar10:{data}", "--limit", 100, "--threads", 1, "--level",
                        "all", "--confident", 0.5, "--chart", chart)
             expect(text, "confident", "of the images took the last level too")
-            expect(chart.read_text(), "<svg", "Accuracy against size")
+            expect(chart.read_text(), "<svg", "Accuracy against size", "Accuracy against time")
     expect(run(program, "ternarize", model, "--network", "resnet20", "--coding", "8-8", "--size", 2, "-o", out,
                status=2), "leave out --size")
+
+
+def beside(program, root, folder):
+    model = shared(root, "models", "resnet20-cifar10.safetensors")
+    data = shared(root, "data", "cifar10")
+    small, dial, chart = folder / "8-8.safetensors", folder / "dial.safetensors", folder / "curve.svg"
+    words = ["--network", "resnet20", "--noise", 20, "--threads", 1]
+    run(program, "ternarize", model, *words, "--coding", "8-8", "-o", small)
+    run(program, "ternarize", model, *words, "--levels", 2, "-o", dial)
+    words = ["--data", f"cifar10:{data}", "--limit", 100, "--threads", 1]
+    text = run(program, "classify", dial, *words, "--level", "all", "--beside", small, "--fp32", model, "--chart",
+               chart)
+    rows = {line.split("  ")[0]: line.split() for line in text.splitlines() if line.count("%") == 3}
+    if list(rows) != ["FP32", "all", "level 1", "8-8"]:
+        sys.exit(f"expected rows of FP32, both levels and 8-8:\n{text}")
+    expect(text, "as FP32")
+    if rows["FP32"][5] != "100.00" or rows["FP32"][7] != str(model.stat().st_size):
+        sys.exit(f"FP32 disagrees with itself, or has the bytes of another file:\n{text}")
+    drawing = chart.read_text()
+    expect(drawing, "top-1, % of 100 images", "file, kB", "batches of 8, 1 thread", ">level 1</text>", "resnet20, 8-8",
+           "FP32, ")
+    if drawing.count("<circle") != 2 * (3 + 2):
+        sys.exit("expected dots in two panels for both levels and 8-8, and in the legends of both files")
+    expect(run(program, "classify", dial, *words, "--beside", model, status=2), "is it a model that was converted?")
+    expect(run(program, "classify", dial, *words, "--fp32", small, status=2), "does not fit the network")
+    expect(run(program, "classify", dial, *words, "--fp32", model, "--reference", model, status=2), "--reference")
+    expect(run(program, "classify", dial, chart, "--beside", small, status=2), "go with --data")
 
 
 def time(program, root, folder):
@@ -124,6 +152,6 @@ def usage(program, root, folder):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
-        tests = {"dial": dial, "codings": codings, "time": time, "refuse": refuse, "usage": usage}
+        tests = {"dial": dial, "codings": codings, "beside": beside, "time": time, "refuse": refuse, "usage": usage}
         tests[sys.argv[1]](sys.argv[2], pathlib.Path(sys.argv[3]), pathlib.Path(temporary))
     print("1 passed, 0 failed, 0 skipped")

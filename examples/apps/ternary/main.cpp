@@ -137,6 +137,14 @@ int main(int argc, char** argv) {
         ->add_option("--reference", c.reference,
                      "logits of the data by another program (safetensors): how often the answers agree")
         ->check(CLI::ExistingFile);
+    classify
+        ->add_option("--fp32", c.fp32,
+                     "weights that the file was made from (safetensors): with --data, measures them in FP32 too")
+        ->check(CLI::ExistingFile);
+    classify
+        ->add_option("--beside", c.beside, "another file of the network, measured too, at all its levels; may repeat")
+        ->check(CLI::ExistingFile)
+        ->allow_extra_args(false);
     classify->add_option("--level", c.level, "a number, a name, last or all")->capture_default_str();
     classify
         ->add_option("--resize", c.resize,
@@ -152,7 +160,7 @@ int main(int argc, char** argv) {
                      "with --data: also run the coarsest level first, and the finest one where the shares of the best "
                      "two classes are less apart than this, 0 to 1")
         ->check(CLI::Range(0.0, 1.0).description(""));
-    classify->add_option("--chart", c.chart, "with --data and several levels: accuracy against size and time, as SVG");
+    classify->add_option("--chart", c.chart, "with --data: accuracy against size and against time, as SVG");
     classify->add_flag("--confusion", c.confusion, "print which classes are taken for which");
     add_memory(classify, c.memory);
     classify->add_option("--threads", c.threads)->check(threads)->capture_default_str();

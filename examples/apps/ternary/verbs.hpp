@@ -37,7 +37,8 @@ struct ternarize_options {
 struct classify_options {
     std::string model, memory = "fast"; ///< a name of main.cpp's list
     std::vector<std::string> images;
-    std::string data, reference, level = "last";
+    std::string data, reference, fp32, level = "last";
+    std::vector<std::string> beside; ///< other files of the network
     dim_t limit = 0, batch = 8;
     dim_t resize = 0; ///< shorter side of images before the crop in the middle; 0: 8/7 of the network's
     int top = 5, threads = 1;

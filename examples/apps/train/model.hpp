@@ -58,4 +58,11 @@ public:
 std::unique_ptr<model> make_fp32_model(model_setup setup);
 std::unique_ptr<model> make_dfp16_model(model_setup setup);
 
+/// Logits of a batch, valid until the next one.
+using trained_network = std::function<std::span<const float>(std::span<const float> images)>;
+
+/// A network that is not trained any more, for batches of so many images.
+trained_network make_fp32_network(const intaglio::nn::network& net, intaglio::nn::parameters weights, dim_t batch,
+                                  intaglio::executor_ref exec);
+
 } // namespace training

@@ -89,6 +89,12 @@ public:
         std::swap(mapped_, other.mapped_);
         return *this;
     }
+    /// Bytes of somebody else where they lie: they must outlive this object and those that it is moved to.
+    static file_bytes view(std::span<const char> bytes) noexcept {
+        file_bytes made;
+        made.view_ = bytes;
+        return made;
+    }
     ~file_bytes() {
         if (mapped_) ::munmap(const_cast<char*>(view_.data()), view_.size());
     }

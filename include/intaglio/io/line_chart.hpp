@@ -22,6 +22,7 @@ struct chart_series {
     std::string name;
     std::vector<std::pair<double, double>> points{}; ///< (x, y); those that are not finite leave a gap
     bool dashed = false;
+    std::vector<std::string> marks{}; ///< a dot at each point, and this beside it; empty: a line alone
 };
 
 /// One pair of axes.
@@ -134,8 +135,23 @@ inline std::string draw_panel(const chart_panel& panel, double left, double top,
         }
         if (s.points.size() == 1) path += "h0.1";
         svg += "<path d=\"" + path + "\" stroke-linecap=\"round\" " + stroke + "\n";
+        const auto dot = [&](double x, double y) {
+            return print("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\" fill=\"%s\"/>", x, y,
+                         chart_colours[i % chart_colours.size()]);
+        };
+        for (std::size_t k = 0; k < std::min(s.marks.size(), s.points.size()); ++k) {
+            const auto& [x, y] = s.points[k];
+            if (!std::isfinite(x) || !std::isfinite(y)) continue;
+            // above a point on the right, below one on the left: a curve that rises leaves room there
+            const bool right = xs.place(x) > 0.5;
+            const double line = std::clamp(down(y) + (right ? -6 : 14), top + 10, top + height - 4);
+            svg += dot(across(x), down(y)) + print("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">",
+                                                   across(x) + (right ? -7 : 7), line, right ? "end" : "start");
+            svg += xml_text(s.marks[k]) + "</text>\n";
+        }
         const double y = top + height + 58 + 18 * static_cast<double>(i);
         svg += print("<path d=\"M%.1f %.1fh24\" ", left, y - 4) + stroke;
+        if (!s.marks.empty()) svg += dot(left + 12, y - 4);
         svg += print("<text x=\"%.1f\" y=\"%.1f\">", left + 32, y) + xml_text(s.name) + "</text>\n";
     }
     return svg;

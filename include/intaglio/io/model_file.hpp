@@ -287,7 +287,7 @@ inline void save_model(const std::string& path, const integer_model& model) {
 /// that save_model did not write.
 inline loaded_model parse_model(std::span<const char> bytes, const std::string& name) {
     const std::vector<char> completed = detail::completed(bytes, name);
-    const auto file = safetensors_file::parse(completed.empty() ? bytes : std::span(completed), name);
+    const auto file = safetensors_file::view(completed.empty() ? bytes : std::span(completed), name);
     const auto text = file.metadata(detail::model_key);
     require<file_error>(text.has_value(), name, ": the metadata have no '", detail::model_key,
                         "'; is it a model that was converted?");
@@ -319,6 +319,8 @@ inline loaded_model parse_model(std::span<const char> bytes, const std::string& 
     }
     return loaded;
 }
+/// The same from a file, decoded where it is mapped. One that another program cuts short meanwhile ends this one with
+/// SIGBUS (core/file.hpp).
 inline loaded_model load_model(const std::string& path) { return parse_model(map_file(path).span(), path); }
 
 } // namespace intaglio::inline INTAGLIO_ABI::io

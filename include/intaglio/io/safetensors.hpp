@@ -48,6 +48,10 @@ public:
     static safetensors_file parse(std::span<const char> bytes, std::string name) {
         return {file_bytes(bytes), std::move(name)};
     }
+    /// The same without a copy: the bytes must outlive this object.
+    static safetensors_file view(std::span<const char> bytes, std::string name) {
+        return {file_bytes::view(bytes), std::move(name)};
+    }
 
     const std::string& name() const { return name_; }
     /// What the file holds, by name, padding left out.
