@@ -152,7 +152,7 @@ public:
         const dim_t l2 = cache_sizes::of_this_machine().l2, workers = std::max(1, exec.concurrency());
         const dim_t tile_bytes = 2 * stride_ + winograd_products * 4 * cols,
                     fit = std::max<dim_t>(2, l2 * 3 / 4 / tile_bytes / traits::rows) * traits::rows;
-        const task_grid tasks = cut_output(tiles, traits::rows, panels, ceil_div(tiles, fit), 0, l2, workers);
+        const task_grid tasks = cut_output(tiles, traits::rows, panels, ceil_div(tiles, fit), 0, l2, workers, true);
         const auto scratch = scratch_of(memory_->scratch, workers);
         if (memory_->zeros.size() < image_.count || memory_->zeros.empty())
             memory_->zeros = buffer<element>(std::max<dim_t>(image_.count, 1));

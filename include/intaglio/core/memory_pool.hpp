@@ -24,7 +24,7 @@ class memory_pool {
 public:
     static constexpr std::size_t alignment = 64;
     static constexpr std::size_t smallest = std::size_t{1} << 16;    ///< bytes that are worth keeping
-    static constexpr std::size_t most_kept = std::size_t{256} << 20; ///< bytes in all
+    static constexpr std::size_t most_kept = std::size_t{512} << 20; ///< bytes in all
 
     /// The pool that all buffers share. Never destroyed: buffers of static storage may outlive any other object.
     static memory_pool& shared() {
