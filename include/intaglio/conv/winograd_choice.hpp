@@ -29,9 +29,9 @@ bool prefers_winograd(const conv_geometry& g) {
     constexpr bool quick =
         std::is_base_of_v<simd::arch::avx512_vnni, Arch> || std::is_base_of_v<simd::arch::avx_vnni, Arch>;
     const dim_t channels = g.group_in_channels(), filters = g.group_out_channels();
-    return is_winograd_shape(g) && std::min(channels, filters) >= (quick ? 64 : 32) &&
+    return is_winograd_shape(g) && std::min(channels, filters) >= 32 &&
            (!quick || 2 * winograd_products * channels * filters <= 3 * cache_sizes::of_this_machine().l2 ||
-            forward_grid(g).tiles() >= 128);
+            forward_grid(g).tiles() >= 48);
 }
 
 /// The same of bytes, which are direct where they need not be widened. Small maps have few tiles for the filters that
