@@ -185,7 +185,7 @@ public:
     tile_squares(const image_view<std::int16_t>& image, const winograd_grid& grid, int span, executor_ref exec)
         : grid_(grid), height_(image.height), channels_(image.count), shifts_(span - 1),
           segments_(ceil_div(grid.across(), square_tiles)),
-          lines_(image.batch * image.height * segments_ * channels_, uninitialized),
+          lines_(image.batch * image.height * segments_ * channels_, uninitialized), zeros_(channels_),
           before_(static_cast<std::size_t>(grid.batch * grid.down() * segments_ + 1)) {
         exec.for_each(image.batch * image.height, [&](dim_t line, int) {
             for (dim_t s = 0; s < segments_; ++s) {
@@ -224,12 +224,13 @@ public:
         const dim_t line = tile / grid_.across(), segment = tile % grid_.across() / square_tiles, count = c1 - c0,
                     y0 = grid_.first_y + 2 * (line % grid_.down());
         sums.resize(static_cast<std::size_t>(shifts_ * count));
-        for (dim_t shift = 0; shift < shifts_; ++shift)
-            for (dim_t y = std::max<dim_t>(0, y0 + shift); y <= std::min(y0 + shift + 1, height_ - 1); ++y)
-                add_line(lines_.data() + ((line / grid_.down() * height_ + y) * segments_ + segment) * channels_ + c0,
-                         count, sums.data() + shift * count);
+        const auto squares = [&](dim_t y) {
+            if (y < 0 || y >= height_) return zeros_.data() + c0;
+            return lines_.data() + ((line / grid_.down() * height_ + y) * segments_ + segment) * channels_ + c0;
+        };
         std::int32_t most = 0;
-        for (const std::int32_t sum : sums) most = std::max(most, sum);
+        for (dim_t y = y0, end = y0 + shifts_, at = 0; y < end; ++y, at += count)
+            most = std::max(most, add_lines(squares(y), squares(y + 1), count, sums.data() + at));
         return most;
     }
 
@@ -237,13 +238,21 @@ private:
     dim_t segment_of(dim_t tile) const {
         return tile / grid_.across() * segments_ + tile % grid_.across() / square_tiles;
     }
-    static void add_line(const std::uint16_t* __restrict line, dim_t count, std::int32_t* __restrict sums) {
-        for (dim_t c = 0; c < count; ++c) sums[c] += line[c];
+    /// Returns the largest sum.
+    static std::int32_t add_lines(const std::uint16_t* first, const std::uint16_t* second, dim_t count,
+                                  std::int32_t* __restrict sums) {
+        std::int32_t most = 0;
+        for (dim_t c = 0; c < count; ++c) {
+            const std::int32_t sum = sums[c] + first[c] + second[c];
+            sums[c] = sum;
+            most = std::max(most, sum);
+        }
+        return most;
     }
 
     winograd_grid grid_;
     dim_t height_, channels_, shifts_, segments_;
-    buffer<std::uint16_t> lines_;
+    buffer<std::uint16_t> lines_, zeros_;
     std::vector<std::int64_t> before_; ///< by segment: the sum of the largest of those before it
 };
 
