@@ -151,10 +151,10 @@ class winograd_gradient_run {
     using traits = kernel_traits<P, Arch>;
     static constexpr int cols = traits::cols;
     static constexpr int taps = 9;
-    /// Filters and channels of a task: enough that transforms are little beside products, filters so few that V of a
-    /// chunk which is long enough to pay for its way into the totals stays in L2.
+    /// Filters and channels of a task: enough that transforms are little beside products, filters so few that V stays
+    /// in L2 although a chunk is long enough to pay for its way into the totals.
     static constexpr dim_t task_rows = 128, task_columns = 256;
-    /// Filters whose M is summed together.
+    /// Filters whose M is summed together, a multiple of a tile of registers.
     static constexpr dim_t group = 4 * traits::rows, m_plane = apart(group * cols, 4);
     static_assert(traits::k == 2 && traits::rhs_group == 2 && cols % tile_operand::lanes == 0);
 
@@ -236,13 +236,12 @@ private:
         return c;
     }
 
-    /// Tiles of which V and a panel of U stay in L2 beside the sums and totals of that panel.
+    /// Tiles of which V and a panel of U fill L2.
     dim_t chunk_tiles(dim_t rows) const {
         constexpr dim_t fewest = 64;
-        const dim_t l2 = cache_sizes::of_this_machine().l2, tile_bytes = winograd_products * 2 * (rows + cols),
-                    kept = 4 * (winograd_products * m_plane + taps * rows * cols);
-        const dim_t fit = std::max(fewest, (l2 - kept) / tile_bytes / square_tiles * square_tiles);
-        return round_up(ceil_div(x_grid_.tiles(), ceil_div(x_grid_.tiles(), fit)), square_tiles);
+        const dim_t tiles = x_grid_.tiles(), tile_bytes = winograd_products * 2 * (rows + cols),
+                    fit = std::max(fewest, cache_sizes::of_this_machine().l2 / tile_bytes);
+        return round_up(ceil_div(tiles, ceil_div(tiles, fit)), square_tiles);
     }
 
     void sum_block(const block& b, dim_t t0, dim_t t1, dim_t chunk, const tile_squares& x_squares,
@@ -253,7 +252,7 @@ private:
         d_out.first_channel += b.r0;
         d_out.count = b.rows();
         totals.start(b.p1 - b.p0, taps * b.plane());
-        constexpr dim_t m_size = winograd_products * m_plane + traits::tile_size;
+        constexpr dim_t m_size = winograd_products * m_plane;
         if (s.m.size() < m_size) s.m = buffer<std::int32_t>(m_size, uninitialized);
         for (dim_t t = t0, end; t < t1; t = end) {
             end = end_of_piece(b, t, std::min(t + chunk, t1), x_squares, d_out_squares, s);
@@ -311,7 +310,7 @@ private:
                 for (dim_t left = std::min<dim_t>(traits::rows, i1 - i), row = 0; left > 0;) {
                     const auto [rows, down] = next_tile(left);
                     lhs.data = v + 2 * row;
-                    // rows that a tile has too many are overwritten by those of the next product
+                    // rows that a group's last tile has too many find room in M
                     sum_tile<traits>(down, false, lhs, u, {&piece, 1}, scales, m, nullptr, true, nullptr);
                     m += rows * cols;
                     left -= rows;
