@@ -120,6 +120,21 @@ TEST_CASE("weight gradients by Winograd's products are exact in pieces of any le
     }
 }
 
+TEST_CASE("weight gradients of many filters and channels by Winograd's products are made of blocks", "[unit]") {
+    conv_geometry deep = maps;
+    deep.in_channels = 316; // as vectors of 32, 16 and 8 and some single ones
+    deep.out_channels = 140;
+    const auto x = pattern<std::int16_t>(deep.in_pixels() * deep.in_channels, -8191, 8191),
+               d = pattern<std::int16_t>(deep.out_pixels() * deep.out_channels, -8191, 8191);
+    const totals expected = reference_weight_gradient(deep, x, d);
+    audit sums;
+    CHECK(weight_gradient(deep, x, d, {algorithm::winograd}, {}, &sums) == expected);
+    CHECK(sums.overflows() == 0);
+    thread_pool three(3), eight(8);
+    for (const executor_ref exec : {executor_ref{}, executor_ref(three), executor_ref(eight)})
+        CHECK(weight_gradient(deep, x, d, {algorithm::winograd, 8191}, exec) == expected);
+}
+
 TEST_CASE("a weight gradient that can't be exact so is refused with the reason, or computed directly", "[unit]") {
     auto x = pattern<std::int16_t>(maps.in_pixels() * maps.in_channels, -8191, 8191),
          d = pattern<std::int16_t>(maps.out_pixels() * maps.out_channels, -8191, 8191);

@@ -125,11 +125,24 @@ struct winograd_place {
             return;
         }
         const dim_t y0 = grid.first_y + y, x0 = grid.first_x + x;
+        if (y0 >= 0 && y0 + Span <= image.height && x0 >= 0 && x0 + Span <= image.width) { // as most are
+            const T* const first = image.pixel(b, y0, x0);
+            for (int i = 0; i < Span; ++i)
+                for (int j = 0; j < Span; ++j) p[i * Span + j] = first + (i * image.width + j) * image.channels;
+            return;
+        }
         for (int i = 0; i < Span; ++i)
             for (int j = 0; j < Span; ++j) {
                 const bool in = y0 + i >= 0 && y0 + i < image.height && x0 + j >= 0 && x0 + j < image.width;
                 p[i * Span + j] = in ? image.pixel(b, y0 + i, x0 + j) : zeros;
             }
+    }
+    /// Channels from the first on that may be read at any of those pixels, if need be those of pixels behind.
+    template <int Span, class T>
+    dim_t readable(const image_view<T>& image) const {
+        const dim_t lines =
+            (image.batch - 1 - b) * image.height + std::max<dim_t>(0, image.height - (grid.first_y + y + Span));
+        return lines * image.width * image.channels + image.channels - image.first_channel;
     }
 };
 

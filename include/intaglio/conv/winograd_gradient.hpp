@@ -12,9 +12,10 @@
 //        0  1  0 -1            0 -2
 //
 //   task: filters [r0, r1) x panels [p0, p1) of channels, a share of the tiles
-//     for each chunk of tiles
-//       V[q] = G e G', U[q] = B' d B        packed (winograd_tiles.hpp)           in L2
-//       for each panel, for each piece of the chunk
+//     for each piece of tiles
+//       V[q] = G e G'                       packed (winograd_tiles.hpp)           in L2
+//       U[q] = B' d B                       packed                                a panel of each in L2
+//       for each panel, for each group of filters
 //         M[q] = sum over the piece of V[q] U[q]      the micro-kernel            (filter, channel) in L2
 //         d_w += A' M A / 4                                                       (tap, filter, channel)
 //
@@ -95,15 +96,13 @@ struct tap_totals {
         before = 1;
         pieces[static_cast<std::size_t>(panel)] = 0;
     }
-    /// Adds the totals of other tiles.
-    void add(tap_totals& other) {
-        for (dim_t panel = 0; panel < std::ssize(carried); ++panel) {
-            carry(panel);
-            other.carry(panel);
-            for (dim_t e = panel * panel_size; e < (panel + 1) * panel_size; ++e) {
-                high[e] += other.high[e];
-                low[e] += other.low[e];
-            }
+    /// Adds a panel's totals of other tiles.
+    void add(tap_totals& other, dim_t panel) {
+        carry(panel);
+        other.carry(panel);
+        for (dim_t e = panel * panel_size; e < (panel + 1) * panel_size; ++e) {
+            high[e] += other.high[e];
+            low[e] += other.low[e];
         }
     }
 };
@@ -152,9 +151,11 @@ class winograd_gradient_run {
     using traits = kernel_traits<P, Arch>;
     static constexpr int cols = traits::cols;
     static constexpr int taps = 9;
-    /// Filters and channels of a task: enough that transforms are little beside products, so few that a chunk of tiles
-    /// is long enough to pay for its way into the totals.
-    static constexpr dim_t task_rows = 112, task_columns = 128;
+    /// Filters and channels of a task: enough that transforms are little beside products, filters so few that V stays
+    /// in L2 although a chunk is long enough to pay for its way into the totals.
+    static constexpr dim_t task_rows = 128, task_columns = 256;
+    /// Filters whose M is summed together, a multiple of a tile of registers.
+    static constexpr dim_t group = 4 * traits::rows, m_plane = apart(group * cols, 4);
     static_assert(traits::k == 2 && traits::rhs_group == 2 && cols % tile_operand::lanes == 0);
 
 public:
@@ -175,7 +176,7 @@ public:
                     row_blocks = ceil_div(d_out_.count, task_rows),
                     column_blocks = ceil_div(panels, std::max<dim_t>(1, task_columns / cols)),
                     blocks = row_blocks * column_blocks;
-        const dim_t chunk = chunk_tiles(ceil_div(d_out_.count, row_blocks), ceil_div(panels, column_blocks) * cols);
+        const dim_t chunk = chunk_tiles(ceil_div(d_out_.count, row_blocks));
         // where blocks are few, workers share the tiles of each
         const dim_t shares = blocks >= 4 * workers
                                  ? 1
@@ -200,12 +201,12 @@ public:
                       shares == 1);
         });
         if (shares == 1) return true;
-        exec.for_each(blocks, [&](dim_t task, int) {
-            const block b = block_of(task);
-            tap_totals& totals = parts[static_cast<std::size_t>(task * shares)];
-            for (dim_t share = 1; share < shares; ++share)
-                totals.add(parts[static_cast<std::size_t>(task * shares + share)]);
-            for (dim_t p = b.p0; p < b.p1; ++p) finish(b, p, 0, b.rows(), totals);
+        exec.for_each(row_blocks * panels, [&](dim_t task, int) {
+            const dim_t p = task / row_blocks, j = ((p + 1) * column_blocks - 1) / panels, i = task % row_blocks;
+            const block b = block_of(j * row_blocks + i);
+            tap_totals* const sums = &parts[static_cast<std::size_t>((j * row_blocks + i) * shares)];
+            for (dim_t share = 1; share < shares; ++share) sums->add(sums[share], p - b.p0);
+            finish(b, p, 0, b.rows(), *sums);
         });
         return true;
     }
@@ -214,7 +215,7 @@ private:
     struct block {
         dim_t r0, r1, p0, p1;
         dim_t rows() const { return r1 - r0; }
-        dim_t plane() const { return apart(rows() * cols, 4); }          ///< of M and of a tap
+        dim_t plane() const { return apart(rows() * cols, 4); }          ///< of a tap
         dim_t panel(dim_t p) const { return (p - p0) * taps * plane(); } ///< in totals
     };
 
@@ -235,12 +236,12 @@ private:
         return c;
     }
 
-    /// Tiles whose transforms stay in L2 beside the sums and totals of a panel.
-    dim_t chunk_tiles(dim_t rows, dim_t columns) const {
-        const dim_t l2 = cache_sizes::of_this_machine().l2, tile_bytes = winograd_products * 2 * (rows + columns),
-                    kept = 4 * (winograd_products + 2 * taps) * rows * cols;
-        const dim_t fit = std::max<dim_t>(square_tiles, (l2 - kept) / tile_bytes / square_tiles * square_tiles);
-        return round_up(ceil_div(x_grid_.tiles(), ceil_div(x_grid_.tiles(), fit)), square_tiles);
+    /// Tiles of which V and a panel of U fill L2.
+    dim_t chunk_tiles(dim_t rows) const {
+        constexpr dim_t fewest = 64;
+        const dim_t tiles = x_grid_.tiles(), tile_bytes = winograd_products * 2 * (rows + cols),
+                    fit = std::max(fewest, cache_sizes::of_this_machine().l2 / tile_bytes);
+        return round_up(ceil_div(tiles, ceil_div(tiles, fit)), square_tiles);
     }
 
     void sum_block(const block& b, dim_t t0, dim_t t1, dim_t chunk, const tile_squares& x_squares,
@@ -251,7 +252,7 @@ private:
         d_out.first_channel += b.r0;
         d_out.count = b.rows();
         totals.start(b.p1 - b.p0, taps * b.plane());
-        const dim_t m_size = winograd_products * b.plane() + traits::tile_size;
+        constexpr dim_t m_size = winograd_products * m_plane;
         if (s.m.size() < m_size) s.m = buffer<std::int32_t>(m_size, uninitialized);
         for (dim_t t = t0, end; t < t1; t = end) {
             end = end_of_piece(b, t, std::min(t + chunk, t1), x_squares, d_out_squares, s);
@@ -261,13 +262,13 @@ private:
             s.v.template transform<tile_side::gradients>(d_out, d_out_grid_, t, end);
             s.u.template transform<tile_side::inputs>(x, x_grid_, t, end);
             for (dim_t p = b.p0; p < b.p1; ++p) {
-                multiply(b, p, tiles, s);
-                if (check_) audit_taps(b, p, tiles, s);
                 totals.make_room(p - b.p0);
-                for (dim_t i = 0; i < b.rows(); i += traits::rows) {
-                    const dim_t rows = std::min<dim_t>(traits::rows, b.rows() - i);
-                    add_rows(b, p, i, rows, s.m.data(), t == t0, totals);
-                    if (end == t1 && finishes) finish(b, p, i, i + rows, totals);
+                for (dim_t i0 = 0, i1; i0 < b.rows(); i0 = i1) {
+                    i1 = std::min(i0 + group, b.rows());
+                    multiply(b, p, i0, i1, tiles, s);
+                    if (check_) audit_taps(b, p, i0, i1, tiles, s);
+                    add_rows(b, p, i0, i1, s.m.data(), t == t0, totals);
+                    if (end == t1 && finishes) finish(b, p, i0, i1, totals);
                 }
             }
         }
@@ -295,20 +296,21 @@ private:
         return t1;
     }
 
-    /// M[q] of a panel.
-    [[gnu::noinline]] void multiply(const block& b, dim_t p, dim_t tiles, gradient_scratch& s) const {
+    /// M[q] of rows [i0, i1) of a panel.
+    [[gnu::noinline]] void multiply(const block& b, dim_t p, dim_t i0, dim_t i1, dim_t tiles,
+                                    gradient_scratch& s) const {
         const flush_scales<traits> scales{};
         const chain piece{.steps = ceil_div(tiles, dim_t{2})};
         for (dim_t q = 0; q < winograd_products; ++q) {
             const std::int16_t* const u = s.u.product(q, (p - b.p0) * cols);
             lhs_panel<std::int16_t> lhs{.row_stride = 2, .step_stride = s.v.step(), .k_scale = s.v.step() / 2};
-            std::int32_t* m = s.m.data() + q * b.plane();
-            const std::int16_t* v = s.v.product(q, 0);
-            for (dim_t i = 0; i < b.rows(); i += traits::rows, v += s.v.block())
-                for (dim_t left = std::min<dim_t>(traits::rows, b.rows() - i), row = 0; left > 0;) {
+            std::int32_t* m = s.m.data() + q * m_plane;
+            const std::int16_t* v = s.v.product(q, i0);
+            for (dim_t i = i0; i < i1; i += traits::rows, v += s.v.block())
+                for (dim_t left = std::min<dim_t>(traits::rows, i1 - i), row = 0; left > 0;) {
                     const auto [rows, down] = next_tile(left);
                     lhs.data = v + 2 * row;
-                    // rows that a tile has too many are overwritten by those of the next product
+                    // rows that a group's last tile has too many find room in M
                     sum_tile<traits>(down, false, lhs, u, {&piece, 1}, scales, m, nullptr, true, nullptr);
                     m += rows * cols;
                     left -= rows;
@@ -330,16 +332,17 @@ private:
         return {std::min<dim_t>(down, left), down};
     }
 
-    [[gnu::noinline]] void add_rows(const block& b, dim_t p, dim_t i, dim_t rows, const std::int32_t* m, bool fresh,
+    /// d_w of rows [i0, i1) of a panel from M to the totals.
+    [[gnu::noinline]] void add_rows(const block& b, dim_t p, dim_t i0, dim_t i1, const std::int32_t* m, bool fresh,
                                     tap_totals& totals) const {
-        std::int32_t* const low = totals.low.data() + b.panel(p);
-        for (dim_t e = i * cols; e < (i + rows) * cols; e += cols) {
+        std::int32_t* low = totals.low.data() + b.panel(p) + i0 * cols;
+        for (dim_t i = i0; i < i1; ++i, m += cols, low += cols) {
             for (int q = 0; q < winograd_products; ++q)
-                for (int j = 0; j < cols; j += 16) __builtin_prefetch(m + q * b.plane() + e + cols + j);
+                for (int j = 0; j < cols; j += 16) __builtin_prefetch(m + q * m_plane + cols + j);
             if (fresh)
-                add_taps<cols, true>(m + e, b.plane(), low + e, b.plane());
+                add_taps<cols, true>(m, m_plane, low, b.plane());
             else
-                add_taps<cols, false>(m + e, b.plane(), low + e, b.plane());
+                add_taps<cols, false>(m, m_plane, low, b.plane());
         }
     }
 
@@ -362,10 +365,11 @@ private:
     }
 
     /// Shadows a piece in int64, where sums don't wrap, and counts where 4 d_w is another.
-    [[gnu::noinline]] void audit_taps(const block& b, dim_t p, dim_t tiles, const gradient_scratch& s) const {
+    [[gnu::noinline]] void audit_taps(const block& b, dim_t p, dim_t i0, dim_t i1, dim_t tiles,
+                                      const gradient_scratch& s) const {
         const dim_t columns = std::min<dim_t>(cols, x_.count - p * cols);
         std::int64_t wrong = 0, largest = 0;
-        for (dim_t i = 0; i < (check_->shadows() ? b.rows() : 0); ++i)
+        for (dim_t i = i0; i < (check_->shadows() ? i1 : i0); ++i)
             for (dim_t j = 0; j < columns; ++j) {
                 std::int64_t exact[taps];
                 const auto sum = [&](int q) {
@@ -374,13 +378,15 @@ private:
                     return total;
                 };
                 transform_taps(sum, [&](int tap, std::int64_t value) { exact[tap] = value; });
-                const auto sums = [&](int q) { return static_cast<std::uint32_t>(s.m[q * b.plane() + i * cols + j]); };
+                const auto sums = [&](int q) {
+                    return static_cast<std::uint32_t>(s.m[q * m_plane + (i - i0) * cols + j]);
+                };
                 transform_taps(sums, [&](int tap, std::uint32_t value) {
                     wrong += exact[tap] != static_cast<std::int32_t>(value);
                     largest = std::max(largest, exact[tap] < 0 ? -exact[tap] : exact[tap]);
                 });
             }
-        check_->count(round_up(tiles, 2), taps * b.rows() * columns, wrong, largest);
+        check_->count(round_up(tiles, 2), taps * (i1 - i0) * columns, wrong, largest);
     }
 
     const image_view<std::int16_t> x_, d_out_;

@@ -16,6 +16,9 @@
 #include "intaglio/conv/winograd.hpp"
 #include "intaglio/core/buffer.hpp"
 #include "intaglio/core/parallel.hpp"
+#include "intaglio/simd/arch/multiply_high.hpp"
+#include "intaglio/simd/arch/widen.hpp"
+#include "intaglio/simd/vector.hpp"
 
 namespace intaglio::inline INTAGLIO_ABI::detail {
 
@@ -51,10 +54,8 @@ constexpr int tile_span = Side == tile_side::inputs ? 4 : 2;
 /// `Lanes` channels of two tiles, channel by channel.
 template <int Lanes>
 INTAGLIO_INLINE auto load_pairs(const std::int16_t* first, const std::int16_t* second) {
-    using words = simd::vector<std::uint16_t, Lanes>;
-    using pairs = simd::vector<std::uint32_t, Lanes>;
     const auto wide = [](const std::int16_t* p) __attribute__((always_inline)) {
-        return __builtin_convertvector(simd::load_vector<words>(p), pairs);
+        return simd::convert_vector<std::int32_t, Lanes>(reinterpret_cast<const std::uint16_t*>(p));
     };
     return reinterpret_cast<simd::vector<std::int16_t, 2 * Lanes>>(wide(first) | wide(second) << 16);
 }
@@ -92,14 +93,15 @@ public:
     [[gnu::noinline]] void transform(const image_view<std::int16_t>& image, const winograd_grid& grid, dim_t t0,
                                      dim_t t1) {
         constexpr auto count = static_cast<std::size_t>(tile_span<Side> * tile_span<Side>);
-        const dim_t readable = image.channels - image.first_channel; // neighbours do no harm behind the last channel
         winograd_place place(grid, t0);
         for (dim_t t = t0; t < t1; t += 2) {
             const std::int16_t *first[count], *second[count];
             place.template pixels<tile_span<Side>>(image, zeros_.data(), first);
+            dim_t readable = place.template readable<tile_span<Side>>(image);
             place.next();
             if (t + 1 < t1) {
                 place.template pixels<tile_span<Side>>(image, zeros_.data(), second);
+                readable = place.template readable<tile_span<Side>>(image);
                 place.next();
             } else {
                 std::fill_n(second, count, zeros_.data());
@@ -149,9 +151,27 @@ private:
     dim_t channels_ = 0, width_ = 1, step_ = 0, block_ = 0, plane_ = 0;
 };
 
-/// Adds floor(x^2 / 2^16) of each channel, at most 1,023 for numbers of 13 bits.
-inline void add_high_squares(const std::int16_t* __restrict x, dim_t count, std::uint16_t* __restrict sums) {
-    for (dim_t e = 0; e < count; ++e) sums[e] = static_cast<std::uint16_t>(sums[e] + ((x[e] * x[e]) >> 16));
+/// Bounds the squares of `count` pixels that lie `stride` apart, in units of 2^16, channel by channel: numbers of 13 bits
+/// add 1,023 at most, and one for what is cut off.
+template <int Lanes = simd::widest_words>
+void bound_squares(const std::int16_t* first, dim_t stride, dim_t count, dim_t channels, std::uint16_t* to) {
+    using words = simd::vector<std::uint16_t, Lanes>;
+    for (; channels >= Lanes; channels -= Lanes, first += Lanes, to += Lanes) {
+        words sums = words{} + static_cast<std::uint16_t>(count);
+        const std::int16_t* p = first;
+        for (dim_t i = 0; i < count; ++i, p += stride) {
+            const auto x = simd::load_vector<simd::vector<std::int16_t, Lanes>>(p);
+            const auto magnitude = reinterpret_cast<words>(x < 0 ? -x : x);
+            sums += simd::multiply_high(magnitude, magnitude);
+        }
+        simd::store_vector(to, sums);
+    }
+    if constexpr (Lanes > 8) return bound_squares<Lanes / 2>(first, stride, count, channels, to);
+    for (dim_t c = 0; c < channels; ++c) {
+        dim_t sum = count;
+        for (dim_t i = 0; i < count; ++i) sum += (first[i * stride + c] * first[i * stride + c]) >> 16;
+        to[c] = static_cast<std::uint16_t>(sum);
+    }
 }
 
 /// Tiles of a line whose squares are measured together.
@@ -165,21 +185,16 @@ public:
     tile_squares(const image_view<std::int16_t>& image, const winograd_grid& grid, int span, executor_ref exec)
         : grid_(grid), height_(image.height), channels_(image.count), shifts_(span - 1),
           segments_(ceil_div(grid.across(), square_tiles)),
-          lines_(image.batch * image.height * segments_ * channels_, uninitialized),
+          lines_(image.batch * image.height * segments_ * channels_, uninitialized), zeros_(channels_),
           before_(static_cast<std::size_t>(grid.batch * grid.down() * segments_ + 1)) {
         exec.for_each(image.batch * image.height, [&](dim_t line, int) {
-            std::vector<std::uint16_t> sums(static_cast<std::size_t>(channels_));
             for (dim_t s = 0; s < segments_; ++s) {
                 const dim_t x = grid.first_x + 2 * square_tiles * s,
                             tiles = std::min(square_tiles, grid.across() - square_tiles * s),
                             x0 = std::max<dim_t>(0, x),
                             x1 = std::max(x0, std::min(image.width, x + 2 * tiles + span - 2));
-                std::fill(sums.begin(), sums.end(), std::uint16_t{0});
-                for (dim_t at = x0; at < x1; ++at)
-                    add_high_squares(image.pixel(line / height_, line % height_, at), channels_, sums.data());
-                std::int32_t* const to = lines_.data() + (line * segments_ + s) * channels_;
-                for (dim_t c = 0; c < channels_; ++c)
-                    to[c] = sums[static_cast<std::size_t>(c)] + static_cast<std::int32_t>(x1 - x0); // rounded up
+                bound_squares(image.pixel(line / height_, line % height_, x0), image.channels, x1 - x0, channels_,
+                              lines_.data() + (line * segments_ + s) * channels_);
             }
         });
         exec.for_each(grid.batch * grid.down(), [&](dim_t line, int) {
@@ -209,12 +224,13 @@ public:
         const dim_t line = tile / grid_.across(), segment = tile % grid_.across() / square_tiles, count = c1 - c0,
                     y0 = grid_.first_y + 2 * (line % grid_.down());
         sums.resize(static_cast<std::size_t>(shifts_ * count));
-        for (dim_t shift = 0; shift < shifts_; ++shift)
-            for (dim_t y = std::max<dim_t>(0, y0 + shift); y <= std::min(y0 + shift + 1, height_ - 1); ++y)
-                add_line(lines_.data() + ((line / grid_.down() * height_ + y) * segments_ + segment) * channels_ + c0,
-                         count, sums.data() + shift * count);
+        const auto squares = [&](dim_t y) {
+            if (y < 0 || y >= height_) return zeros_.data() + c0;
+            return lines_.data() + ((line / grid_.down() * height_ + y) * segments_ + segment) * channels_ + c0;
+        };
         std::int32_t most = 0;
-        for (const std::int32_t sum : sums) most = std::max(most, sum);
+        for (dim_t y = y0, end = y0 + shifts_, at = 0; y < end; ++y, at += count)
+            most = std::max(most, add_lines(squares(y), squares(y + 1), count, sums.data() + at));
         return most;
     }
 
@@ -222,13 +238,21 @@ private:
     dim_t segment_of(dim_t tile) const {
         return tile / grid_.across() * segments_ + tile % grid_.across() / square_tiles;
     }
-    static void add_line(const std::int32_t* __restrict line, dim_t count, std::int32_t* __restrict sums) {
-        for (dim_t c = 0; c < count; ++c) sums[c] += line[c];
+    /// Returns the largest sum.
+    static std::int32_t add_lines(const std::uint16_t* first, const std::uint16_t* second, dim_t count,
+                                  std::int32_t* __restrict sums) {
+        std::int32_t most = 0;
+        for (dim_t c = 0; c < count; ++c) {
+            const std::int32_t sum = sums[c] + first[c] + second[c];
+            sums[c] = sum;
+            most = std::max(most, sum);
+        }
+        return most;
     }
 
     winograd_grid grid_;
     dim_t height_, channels_, shifts_, segments_;
-    buffer<std::int32_t> lines_;
+    buffer<std::uint16_t> lines_, zeros_;
     std::vector<std::int64_t> before_; ///< by segment: the sum of the largest of those before it
 };
 
