@@ -119,18 +119,12 @@ struct winograd_place {
     template <int Span, class T>
     void pixels(const image_view<T>& image, const T* zeros,
                 const T* (&p)[static_cast<std::size_t>(Span * Span)]) const {
-        if (inside<Span>(image)) {
+        if (inside<Span>(image)) { // as most are
             for (int i = 0; i < Span; ++i)
                 for (int j = 0; j < Span; ++j) p[i * Span + j] = pixel(image) + (i * image.width + j) * image.channels;
             return;
         }
         const dim_t y0 = grid.first_y + y, x0 = grid.first_x + x;
-        if (y0 >= 0 && y0 + Span <= image.height && x0 >= 0 && x0 + Span <= image.width) { // as most are
-            const T* const first = image.pixel(b, y0, x0);
-            for (int i = 0; i < Span; ++i)
-                for (int j = 0; j < Span; ++j) p[i * Span + j] = first + (i * image.width + j) * image.channels;
-            return;
-        }
         for (int i = 0; i < Span; ++i)
             for (int j = 0; j < Span; ++j) {
                 const bool in = y0 + i >= 0 && y0 + i < image.height && x0 + j >= 0 && x0 + j < image.width;
