@@ -24,6 +24,7 @@
 #include <span>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 
 #include "intaglio/core/config.hpp"
 #include "intaglio/core/error.hpp"
@@ -154,6 +155,11 @@ INTAGLIO_INLINE void run_stage(const Stage& stage, float* v, dim_t row, dim_t co
 }
 
 template <class Stage>
+INTAGLIO_INLINE void prefetch_stage(const Stage& stage, dim_t row, dim_t col) {
+    if constexpr (requires { stage.prefetch(row, col); }) stage.prefetch(row, col);
+}
+
+template <class Stage>
 concept seeing_stage = requires(const Stage& s, const float* v) {
     s.seen(v, dim_t{});
 };
@@ -192,11 +198,13 @@ struct epilogue {
         }
         use(*this);
     }
-    void prefetch(dim_t row, dim_t col) const {
-        const auto one = [&](const auto& s) {
-            if constexpr (requires { s.prefetch(row, col); }) s.prefetch(row, col);
-        };
-        std::apply([&](const Stages&... s) { (one(s), ...); }, stages);
+    /// Inlined down to the stages, without std::apply: GCC takes a function that only prefetches for one that has no
+    /// effect, and leaves calls of it out.
+    INTAGLIO_INLINE void prefetch(dim_t row, dim_t col) const {
+        [&]<std::size_t... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
+            (prefetch_stage(std::get<I>(stages), row, col), ...);
+        }
+        (std::index_sequence_for<Stages...>{});
     }
     INTAGLIO_INLINE void seen(const float* v, dim_t count) const {
         const auto one = [&](const auto& s) {

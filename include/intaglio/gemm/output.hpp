@@ -32,7 +32,7 @@ struct output_target {
     const auto& view() const { return traits::view(out); }
     dim_t row(dim_t i) const { return rows ? rows[i] : i; }
     /// Asks for the memory that the tile at (i0, j0) will read and write besides its operands.
-    void prefetch(dim_t i0, dim_t count, dim_t j0) const {
+    INTAGLIO_INLINE void prefetch(dim_t i0, dim_t count, dim_t j0) const {
         const auto& v = view();
         for (dim_t i = i0; i < i0 + count; ++i) {
             __builtin_prefetch(v.data() + row(i) * v.row_stride() + j0 * v.col_stride(), 1);

@@ -58,7 +58,7 @@ struct product_end {
         else
             use(resolved_end<void>{bias, nullptr, 0, 0, floor});
     }
-    void prefetch(dim_t row, dim_t col) const {
+    INTAGLIO_INLINE void prefetch(dim_t row, dim_t col) const {
         if (shortcut.data) __builtin_prefetch(shortcut.pixel<const std::byte>(row) + col);
     }
     template <class Floats>

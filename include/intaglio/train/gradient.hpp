@@ -73,7 +73,7 @@ struct unit_stage {
         if (rectify) v = relu{}.apply(v, row, col);
         return finished(gradient, v, row * row_stride + col);
     }
-    void prefetch(dim_t row, dim_t col) const {
+    INTAGLIO_INLINE void prefetch(dim_t row, dim_t col) const {
         const dim_t at = row * row_stride + col;
         if (gradient.addend) __builtin_prefetch(gradient.addend->data + at);
         if (gradient.mask) __builtin_prefetch(gradient.mask->data + at);
