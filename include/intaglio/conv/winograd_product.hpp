@@ -314,6 +314,7 @@ private:
         constexpr int plane = traits::tile_size;
         const dim_t j0 = p * cols, n = std::min<dim_t>(cols, filter_.n() - j0);
         alignas(64) std::int32_t low[4 * traits::tile_size], high[traits::proven ? 4 * traits::tile_size : 1];
+        to.prefetch(row, std::min(4 * count, std::ssize(s.rows) - row), j0, n);
         dim_t rows = 0; // of outputs that exist, one behind the other
         for (dim_t e = 0; e < count; ++e) {
             const std::int32_t* const sums = s.m.data() + m + e * cols;
@@ -336,7 +337,6 @@ private:
         }
         for (dim_t i = 0; i < rows; i += traits::rows) {
             const dim_t some = std::min<dim_t>(traits::rows, rows - i);
-            to.prefetch(row + i, some, j0);
             if (s.fits)
                 finish_tile<traits>(to, memory_->factors, nullptr, plain_totals<std::int32_t>{low + i * cols}, row + i,
                                     some, j0, n);

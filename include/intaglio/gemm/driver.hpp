@@ -270,7 +270,7 @@ private:
                 if (const auto to = place_of_tile<Traits>(call_.to, call_.factors, call_.streams, i, j))
                     return run_to_output<Traits>(lhs, digits, used, scales, totals, fresh, scaled, *to);
         if constexpr (!Call::target_type::plain_floats)
-            if (last) call_.to.prefetch(i, rows, j);
+            if (last) call_.to.prefetch(i, rows, j, cols);
         const int down = atoms_for<Traits>(rows);
         const bool half = multiplies_halves<Traits, Panel> && 2 * cols <= Traits::cols && !scaled && !call_.check;
         if constexpr (Traits::carries) {

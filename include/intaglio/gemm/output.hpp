@@ -31,11 +31,14 @@ struct output_target {
 
     const auto& view() const { return traits::view(out); }
     dim_t row(dim_t i) const { return rows ? rows[i] : i; }
-    /// Asks for the memory that the tile at (i0, j0) will read and write besides its operands.
-    INTAGLIO_INLINE void prefetch(dim_t i0, dim_t count, dim_t j0) const {
+    /// Asks for the memory that `count` rows of the tile at (i0, j0), of `cols` columns, will read and write besides
+    /// its operands.
+    INTAGLIO_INLINE void prefetch(dim_t i0, dim_t count, dim_t j0, dim_t cols) const {
         const auto& v = view();
+        const dim_t line = v.col_stride() == 1 ? 64 / static_cast<dim_t>(sizeof(typename traits::stored)) : cols;
         for (dim_t i = i0; i < i0 + count; ++i) {
-            __builtin_prefetch(v.data() + row(i) * v.row_stride() + j0 * v.col_stride(), 1);
+            for (dim_t j = j0; j < j0 + cols; j += line)
+                __builtin_prefetch(v.data() + row(i) * v.row_stride() + j * v.col_stride(), 1);
             stages.prefetch(row(i), stage_column + j0);
         }
     }
