@@ -151,8 +151,8 @@ private:
     dim_t channels_ = 0, width_ = 1, step_ = 0, block_ = 0, plane_ = 0;
 };
 
-/// Bounds the squares of `count` pixels that lie `stride` apart, in units of 2^16, channel by channel: numbers of 13 bits
-/// add 1,023 at most, and one for what is cut off.
+/// Bounds the squares of `count` pixels that lie `stride` apart, in units of 2^16, channel by channel: numbers of 13
+/// bits add 1,023 at most, and one for what is cut off.
 template <int Lanes = simd::widest_words>
 void bound_squares(const std::int16_t* first, dim_t stride, dim_t count, dim_t channels, std::uint16_t* to) {
     using words = simd::vector<std::uint16_t, Lanes>;
