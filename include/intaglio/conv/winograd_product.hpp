@@ -293,9 +293,15 @@ private:
     [[gnu::noinline]] void multiply(winograd_scratch<traits>& s, dim_t p, dim_t t, dim_t count) const {
         const bool half = traits::halves && 2 * std::min<dim_t>(cols, filter_.n() - p * cols) <= cols && !check_;
         const flush_scales<traits> scales{};
+        // of bytes, whose filters come from memory for each image, the next panel is asked for meanwhile
+        const dim_t digits = round_up(image_.count, dim_t{traits::k}) * cols,
+                    share = !traits::proven && t == 0 ? round_up(ceil_div(digits * traits::rows, count), 32) : 0;
         for (int q = 0; q < winograd_products; ++q) {
             const auto* const u = filter_.products[static_cast<std::size_t>(q)].panel(p);
-            for (dim_t e = 0; e < count; e += traits::rows) {
+            const auto* ahead =
+                filter_.products[static_cast<std::size_t>(std::min(q + 1, winograd_products - 1))].panel(p);
+            for (dim_t e = 0; e < count; e += traits::rows, ahead += share) {
+                for (dim_t d = 0; d < share; d += 32) __builtin_prefetch(ahead + d, 0, 2);
                 const int down = atoms_for<traits>(std::min<dim_t>(traits::rows, count - e));
                 const lhs_panel<std::int16_t> lhs{s.v.data() + (t + e) * stride_ + q * plane_, stride_, traits::k};
                 const dim_t at = sums_at(e) + q * traits::tile_size;
