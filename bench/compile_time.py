@@ -3,9 +3,9 @@
 """How long programs take to compile that include the library: `tools/bench compile`.
 
 Compile time is a cost that users pay for every file. Each program below is compiled with the flags of one instruction
-set, a few times; the best time counts. Two of them have limits: a program with one product, and the training presets of
-one instruction set (the unit that
-tests and benches link). Ends with status 1 where a limit is passed. Writes build/bench/compile.json.
+set, a few times; the best time counts. Some have limits: a program with one product, the training presets of one
+instruction set (the unit that tests and benches link), a program that trains. Ends with status 1 where a limit is
+passed. Writes build/bench/compile.json.
 """
 
 import argparse
@@ -36,6 +36,18 @@ void convolution(const conv_geometry& g, std::span<const std::int16_t> x, const 
 }}
 """
 
+TRAINING = """
+#include "intaglio/models/resnet.hpp"
+#include "intaglio/train/trainer.hpp"
+using namespace intaglio;
+double train_some(nn::parameters first, std::span<const float> images, std::span<const std::int32_t> labels) {
+    train::trainer<std::int16_t> training(models::resnet(50), 8, std::move(first), {}, {.momentum = 0.9F});
+    double sum = 0;
+    for (int i = 0; i < 10; ++i) sum += training.step(images, labels, 0.1).loss;
+    return sum;
+}
+"""
+
 # name, program text or file, limit in seconds or None
 PROGRAMS = [
     ("nothing, header gemm.hpp", '#include "intaglio/gemm/gemm.hpp"\n', None),
@@ -45,6 +57,7 @@ PROGRAMS = [
     ("one product, ternary8_locked<2>", PRODUCT.format("ternary8_locked<2>"), 5),
     ("one convolution, dfp16_training", CONVOLUTION.format("dfp16_training"), None),
     ("training presets of one arch", ROOT / "bench/kernel_table_training.cpp", 20),
+    ("training in INT16, and one model", TRAINING, 30),
 ]
 
 
