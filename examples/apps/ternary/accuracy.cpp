@@ -31,8 +31,6 @@
 #include "intaglio/simd/native.hpp"
 #include "table.hpp"
 
-extern template struct intaglio::infer::product_kernels<intaglio::simd::native_arch>;
-
 namespace ternary {
 namespace {
 

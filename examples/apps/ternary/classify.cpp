@@ -17,8 +17,6 @@
 #include "intaglio/core/file.hpp"
 #include "intaglio/data/transform.hpp"
 
-extern template struct intaglio::infer::product_kernels<intaglio::simd::native_arch>;
-
 namespace ternary {
 namespace {
 

@@ -9,7 +9,10 @@
 #include "intaglio/core/parallel.hpp"
 #include "intaglio/infer/integer_network.hpp"
 #include "intaglio/io/model_file.hpp"
+#include "intaglio/simd/native.hpp"
 #include "verbs.hpp"
+
+extern template struct intaglio::infer::product_kernels<intaglio::simd::native_arch>; // kernels.cpp
 
 namespace ternary {
 

@@ -104,31 +104,21 @@ struct winograd_place {
         x += 2 * (run - 1);
         next();
     }
-    /// The first of the pixels that an output takes.
-    template <class T>
-    const T* pixel(const image_view<T>& image) const {
-        return image.pixel(b, grid.first_y + y, grid.first_x + x);
-    }
-    /// Whether Span x Span pixels from that one on are all in the image.
-    template <int Span, class T>
-    bool inside(const image_view<T>& image) const {
-        const dim_t y0 = grid.first_y + y, x0 = grid.first_x + x;
-        return y0 >= 0 && x0 >= 0 && y0 + Span <= image.height && x0 + Span <= image.width;
-    }
-    /// Where they lie, row by row; `zeros` stands for those outside the image.
+    /// Where Span x Span pixels from this tile's first on lie, row by row; `zeros` stands for those outside the image.
     template <int Span, class T>
     void pixels(const image_view<T>& image, const T* zeros,
                 const T* (&p)[static_cast<std::size_t>(Span * Span)]) const {
-        if (inside<Span>(image)) { // as most are
+        const dim_t y0 = grid.first_y + y, x0 = grid.first_x + x;
+        if (y0 >= 0 && x0 >= 0 && y0 + Span <= image.height && x0 + Span <= image.width) { // as most are
+            const T* const first = image.pixel(b, y0, x0);
             for (int i = 0; i < Span; ++i)
-                for (int j = 0; j < Span; ++j) p[i * Span + j] = pixel(image) + (i * image.width + j) * image.channels;
+                for (int j = 0; j < Span; ++j) p[i * Span + j] = first + (i * image.width + j) * image.channels;
             return;
         }
-        const dim_t y0 = grid.first_y + y, x0 = grid.first_x + x;
         for (int i = 0; i < Span; ++i)
             for (int j = 0; j < Span; ++j) {
-                const bool in = y0 + i >= 0 && y0 + i < image.height && x0 + j >= 0 && x0 + j < image.width;
-                p[i * Span + j] = in ? image.pixel(b, y0 + i, x0 + j) : zeros;
+                const bool inside = y0 + i >= 0 && y0 + i < image.height && x0 + j >= 0 && x0 + j < image.width;
+                p[i * Span + j] = inside ? image.pixel(b, y0 + i, x0 + j) : zeros;
             }
     }
     /// Channels from the first on that may be read at any of those pixels, if need be those of pixels behind.
@@ -187,39 +177,14 @@ INTAGLIO_INLINE void input_products(At&& at, Put&& put) {
     row(12, k0.d, k1.d, k2.d, k3.d);
 }
 
-/// The sixteen products of a tile, each at the same place of a plane of its own: reached from one pointer for each four
-/// of them, as the addressing modes of x86 have it.
-struct product_planes {
-    std::int16_t* first[4];
-    dim_t plane, three;
-    product_planes(std::int16_t* v, dim_t plane_)
-        : first{v, v + 4 * plane_, v + 8 * plane_, v + 12 * plane_}, plane(plane_), three(3 * plane_) {}
-    INTAGLIO_INLINE std::int16_t* at(int q) const { return first[q / 4] + (q % 4 == 3 ? three : q % 4 * plane); }
-};
-
-/// B' d B of Lanes channels from c on: input(i, j) points to the pixel's first channel.
-template <int Lanes, class Input>
-INTAGLIO_INLINE void transform_input(const Input& input, dim_t c, const product_planes& v) {
+/// B' d B of one tile: product q of channel c goes to v + q * plane + c.
+template <int Lanes, class T>
+INTAGLIO_INLINE void transform_input(const T* const (&p)[winograd_products], dim_t c, std::int16_t* v, dim_t plane) {
     using words = simd::vector<std::int16_t, Lanes>;
     input_products(
         [&](int i, int j)
-            __attribute__((always_inline)) { return simd::convert_vector<std::int16_t, Lanes>(input(i, j) + c); },
-        [&](int q, words value) __attribute__((always_inline)) { simd::store_vector(v.at(q) + c, value); });
-}
-
-/// B' d B of all channels of a tile.
-template <class Input>
-INTAGLIO_INLINE void transform_tile(dim_t channels, const Input& input, const product_planes& v) {
-    using element = std::remove_cvref_t<decltype(*input(0, 0))>;
-    if (for_channel_vectors(
-            channels, [&]<int Lanes>(std::integral_constant<int, Lanes>, dim_t c)
-                          __attribute__((always_inline)) { transform_input<Lanes>(input, c, v); }))
-        return;
-    element in[winograd_products][8] = {};
-    std::int16_t out[winograd_products * 8];
-    for (int i = 0; i < winograd_products; ++i) std::copy_n(input(i / 4, i % 4), channels, in[i]);
-    transform_input<8>([&](int i, int j) { return in[i * 4 + j]; }, 0, {out, 8});
-    for (int q = 0; q < winograd_products; ++q) std::copy_n(out + q * 8, channels, v.at(q));
+            __attribute__((always_inline)) { return simd::convert_vector<std::int16_t, Lanes>(p[i * 4 + j] + c); },
+        [&](int q, words value) __attribute__((always_inline)) { simd::store_vector(v + q * plane + c, value); });
 }
 
 /// Tiles [t0, t1): product q of channel c of tile t goes to v + q * plane + (t - t0) * stride + c.
@@ -227,20 +192,22 @@ template <class T>
 [[gnu::noinline]] void transform_inputs(const image_view<T>& image, const winograd_grid& grid, dim_t t0, dim_t t1,
                                         const T* zeros, std::int16_t* v, dim_t stride, dim_t plane) {
     winograd_place place(grid, t0);
-    const dim_t pixel = image.channels, line = image.width * pixel;
     for (dim_t t = t0; t < t1; ++t, v += stride, place.next()) {
-        if (place.template inside<4>(image)) { // most tiles
-            const T* const first = place.pixel(image);
-            const T* const rows[] = {first, first + line, first + 2 * line, first + 3 * line};
-            transform_tile(
-                image.count, [&](int i, int j) __attribute__((always_inline)) { return rows[i] + j * pixel; },
-                {v, plane});
-        } else {
-            const T* p[winograd_products];
-            place.template pixels<4>(image, zeros, p);
-            transform_tile(image.count, [&](int i, int j) __attribute__((always_inline)) { return p[i * 4 + j]; },
-                           {v, plane});
+        const T* p[winograd_products];
+        place.pixels<4>(image, zeros, p);
+        if (for_channel_vectors(
+                image.count, [&]<int Lanes>(std::integral_constant<int, Lanes>, dim_t c)
+                                 __attribute__((always_inline)) { transform_input<Lanes>(p, c, v, plane); }))
+            continue;
+        T in[winograd_products][8] = {};
+        std::int16_t out[winograd_products * 8];
+        const T* few[winograd_products];
+        for (int i = 0; i < winograd_products; ++i) {
+            std::copy_n(p[i], image.count, in[i]);
+            few[i] = in[i];
         }
+        transform_input<8>(few, 0, out, 8);
+        for (int q = 0; q < winograd_products; ++q) std::copy_n(out + q * 8, image.count, v + q * plane);
     }
 }
 

@@ -110,7 +110,7 @@ struct winograd_scratch {
     std::vector<dim_t> rows;        ///< of the output, of those outputs of the block that exist
     std::vector<unsigned char> has; ///< of each tile a bit for each output that exists
     std::vector<chain> chains[winograd_products];
-    norm_table pixels;                       ///< of an input
+    double pixels = 0;                       ///< a bound of |d|_2^2 of any pixel
     norm_table norms[winograd_products];     ///< of the transformed inputs, where chains are proven
     bool one_chain = false;                  ///< all sums of the block are known to fit
     bool fits = false, carried = false;      ///< 4 y of a panel is known to fit; or some of its sums are carried
@@ -190,7 +190,7 @@ private:
     bool outputs_fit([[maybe_unused]] dim_t p, [[maybe_unused]] const winograd_scratch<traits>& s) const {
         if constexpr (traits::proven) {
             constexpr double limit = 536870911; // of y
-            return 9 * square_of(s.pixels) * filter_.sizes[static_cast<std::size_t>(p)] < limit * limit;
+            return 9 * s.pixels * filter_.sizes[static_cast<std::size_t>(p)] < limit * limit;
         }
         return true;
     }
@@ -249,14 +249,8 @@ private:
 
     /// Of pieces shorter than 64 channels bounds are those of the piece around them.
     static constexpr int measured_level = 2;
-    static double square_of(const norm_table& norms) {
-        double sum = 0;
-        for (dim_t e = 0; e < norms.pieces(norm_levels - 1); ++e)
-            sum += static_cast<double>(norms.at(norm_levels - 1, e));
-        return sum;
-    }
 
-    /// The norms of the block's pixels, and of its transformed inputs where 4 y of some panel may not fit.
+    /// The norm of the block's pixels, and those of its transformed inputs where 4 y of some panel may not fit.
     void measure(dim_t t0, dim_t t1, dim_t p0, dim_t p1, winograd_scratch<traits>& s) const {
         using atom = typename traits::atom;
         const auto bounds = [&](auto&& rows_to) {
@@ -265,7 +259,7 @@ private:
             return norms_of(most, image_.count, measured_level);
         };
         const dim_t across = grid_.across(), down = grid_.down();
-        s.pixels = bounds([&](square_sums& most) {
+        s.pixels = square_bound(bounds([&](square_sums& most) {
             for (dim_t line = t0 / across; line <= (t1 - 1) / across;) { // of tiles, image by image
                 const dim_t b = line / down, end = std::min((t1 - 1) / across + 1, (b + 1) * down),
                             y0 = std::max<dim_t>(0, grid_.first_y + 2 * (line - b * down)),
@@ -275,13 +269,14 @@ private:
                                                        image_.channels, image_.count, most);
                 line = end;
             }
-        });
+        }));
         // a transformed input is the sum of four pixels
         double filters = 0;
         for (dim_t p = p0; p < p1; ++p)
             if (!outputs_fit(p, s))
-                for (const auto& product : filter_.products) filters = std::max(filters, square_of(product.norms(p)));
-        const bool one_chain = 16 * square_of(s.pixels) * filters <= longest_sum * longest_sum;
+                for (const auto& product : filter_.products)
+                    filters = std::max(filters, square_bound(product.norms(p)));
+        const bool one_chain = 16 * s.pixels * filters <= longest_sum * longest_sum;
         for (dim_t q = 0; q < (one_chain ? 0 : winograd_products); ++q)
             s.norms[q] = bounds([&](square_sums& most) {
                 measure_rows<atom, measured_level>(s.v.data() + q * plane_, t1 - t0, stride_, image_.count, most);

@@ -91,12 +91,17 @@ inline float bound_of_halves(const norm_table& norms, int level, dim_t piece) {
                          (second < norms.pieces(level - 1) ? norms.at(level - 1, second) : 0.0F));
 }
 
-/// A bound of |v|_1 over `length` elements, sqrt(length) |v|_2.
-inline double l1_bound(const norm_table& norms, dim_t length) {
+/// A bound of |v|_2^2 over all elements.
+inline double square_bound(const norm_table& norms) {
     double squares = 0;
     for (dim_t p = 0; p < norms.pieces(norm_levels - 1); ++p)
         squares += static_cast<double>(norms.at(norm_levels - 1, p));
-    return std::sqrt(static_cast<double>(length) * squares);
+    return squares;
+}
+
+/// A bound of |v|_1 over `length` elements, sqrt(length) |v|_2.
+inline double l1_bound(const norm_table& norms, dim_t length) {
+    return std::sqrt(static_cast<double>(length) * square_bound(norms));
 }
 
 } // namespace intaglio::inline INTAGLIO_ABI::detail
